@@ -1,0 +1,68 @@
+/*
+ * The configuration: one INI file for gyrd and gyr-dataplane, read with libinih. Every key has a default, so no file is needed. docs/gyr.conf is the sample
+ * with every key.
+ */
+#ifndef GYR_BASE_CONFIG_H
+#define GYR_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define GYR_CONFIG_PATH_MAX 108u /* with its zero; a Unix socket's address holds no more */
+#define GYR_CONFIG_TEXT_MAX 256u
+#define GYR_CONFIG_PORTS_MAX 4u
+#define GYR_CONFIG_LCORES_MAX 64u
+#define GYR_CONFIG_QUEUES_MAX 16u
+
+enum gyr_config_hugepages { GYR_HUGEPAGES_AUTO, GYR_HUGEPAGES_ON, GYR_HUGEPAGES_OFF };
+
+struct gyr_cpu_list {
+	uint32_t count;
+	uint16_t cpus[GYR_CONFIG_LCORES_MAX]; /* ascending, each once */
+};
+
+struct gyr_config {
+	/* [gyrd] */
+	char state_dir[GYR_CONFIG_PATH_MAX]; /* the registry and the blobs */
+	char run_dir[GYR_CONFIG_PATH_MAX];   /* sockets */
+	bool supervise;                      /* start gyr-dataplane and start it again when it dies */
+	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
+
+	/* [dataplane] */
+	uint32_t port_count;
+	char ports[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX]; /* each DPDK devargs: a PCI address or a vdev; key "port", given once a port */
+	uint32_t address;                                      /* IPv4, host byte order */
+	uint8_t prefix;                                        /* 0 to 32 */
+	uint16_t udp_port;
+	uint32_t queues;                          /* RX queues a port, 1 to GYR_CONFIG_QUEUES_MAX */
+	struct gyr_cpu_list io_cpus, engine_cpus; /* a CPU in both lists polls and computes (fused) */
+	enum gyr_config_hugepages hugepages;
+	uint32_t memory_mb;    /* DPDK's memory */
+	uint32_t mbufs;        /* buffers a port */
+	uint32_t mtu;          /* 576 to 9000 */
+	uint32_t ring_entries; /* requests that may wait for one engine lcore; a power of two */
+	uint32_t batch_max;    /* 1 to 64 */
+};
+
+/* The built-in defaults. */
+void gyr_config_defaults(struct gyr_config *config);
+
+/*
+ * Reads PATH over the defaults and checks it. -ENOENT, -EIO; -EINVAL: an unknown section or key, a value out of range, a CPU that is not there (the message
+ * gives file, line and key, and what would be accepted).
+ */
+GYR_MUST_CHECK int gyr_config_read(const char *path, struct gyr_config *config, struct gyr_error *error);
+
+/* Sets one key ("dataplane.port") as a line of a file would; SOURCE names where it came from in messages. -EINVAL. */
+GYR_MUST_CHECK int gyr_config_set(struct gyr_config *config, const char *source, const char *key, const char *value, struct gyr_error *error);
+
+/* What only a whole configuration can violate: CPUs that are not there, no io or engine lcore. -EINVAL. gyr_config_read has called it. */
+GYR_MUST_CHECK int gyr_config_check(const struct gyr_config *config, struct gyr_error *error);
+
+/* The names of all keys ("gyrd.state_dir", ...), NULL at the end. */
+const char *const *gyr_config_keys(void);
+
+#endif

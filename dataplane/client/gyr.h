@@ -1,0 +1,66 @@
+/*
+ * libgyr: asks a Gyr appliance over UDP. One header, no dependency at run time but the C library and msgpack-c.
+ *
+ * A client belongs to one thread at a time. It has one connected socket; calls block at most for the timeout given. A request that
+ * got no answer is sent again (same id: a repeat is safe) until the timeout.
+ *
+ *     struct gyr_client *client;
+ *     float pixels[784], scores[10];
+ *     if (gyr_client_create("192.0.2.1", 0, &client) != 0) ...
+ *     struct gyr_tensor in = {.data = pixels, .bytes = sizeof pixels}, out = {.data = scores, .bytes = sizeof scores};
+ *     if (gyr_predict(client, "fashion", NULL, &in, 1, &out, 1, 100000, NULL) != 0)
+ *             puts(gyr_client_error(client));
+ */
+#ifndef GYR_H
+#define GYR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GYR_CLIENT_TENSORS_MAX 8
+
+struct gyr_client;
+
+/* Elements in the type and shape that the model declares, row-major, little-endian. */
+struct gyr_tensor {
+	void *data;
+	size_t bytes; /* inputs: of data; outputs: the room on the way in, what was written on the way out */
+};
+
+struct gyr_reply {
+	uint64_t version;        /* that answered */
+	uint64_t round_trip_ns;  /* of the attempt that was answered */
+	uint32_t attempts;       /* datagrams sent */
+	uint32_t retry_after_us; /* when the call returned -EBUSY; else 0 */
+};
+
+/* Opens a client of HOST (numeric IPv4) and UDP port (0: 4970). 0 or a negative errno. */
+int gyr_client_create(const char *host, uint16_t port, struct gyr_client **client);
+void gyr_client_destroy(struct gyr_client *client); /* NULL is fine */
+
+/* Why the last call failed, in words. Owned by the client, until its next call. */
+const char *gyr_client_error(const struct gyr_client *client);
+
+/*
+ * Asks MODEL. SELECT: NULL for the promoted version, else a label, or a version in decimal digits. REPLY may be NULL. 0, or -ETIMEDOUT: no answer within
+ * TIMEOUT_US; -ENOENT: unknown model, version or label; -EINVAL: shape or type; -EMSGSIZE: too large for a datagram or for the room given; -EBUSY: turned away;
+ * -ETIME: the deadline passed there; -EPROTO: not understood; or the socket's errno.
+ */
+int gyr_predict(struct gyr_client *client, const char *model, const char *select, const struct gyr_tensor *inputs, uint32_t input_count,
+		struct gyr_tensor *outputs, uint32_t output_count, uint32_t timeout_us, struct gyr_reply *reply);
+
+/* Gets the model's description: a msgpack map of *BYTES bytes at *MAP, owned by the client until its next call. Errors as of gyr_predict. */
+int gyr_describe(struct gyr_client *client, const char *model, const char *select, uint32_t timeout_us, const void **map, size_t *bytes);
+
+/* One ping; the round trip in ROUND_TRIP_NS. Errors as of gyr_predict. */
+int gyr_ping(struct gyr_client *client, uint32_t timeout_us, uint64_t *round_trip_ns);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * Bundle format 1: one model version in one file, made to be read with O_DIRECT, checked part by part and mapped as it is. docs/BUNDLE.md gives the layout.
+ *
+ * Every byte is covered: the header by its own BLAKE2b-256 hash, the manifest and each tensor by a hash that the part before it holds, the padding by being
+ * zero. The hash of the header therefore names the whole content.
+ */
+#ifndef GYR_ENGINE_MODEL_BUNDLE_H
+#define GYR_ENGINE_MODEL_BUNDLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/model/graph.h"
+
+#define GYR_BUNDLE_ALIGN 4096u
+#define GYR_BUNDLE_ID_BYTES 32u
+#define GYR_BUNDLE_BYTES_MAX (UINT64_C(64) << 30)
+#define GYR_BUNDLE_LINEAGE_MAX 64u
+#define GYR_BUNDLE_GOLDEN_MAX 16u
+
+/* Where a version comes from: "parent", "dataset", "seed", "epochs", "accuracy", "tool" ... Both are zero-terminated UTF-8. */
+struct gyr_lineage {
+	const char *key;   /* 1 to 63 bytes, unique */
+	const char *value; /* up to 4095 bytes */
+};
+
+/* One question whose answer is known: replayed before a version may serve. */
+struct gyr_golden {
+	uint32_t batch;             /* rows, 1 or more; 1 where the first dimension is fixed */
+	const void *const *inputs;  /* graph.input_count arrays, dense, in the inputs' types */
+	const void *const *outputs; /* graph.output_count arrays */
+	float tolerance;            /* |got - expected| <= tolerance * (1 + |expected|) */
+};
+
+struct gyr_bundle_info {
+	uint32_t lineage_count, golden_count;
+	const struct gyr_lineage *lineage;
+	const struct gyr_golden *golden;
+};
+
+struct gyr_bundle {
+	uint8_t id[GYR_BUNDLE_ID_BYTES]; /* the header's hash */
+	struct gyr_graph *graph;         /* finished; its constants lie in the bundle's bytes */
+	struct gyr_bundle_info info;
+};
+
+/*
+ * Serialises a finished GRAPH with INFO into one buffer (*BYTES, *SIZE; free(3) it). The same content gives the same bytes. -E2BIG: a limit above is passed.
+ * -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_bundle_build(const struct gyr_graph *graph, const struct gyr_bundle_info *info, void **bytes, size_t *size, struct gyr_error *error);
+
+/*
+ * Checks SIZE bytes (4 KiB aligned in memory) wholly and opens them as a bundle. The bytes must stay, unchanged, until gyr_bundle_close. Any content is safe
+ * to pass. -EBADMSG: not a whole, unchanged bundle (the message names the part). -ENOTSUP: another format number. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_bundle_open(const void *bytes, size_t size, struct gyr_bundle **bundle, struct gyr_error *error);
+void gyr_bundle_close(struct gyr_bundle *bundle); /* NULL is fine */
+
+/* Writes the 64 hexadecimal digits of an id and a zero into TEXT. */
+void gyr_bundle_id_text(const uint8_t id[GYR_BUNDLE_ID_BYTES], char text[2 * GYR_BUNDLE_ID_BYTES + 1]);
+
+#endif

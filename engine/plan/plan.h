@@ -1,0 +1,62 @@
+/*
+ * A plan: a graph compiled for this CPU. Weights are packed once, at create, and shared by every batch size and every thread; running allocates nothing, locks
+ * nothing and makes no system call.
+ */
+#ifndef GYR_ENGINE_PLAN_PLAN_H
+#define GYR_ENGINE_PLAN_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/model/bundle.h"
+#include "engine/model/graph.h"
+
+#define GYR_PLAN_BATCH_MAX 64u
+#define GYR_PLAN_SCRATCH_ALIGN 64u
+
+struct gyr_plan;
+
+struct gyr_plan_options {
+	uint32_t batch_max; /* 1 to GYR_PLAN_BATCH_MAX; the plan covers the powers of two up to it */
+	bool reference;     /* run engine/ref's plain C twins instead of oneDNN */
+};
+
+/*
+ * Compiles GRAPH (finished). The graph is not needed afterwards. A graph whose inputs have no batch dimension gets a plan for batch 1 only. -ENOTSUP: a graph
+ * that no kernel here runs; the message names node and operator. -ENOMEM. Slow (milliseconds): not for a hot thread.
+ */
+GYR_MUST_CHECK int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error);
+void gyr_plan_destroy(struct gyr_plan *plan); /* NULL is fine; no thread may be in gyr_plan_run */
+
+uint32_t gyr_plan_batch_max(const struct gyr_plan *plan);
+/* The batch size that a run of BATCH rows (1 to batch_max) really computes: the next power of two. */
+uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch);
+/* Scratch that each running thread needs for itself, GYR_PLAN_SCRATCH_ALIGN aligned, at most. */
+size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan);
+/* Bytes of the packed weights. */
+size_t gyr_plan_weight_bytes(const struct gyr_plan *plan);
+
+/* The signature. Dimension 0 is GYR_DIM_BATCH where rows can be batched. Names live as long as the plan. */
+uint32_t gyr_plan_input_count(const struct gyr_plan *plan);
+uint32_t gyr_plan_output_count(const struct gyr_plan *plan);
+const char *gyr_plan_input_name(const struct gyr_plan *plan, uint32_t index);
+const char *gyr_plan_output_name(const struct gyr_plan *plan, uint32_t index);
+const struct gyr_shape *gyr_plan_input_shape(const struct gyr_plan *plan, uint32_t index);
+const struct gyr_shape *gyr_plan_output_shape(const struct gyr_plan *plan, uint32_t index);
+
+/*
+ * Computes BATCH rows (1 to batch_max). INPUTS and OUTPUTS are dense arrays in the signature's order, of any alignment, each with room for
+ * gyr_plan_bucket(BATCH) rows: rows from BATCH on are read (their content does not matter) and written. SCRATCH is this thread's own. Any number of threads at
+ * once. Hot path.
+ */
+void gyr_plan_run(const struct gyr_plan *plan, uint32_t batch, const void *const inputs[], void *const outputs[], void *scratch);
+
+/* Tells the libraries beneath that this thread computes alone (one OpenMP thread, denormals flushed). Each thread that runs plans, once. */
+void gyr_plan_thread_init(void);
+
+/* Replays the golden vectors of BUNDLE, at every batch size up to batch_max. -EILSEQ: an answer is outside its tolerance (the message says which, and by how
+ * much). -ENOMEM. */
+GYR_MUST_CHECK int gyr_plan_check_golden(const struct gyr_plan *plan, const struct gyr_bundle *bundle, struct gyr_error *error);
+
+#endif
