@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/assert.h"
+#include "base/assertion.h"
 
 #define BLOCK_BYTES_MIN ((size_t)16 * 1024)
 

@@ -1,6 +1,6 @@
 #include "base/unpack.h"
 
-#include "base/assert.h"
+#include "base/assertion.h"
 
 #define SKIP_DEPTH_MAX 32u
 

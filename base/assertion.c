@@ -1,4 +1,4 @@
-#include "base/assert.h"
+#include "base/assertion.h"
 
 #include <stdio.h>
 #include <stdlib.h>
