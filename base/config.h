@@ -33,7 +33,7 @@ struct gyr_config {
 
 	/* [dataplane] */
 	uint32_t port_count;
-	char ports[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX]; /* each DPDK devargs: a PCI address or a vdev; key "port", given once a port */
+	char ports[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX]; /* DPDK devargs: PCI addresses or vdevs; key "port", separated by spaces */
 	uint32_t address;                                      /* IPv4, host byte order */
 	uint8_t prefix;                                        /* 0 to 32 */
 	uint16_t udp_port;
