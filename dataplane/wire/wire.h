@@ -13,9 +13,9 @@
 
 #define GYR_WIRE_VERSION 1u
 #define GYR_WIRE_PORT 4970u
-#define GYR_WIRE_TENSORS_MAX 8u /* inputs of a request, outputs of a result */
-#define GYR_WIRE_NAME_MAX 63u   /* bytes of a model's name or a label: [a-z0-9._-], the first a letter or digit */
-#define GYR_WIRE_NEST_MAX 9u    /* arrays inside each other in a plain tensor */
+#define GYR_WIRE_TENSORS_MAX 8u        /* inputs of a request, outputs of a result */
+#define GYR_WIRE_NAME_MAX 63u          /* bytes of a model's name or a label: [a-z0-9._-], the first a letter or digit */
+#define GYR_WIRE_NEST_MAX GYR_RANK_MAX /* arrays inside each other in a plain tensor */
 #define GYR_WIRE_DATAGRAM_MAX 65507u
 #define GYR_WIRE_SEALED 0xC1u /* first byte of a sealed datagram: reserved */
 #define GYR_WIRE_DEADLINE_US_MAX 60000000u
@@ -64,6 +64,9 @@ struct gyr_wire_tensor {
 	const uint8_t *data;        /* BARE, TYPED: the elements (any alignment); PLAIN: the msgpack object */
 	int64_t dims[GYR_RANK_MAX]; /* TYPED and PLAIN */
 };
+
+/* Whether NAME may be a model's name or a label. */
+bool gyr_wire_name_is_valid(const char *name, size_t length);
 
 /* A name or a number. */
 struct gyr_wire_ref {
