@@ -4,6 +4,12 @@
  *
  * Life: create, add values and nodes in any order, then gyr_graph_finish, which checks everything, sorts the nodes and infers every shape. A finished graph is
  * immutable and may be read by any thread; before that, one thread at a time.
+ *
+ * The batch dimension. dims[0] of every input may be GYR_DIM_BATCH; then dims[0] of every input and output is, rows never mix (a node that would add up,
+ * normalise over or move the batch dimension is refused), and so rows of different questions may be computed together. Constants have no batch dimension.
+ *
+ * Softmax before opset 13 works over all dimensions from "axis" (default 1) on, from opset 13 over the one dimension "axis" (default -1): whoever runs it reads
+ * graph.opset. Everything else means the same in all opsets of the table.
  */
 #ifndef GYR_ENGINE_MODEL_GRAPH_H
 #define GYR_ENGINE_MODEL_GRAPH_H
@@ -19,15 +25,16 @@
 
 #define GYR_GRAPH_VALUES_MAX 65536u
 #define GYR_GRAPH_NODES_MAX 65536u
-#define GYR_VALUE_NONE UINT32_MAX /* in place of an optional input that is left out */
+#define GYR_GRAPH_ENDS_MAX 64u                     /* inputs, and outputs */
+#define GYR_GRAPH_NAME_MAX 1023u                   /* bytes of a name */
+#define GYR_VALUE_ELEMENTS_MAX (UINT64_C(1) << 31) /* in one row of a value that is no constant */
+#define GYR_VALUE_NONE UINT32_MAX                  /* in place of an optional input that is left out */
 
 struct gyr_value {
 	const char *name;       /* unique within the graph, not empty */
 	struct gyr_shape shape; /* of inputs and constants from the start, of the others after finish */
 	const void *data;       /* a constant's elements, row-major little-endian, 4-byte aligned or better; NULL for what is not a constant */
 };
-
-enum gyr_attribute_type { GYR_ATTRIBUTE_INT, GYR_ATTRIBUTE_FLOAT, GYR_ATTRIBUTE_STRING, GYR_ATTRIBUTE_INTS, GYR_ATTRIBUTE_FLOATS };
 
 struct gyr_attribute {
 	const char *name;
@@ -65,15 +72,20 @@ struct gyr_graph {
 	struct gyr_node *nodes;     /* after finish: each behind those that it needs */
 	uint32_t *inputs, *outputs; /* indices into values, in the model's order */
 	bool finished;
+
+	uint32_t *slots; /* graph.c's own: value indices by hash of the name */
+	uint32_t slot_count;
+	uint8_t hash_key[16];
 };
 
-/* An empty graph for OPSET of the default ONNX domain; NAME is copied. NULL without memory. Free with gyr_graph_destroy. */
+/* An empty graph for OPSET of the default ONNX domain; NAME is copied (cut at a name's limits). NULL without memory. Free with gyr_graph_destroy. */
 struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset);
 void gyr_graph_destroy(struct gyr_graph *graph); /* NULL is fine */
 
 /*
  * Adds a value and returns its index through *INDEX. NAME is copied. SHAPE may be NULL for a result whose shape is to be inferred. DATA (of a constant) is
- * copied when COPY, else it must outlive the graph. -EEXIST: the name is taken. -E2BIG: too many values. -ENOMEM.
+ * copied when COPY, else it must outlive the graph. -EEXIST: the name is taken. -EINVAL: the name is not 1 to GYR_GRAPH_NAME_MAX bytes of UTF-8 without control
+ * characters, or the shape is none. -E2BIG: too many values. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct gyr_shape *shape, const void *data, bool copy, uint32_t *index,
 				       struct gyr_error *error);
@@ -82,13 +94,15 @@ GYR_MUST_CHECK int gyr_graph_add_value(struct gyr_graph *graph, const char *name
  * -ENOMEM. */
 GYR_MUST_CHECK int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error);
 
-/* Declares a value as the graph's next input or output. */
+/* Declares a value as the graph's next input or output. -EINVAL: no such value, a constant as input, or declared before. -ENOMEM. */
 GYR_MUST_CHECK int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 GYR_MUST_CHECK int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 
 /*
- * Checks and completes the graph: every value that is used is an input, a constant or the result of exactly one node; no cycle; attributes known and in range;
- * shapes and types fit. Sorts the nodes, infers shapes; where a result was given a shape it must agree. -EINVAL with node, operator and reason; -ENOMEM.
+ * Checks and completes the graph: at least one input and one output; every value is an input, a constant or the result of exactly one node, and every output is
+ * a result; no cycle; attributes known and in range; types as ONNX has them at this opset; shapes fit, and only constants are empty. Sorts the nodes (an order
+ * that is right already is kept), infers shapes; where a result was given a shape it must agree. Reshape's second input must be a constant. -EINVAL with node,
+ * operator and reason; -ENOMEM. After an error the graph can only be destroyed.
  */
 GYR_MUST_CHECK int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error);
 
@@ -97,6 +111,10 @@ uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name);
 
 /* The attribute of NODE of that name, or NULL. */
 const struct gyr_attribute *gyr_node_attribute(const struct gyr_node *node, const char *name);
+
+/* The attribute of NODE of that name and of type int or float, or OTHERWISE where it is left out. */
+int64_t gyr_node_integer(const struct gyr_node *node, const char *name, int64_t otherwise);
+float gyr_node_number(const struct gyr_node *node, const char *name, float otherwise);
 
 /* Same inputs and outputs, in names, types and shapes. Otherwise false, with the first difference in ERROR. */
 bool gyr_graph_same_signature(const struct gyr_graph *a, const struct gyr_graph *b, struct gyr_error *error);

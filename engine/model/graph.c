@@ -1,0 +1,561 @@
+/*
+ * Graphs: building, checking, sorting.
+ *
+ * Invariants:
+ *  1. values, nodes, inputs and outputs are arrays in the arena whose room is the next power of two (8 or more) of their count; a bigger copy replaces a full
+ * one.
+ *  2. slots is an open hash table over the names of values, never more than half full. Its key is random, because names come from files.
+ *  3. After finish every value has a shape, and each node stands behind the makers of its inputs.
+ */
+#include "engine/model/graph.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/assertion.h"
+#include "engine/model/graph_internal.h"
+
+#define ROOM_MIN 8u
+#define CONSTANT_ALIGN 64u
+
+static int no_memory(struct gyr_error *error)
+{
+	return gyr_error_set(error, -ENOMEM, "no memory for the graph");
+}
+
+/* The array ITEMS of COUNT elements of BYTES each with room for one more (invariant 1). NULL without memory. */
+static void *with_room(struct gyr_arena *arena, void *items, uint32_t count, size_t bytes)
+{
+	bool full = count == 0 || (count >= ROOM_MIN && (count & (count - 1)) == 0);
+	if (!full)
+		return items;
+	void *bigger = gyr_arena_array(arena, count == 0 ? ROOM_MIN : 2 * (size_t)count, bytes, 16);
+	if (bigger != NULL && count != 0)
+		memcpy(bigger, items, count * bytes);
+	return bigger;
+}
+
+/* The length of the UTF-8 sequence at TEXT (zero-terminated), or 0 when it is none or a control character. */
+static size_t sequence_length(const unsigned char *text)
+{
+	if (text[0] < 0x80)
+		return text[0] >= 0x20 && text[0] != 0x7f;
+	size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+	uint32_t code = text[0] & (0x7fu >> length);
+	if (text[0] < 0xc2 || text[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	bool control = code < 0xa0, surrogate = code >= 0xd800 && code <= 0xdfff;
+	return code < least[length] || code > 0x10ffff || control || surrogate ? 0 : length;
+}
+
+/* The bytes of the longest beginning of TEXT that is a legal name. */
+static size_t name_length(const char *text)
+{
+	size_t at = 0;
+	for (;;) {
+		size_t length = sequence_length((const unsigned char *)text + at);
+		if (length == 0 || at + length > GYR_GRAPH_NAME_MAX)
+			return at;
+		at += length;
+	}
+}
+
+static bool name_legal(const char *text)
+{
+	return text[name_length(text)] == 0;
+}
+
+struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
+{
+	if (sodium_init() < 0)
+		return NULL;
+	struct gyr_graph *graph = calloc(1, sizeof *graph);
+	if (graph == NULL)
+		return NULL;
+	gyr_arena_init(&graph->arena, 0);
+	randombytes_buf(graph->hash_key, sizeof graph->hash_key);
+	graph->opset = opset;
+	graph->name = gyr_arena_string(&graph->arena, name, name_length(name));
+	if (graph->name == NULL) {
+		gyr_graph_destroy(graph);
+		return NULL;
+	}
+	return graph;
+}
+
+void gyr_graph_destroy(struct gyr_graph *graph)
+{
+	if (graph == NULL)
+		return;
+	gyr_arena_fini(&graph->arena);
+	free(graph);
+}
+
+/* The slot where NAME is, or where it would go. */
+static uint32_t slot_of(const struct gyr_graph *graph, const char *name)
+{
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint32_t slot;
+	static_assert(sizeof graph->hash_key == crypto_shorthash_KEYBYTES, "the key that libsodium wants");
+	crypto_shorthash(hash, (const uint8_t *)name, strlen(name), graph->hash_key);
+	memcpy(&slot, hash, sizeof slot);
+	slot &= graph->slot_count - 1;
+	while (graph->slots[slot] != GYR_VALUE_NONE && strcmp(graph->values[graph->slots[slot]].name, name) != 0)
+		slot = (slot + 1) & (graph->slot_count - 1);
+	return slot;
+}
+
+/* Doubles the hash table when one more value would fill more than half (invariant 2). */
+static bool grow_slots(struct gyr_graph *graph)
+{
+	if (2 * (graph->value_count + 1) <= graph->slot_count)
+		return true;
+	uint32_t count = graph->slot_count == 0 ? 4 * ROOM_MIN : 2 * graph->slot_count;
+	uint32_t *slots = GYR_ARENA_NEW(&graph->arena, uint32_t, count);
+	if (slots == NULL)
+		return false;
+	memset(slots, 0xff, count * sizeof *slots);
+	graph->slots = slots;
+	graph->slot_count = count;
+	for (uint32_t i = 0; i < graph->value_count; i++)
+		slots[slot_of(graph, graph->values[i].name)] = i;
+	return true;
+}
+
+uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name)
+{
+	return graph->slot_count == 0 ? GYR_VALUE_NONE : graph->slots[slot_of(graph, name)];
+}
+
+/* That SHAPE is one; of a constant (without a batch dimension) or of something computed (not empty, and not beyond all measure). */
+static int check_shape(const struct gyr_shape *shape, bool constant, struct gyr_error *error)
+{
+	char text[128];
+	size_t count;
+	if (shape->rank > GYR_RANK_MAX)
+		return gyr_error_set(error, -EINVAL, "rank %" PRIu32 " (at most %d)", shape->rank, GYR_RANK_MAX);
+	if (gyr_dtype_bytes(shape->dtype) == 0)
+		return gyr_error_set(error, -EINVAL, "element type %d, which Gyr does not know", (int)shape->dtype);
+	gyr_shape_text(shape, text, sizeof text);
+	for (uint32_t i = 0; i < shape->rank; i++) {
+		if (shape->dims[i] < 0 && (i != 0 || shape->dims[i] != GYR_DIM_BATCH))
+			return gyr_error_set(error, -EINVAL, "%s: dimension %" PRIu32 " is not fixed (only the first may be the batch)", text, i);
+		if (shape->dims[i] < 0 && constant)
+			return gyr_error_set(error, -EINVAL, "%s: a constant has no batch dimension", text);
+		if (shape->dims[i] == 0 && !constant)
+			return gyr_error_set(error, -EINVAL, "%s is empty (each dimension must be 1 or more)", text);
+	}
+	if (!gyr_shape_count(shape, 1, &count) || (!constant && count > GYR_VALUE_ELEMENTS_MAX))
+		return gyr_error_set(error, -EINVAL, "%s has too many elements", text);
+	return 0;
+}
+
+int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct gyr_shape *shape, const void *data, bool copy, uint32_t *index,
+			struct gyr_error *error)
+{
+	GYR_ASSERT(!graph->finished);
+	GYR_ASSERT(data == NULL || shape != NULL);
+	if (name[0] == 0 || !name_legal(name))
+		return gyr_error_set(error, -EINVAL, "a value's name is not 1 to %u bytes of UTF-8 without control characters", GYR_GRAPH_NAME_MAX);
+	if (graph->value_count == GYR_GRAPH_VALUES_MAX)
+		return gyr_error_set(error, -E2BIG, "more than %u values", GYR_GRAPH_VALUES_MAX);
+	if (gyr_graph_find(graph, name) != GYR_VALUE_NONE)
+		return gyr_error_set(error, -EEXIST, "value '%s' is there twice", name);
+	if (shape != NULL) {
+		int status = check_shape(shape, data != NULL, error);
+		if (status != 0)
+			return gyr_error_prefix(error, status, "value '%s'", name);
+	}
+
+	struct gyr_value *values = with_room(&graph->arena, graph->values, graph->value_count, sizeof *values);
+	if (values == NULL)
+		return no_memory(error);
+	graph->values = values;
+	struct gyr_value value = {.name = gyr_arena_string(&graph->arena, name, strlen(name)), .data = data};
+	if (value.name == NULL || !grow_slots(graph))
+		return no_memory(error);
+	if (shape != NULL) {
+		/* Dimensions beyond the rank are zero, so that shapes are the same bytes. */
+		value.shape = (struct gyr_shape){.dtype = shape->dtype, .rank = shape->rank};
+		memcpy(value.shape.dims, shape->dims, shape->rank * sizeof shape->dims[0]);
+	}
+	if (data != NULL && copy) {
+		size_t bytes;
+		bool fits = gyr_shape_bytes(shape, 1, &bytes);
+		GYR_ASSERT(fits); /* check_shape saw to it */
+		void *own = gyr_arena_alloc(&graph->arena, bytes, CONSTANT_ALIGN);
+		if (own == NULL)
+			return no_memory(error);
+		if (bytes != 0)
+			memcpy(own, data, bytes);
+		value.data = own;
+	}
+	*index = graph->value_count;
+	graph->values[*index] = value;
+	graph->slots[slot_of(graph, name)] = *index;
+	graph->value_count++;
+	return 0;
+}
+
+/* A copy of ATTRIBUTE in the arena. False without memory. */
+static bool copy_attribute(struct gyr_arena *arena, const struct gyr_attribute *attribute, struct gyr_attribute *copy)
+{
+	*copy = *attribute;
+	copy->name = gyr_arena_string(arena, attribute->name, strlen(attribute->name));
+	if (copy->name == NULL)
+		return false;
+	switch (attribute->type) {
+	case GYR_ATTRIBUTE_INT:
+	case GYR_ATTRIBUTE_FLOAT: return true;
+	case GYR_ATTRIBUTE_STRING: copy->string = gyr_arena_string(arena, attribute->string, strlen(attribute->string)); return copy->string != NULL;
+	case GYR_ATTRIBUTE_INTS: {
+		int64_t *items = GYR_ARENA_NEW(arena, int64_t, attribute->integers.count);
+		if (items != NULL && attribute->integers.count != 0)
+			memcpy(items, attribute->integers.items, attribute->integers.count * sizeof *items);
+		copy->integers.items = items;
+		return items != NULL;
+	}
+	case GYR_ATTRIBUTE_FLOATS: {
+		float *items = GYR_ARENA_NEW(arena, float, attribute->numbers.count);
+		if (items != NULL && attribute->numbers.count != 0)
+			memcpy(items, attribute->numbers.items, attribute->numbers.count * sizeof *items);
+		copy->numbers.items = items;
+		return items != NULL;
+	}
+	}
+	GYR_ASSERT(!"an attribute type");
+}
+
+/* Puts which node it is before the message. */
+static int at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
+{
+	const char *operator= gyr_op_info(node->op)->name;
+	if (node->name != NULL && node->name[0] != 0)
+		return gyr_error_prefix(error, status, "node '%s' (%s, opset %" PRIu32 ")", node->name, operator, graph->opset);
+	const char *result = node->output_count > 0 && node->outputs[0] < graph->value_count ? graph->values[node->outputs[0]].name : "?";
+	return gyr_error_prefix(error, status, "the node that makes '%s' (%s, opset %" PRIu32 ")", result, operator, graph->opset);
+}
+
+static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
+{
+	const struct gyr_op_info *info = gyr_op_info(node->op);
+	if (graph->opset < info->opset_min || graph->opset > info->opset_max)
+		return gyr_error_set(error, -EINVAL, "Gyr runs it from opset %" PRIu32 " to %" PRIu32, info->opset_min, info->opset_max);
+	uint32_t input_min = gyr_op_input_min(node->op, graph->opset);
+	if (node->input_count < input_min || node->input_count > info->input_max)
+		return gyr_error_set(error, -EINVAL, "%" PRIu32 " inputs (%" PRIu32 " to %" PRIu32 ")", node->input_count, input_min, info->input_max);
+	if (node->output_count < 1 || node->output_count > info->output_max)
+		return gyr_error_set(error, -EINVAL, "%" PRIu32 " outputs (1 to %" PRIu32 ")", node->output_count, info->output_max);
+	for (uint32_t i = 0; i < node->input_count; i++) {
+		if (node->inputs[i] == GYR_VALUE_NONE && i < input_min)
+			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " is left out, and it is needed", i);
+		if (node->inputs[i] != GYR_VALUE_NONE && node->inputs[i] >= graph->value_count)
+			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->inputs[i], graph->value_count);
+	}
+	for (uint32_t i = 0; i < node->output_count; i++)
+		if (node->outputs[i] >= graph->value_count)
+			return gyr_error_set(error, -EINVAL, "output %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->outputs[i], graph->value_count);
+	for (uint32_t i = 0; i < node->attribute_count; i++)
+		if (!name_legal(node->attributes[i].name))
+			return gyr_error_set(error, -EINVAL, "the name of attribute %" PRIu32 " is no name", i);
+	return 0;
+}
+
+int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
+{
+	GYR_ASSERT(!graph->finished);
+	if (node->name != NULL && !name_legal(node->name))
+		return gyr_error_set(error, -EINVAL, "a node's name is not up to %u bytes of UTF-8 without control characters", GYR_GRAPH_NAME_MAX);
+	int status = check_node(graph, node, error);
+	if (status != 0)
+		return at_node(graph, node, status, error);
+	if (graph->node_count == GYR_GRAPH_NODES_MAX)
+		return gyr_error_set(error, -E2BIG, "more than %u nodes", GYR_GRAPH_NODES_MAX);
+
+	struct gyr_arena *arena = &graph->arena;
+	struct gyr_node *nodes = with_room(arena, graph->nodes, graph->node_count, sizeof *nodes);
+	if (nodes == NULL)
+		return no_memory(error);
+	graph->nodes = nodes;
+	const char *name = node->name != NULL ? node->name : "";
+	struct gyr_node copy = *node;
+	copy.name = gyr_arena_string(arena, name, strlen(name));
+	uint32_t *inputs = GYR_ARENA_NEW(arena, uint32_t, node->input_count);
+	uint32_t *outputs = GYR_ARENA_NEW(arena, uint32_t, node->output_count);
+	struct gyr_attribute *attributes = GYR_ARENA_NEW(arena, struct gyr_attribute, node->attribute_count);
+	if (copy.name == NULL || inputs == NULL || outputs == NULL || attributes == NULL)
+		return no_memory(error);
+	memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
+	memcpy(outputs, node->outputs, node->output_count * sizeof *outputs);
+	for (uint32_t i = 0; i < node->attribute_count; i++)
+		if (!copy_attribute(arena, &node->attributes[i], &attributes[i]))
+			return no_memory(error);
+	copy.inputs = inputs;
+	copy.outputs = outputs;
+	copy.attributes = attributes;
+	graph->nodes[graph->node_count++] = copy;
+	return 0;
+}
+
+/* Appends VALUE to the list of inputs or outputs. */
+static int add_to(struct gyr_graph *graph, uint32_t value, uint32_t **list, uint32_t *count, const char *what, struct gyr_error *error)
+{
+	GYR_ASSERT(!graph->finished);
+	if (value >= graph->value_count)
+		return gyr_error_set(error, -EINVAL, "%s %" PRIu32 " is value %" PRIu32 " of %" PRIu32, what, *count, value, graph->value_count);
+	if (*count == GYR_GRAPH_ENDS_MAX)
+		return gyr_error_set(error, -E2BIG, "more than %u %ss", GYR_GRAPH_ENDS_MAX, what);
+	for (uint32_t i = 0; i < *count; i++)
+		if ((*list)[i] == value)
+			return gyr_error_set(error, -EINVAL, "value '%s' is %s twice", graph->values[value].name, what);
+	uint32_t *items = with_room(&graph->arena, *list, *count, sizeof *items);
+	if (items == NULL)
+		return no_memory(error);
+	*list = items;
+	items[(*count)++] = value;
+	return 0;
+}
+
+int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
+{
+	if (value < graph->value_count && graph->values[value].data != NULL)
+		return gyr_error_set(error, -EINVAL, "constant '%s' cannot be an input", graph->values[value].name);
+	if (value < graph->value_count && graph->values[value].shape.dtype == GYR_DTYPE_NONE)
+		return gyr_error_set(error, -EINVAL, "input '%s' needs a shape", graph->values[value].name);
+	return add_to(graph, value, &graph->inputs, &graph->input_count, "input", error);
+}
+
+int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
+{
+	return add_to(graph, value, &graph->outputs, &graph->output_count, "output", error);
+}
+
+/* What finish works with: allocated at its start, freed at its end. */
+struct sorting {
+	uint32_t *makers;     /* for each value: the node that makes it, FROM_OUTSIDE, or GYR_VALUE_NONE */
+	uint8_t *marks;       /* for each node */
+	uint32_t *stack;      /* of nodes whose makers are being visited */
+	uint32_t *next_input; /* for each node on the stack: the input to look at next */
+	struct gyr_node *sorted;
+};
+#define FROM_OUTSIDE (UINT32_MAX - 1)
+enum { MARK_NEW, MARK_OPEN, MARK_DONE };
+
+static void sorting_fini(struct sorting *sorting)
+{
+	free(sorting->makers);
+	free(sorting->marks);
+	free(sorting->stack);
+	free(sorting->next_input);
+}
+
+/* Finds the maker of each value. */
+static int find_makers(const struct gyr_graph *graph, struct sorting *sorting, struct gyr_error *error)
+{
+	uint32_t *makers = sorting->makers;
+	for (uint32_t i = 0; i < graph->value_count; i++)
+		makers[i] = graph->values[i].data != NULL ? FROM_OUTSIDE : GYR_VALUE_NONE;
+	for (uint32_t i = 0; i < graph->input_count; i++)
+		makers[graph->inputs[i]] = FROM_OUTSIDE;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		const struct gyr_node *node = &graph->nodes[i];
+		for (uint32_t o = 0; o < node->output_count; o++) {
+			uint32_t value = node->outputs[o];
+			if (makers[value] == GYR_VALUE_NONE) {
+				makers[value] = i;
+				continue;
+			}
+			const char *name = graph->values[value].name;
+			int status = makers[value] == FROM_OUTSIDE ? gyr_error_set(error, -EINVAL, "its result '%s' is an input or a constant already", name)
+								   : gyr_error_set(error, -EINVAL, "its result '%s' is another node's too", name);
+			return at_node(graph, node, status, error);
+		}
+	}
+	for (uint32_t i = 0; i < graph->value_count; i++)
+		if (makers[i] == GYR_VALUE_NONE)
+			return gyr_error_set(error, -EINVAL, "value '%s' is neither an input nor a constant nor the result of a node", graph->values[i].name);
+	for (uint32_t i = 0; i < graph->output_count; i++)
+		if (makers[graph->outputs[i]] == FROM_OUTSIDE)
+			return gyr_error_set(error, -EINVAL, "output '%s' is not the result of a node", graph->values[graph->outputs[i]].name);
+	return 0;
+}
+
+/* Depth first from each node in turn, without recursion: every node comes out behind those that it needs, and an order that is right stays. */
+static int sort_nodes(const struct gyr_graph *graph, struct sorting *sorting, struct gyr_error *error)
+{
+	uint32_t done = 0;
+	for (uint32_t root = 0; root < graph->node_count; root++) {
+		if (sorting->marks[root] != MARK_NEW)
+			continue;
+		uint32_t depth = 0;
+		sorting->stack[depth++] = root;
+		sorting->marks[root] = MARK_OPEN;
+		while (depth > 0) {
+			uint32_t at = sorting->stack[depth - 1];
+			const struct gyr_node *node = &graph->nodes[at];
+			if (sorting->next_input[at] == node->input_count) {
+				sorting->marks[at] = MARK_DONE;
+				sorting->sorted[done++] = *node;
+				depth--;
+				continue;
+			}
+			uint32_t value = node->inputs[sorting->next_input[at]++];
+			uint32_t maker = value == GYR_VALUE_NONE ? FROM_OUTSIDE : sorting->makers[value];
+			if (maker == FROM_OUTSIDE || sorting->marks[maker] == MARK_DONE)
+				continue;
+			if (sorting->marks[maker] == MARK_OPEN) {
+				int status = gyr_error_set(error, -EINVAL, "it needs its own result, by way of '%s' (a cycle)", graph->values[value].name);
+				return at_node(graph, node, status, error);
+			}
+			sorting->marks[maker] = MARK_OPEN;
+			sorting->stack[depth++] = maker;
+		}
+	}
+	GYR_ASSERT(done == graph->node_count);
+	return 0;
+}
+
+static int sort(struct gyr_graph *graph, struct gyr_error *error)
+{
+	struct sorting sorting = {
+		.makers = malloc((graph->value_count + 1) * sizeof *sorting.makers),
+		.marks = calloc(graph->node_count + 1, sizeof *sorting.marks),
+		.stack = malloc((graph->node_count + 1) * sizeof *sorting.stack),
+		.next_input = calloc(graph->node_count + 1, sizeof *sorting.next_input),
+		.sorted = GYR_ARENA_NEW(&graph->arena, struct gyr_node, graph->node_count),
+	};
+	int status;
+	if (sorting.makers == NULL || sorting.marks == NULL || sorting.stack == NULL || sorting.next_input == NULL || sorting.sorted == NULL)
+		status = no_memory(error);
+	else
+		status = find_makers(graph, &sorting, error);
+	if (status == 0)
+		status = sort_nodes(graph, &sorting, error);
+	if (status == 0)
+		graph->nodes = sorting.sorted;
+	sorting_fini(&sorting);
+	return status;
+}
+
+static int infer(struct gyr_graph *graph, struct gyr_error *error)
+{
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		const struct gyr_node *node = &graph->nodes[i];
+		struct gyr_value *result = &graph->values[node->outputs[0]];
+		struct gyr_shape shape = {0};
+		int status = infer_node(graph, node, &shape, error);
+		if (status == 0)
+			status = check_shape(&shape, false, error);
+		if (status == 0 && result->shape.dtype != GYR_DTYPE_NONE && !gyr_shape_equal(&result->shape, &shape)) {
+			char said[128], is[128];
+			status = gyr_error_set(error, -EINVAL, "its result '%s' is said to be %s and is %s", result->name,
+					       gyr_shape_text(&result->shape, said, sizeof said), gyr_shape_text(&shape, is, sizeof is));
+		}
+		if (status != 0)
+			return at_node(graph, node, status, error);
+		result->shape = shape;
+	}
+	return 0;
+}
+
+static bool has_batch(const struct gyr_graph *graph, uint32_t value)
+{
+	const struct gyr_shape *shape = &graph->values[value].shape;
+	return shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH;
+}
+
+/* All inputs and outputs have the batch dimension, or none. */
+static int check_batch(const struct gyr_graph *graph, struct gyr_error *error)
+{
+	bool batch = has_batch(graph, graph->inputs[0]);
+	const char *first = graph->values[graph->inputs[0]].name;
+	for (uint32_t i = 0; i < graph->input_count; i++)
+		if (has_batch(graph, graph->inputs[i]) != batch)
+			return gyr_error_set(error, -EINVAL, "of inputs '%s' and '%s' only one has a batch dimension (all or none must)", first,
+					     graph->values[graph->inputs[i]].name);
+	for (uint32_t i = 0; i < graph->output_count; i++)
+		if (has_batch(graph, graph->outputs[i]) != batch)
+			return gyr_error_set(error, -EINVAL, "input '%s' has a batch dimension, and output '%s' has none", first,
+					     graph->values[graph->outputs[i]].name);
+	return 0;
+}
+
+int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
+{
+	GYR_ASSERT(!graph->finished);
+	if (graph->opset < GYR_OPSET_MIN || graph->opset > GYR_OPSET_MAX)
+		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " (%u to %u)", graph->opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
+	if (graph->input_count == 0 || graph->output_count == 0)
+		return gyr_error_set(error, -EINVAL, "the graph has no %s", graph->input_count == 0 ? "input" : "output");
+	for (uint32_t i = 0; i < graph->input_count; i++) {
+		const struct gyr_value *input = &graph->values[graph->inputs[i]];
+		int status = check_shape(&input->shape, false, error);
+		if (status != 0)
+			return gyr_error_prefix(error, status, "input '%s'", input->name);
+	}
+	int status = sort(graph, error);
+	if (status == 0)
+		status = infer(graph, error);
+	if (status == 0)
+		status = check_batch(graph, error);
+	graph->finished = status == 0;
+	return status;
+}
+
+const struct gyr_attribute *gyr_node_attribute(const struct gyr_node *node, const char *name)
+{
+	for (uint32_t i = 0; i < node->attribute_count; i++)
+		if (strcmp(node->attributes[i].name, name) == 0)
+			return &node->attributes[i];
+	return NULL;
+}
+
+int64_t gyr_node_integer(const struct gyr_node *node, const char *name, int64_t otherwise)
+{
+	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
+	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_INT ? attribute->integer : otherwise;
+}
+
+float gyr_node_number(const struct gyr_node *node, const char *name, float otherwise)
+{
+	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
+	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_FLOAT ? attribute->number : otherwise;
+}
+
+/* The first difference between two lists of inputs or outputs. */
+static bool same_values(const struct gyr_graph *a, const uint32_t *a_list, uint32_t a_count, const struct gyr_graph *b, const uint32_t *b_list,
+			uint32_t b_count, const char *what, struct gyr_error *error)
+{
+	if (a_count != b_count) {
+		gyr_error_set(error, -EINVAL, "%" PRIu32 " and %" PRIu32 " %ss", a_count, b_count, what);
+		return false;
+	}
+	for (uint32_t i = 0; i < a_count; i++) {
+		const struct gyr_value *left = &a->values[a_list[i]], *right = &b->values[b_list[i]];
+		char left_text[128], right_text[128];
+		if (strcmp(left->name, right->name) == 0 && gyr_shape_equal(&left->shape, &right->shape))
+			continue;
+		gyr_error_set(error, -EINVAL, "%s %" PRIu32 " is '%.100s' %s and '%.100s' %s", what, i, left->name,
+			      gyr_shape_text(&left->shape, left_text, sizeof left_text), right->name,
+			      gyr_shape_text(&right->shape, right_text, sizeof right_text));
+		return false;
+	}
+	return true;
+}
+
+bool gyr_graph_same_signature(const struct gyr_graph *a, const struct gyr_graph *b, struct gyr_error *error)
+{
+	return same_values(a, a->inputs, a->input_count, b, b->inputs, b->input_count, "input", error) &&
+	       same_values(a, a->outputs, a->output_count, b, b->outputs, b->output_count, "output", error);
+}
