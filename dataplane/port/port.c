@@ -1,0 +1,184 @@
+#include "dataplane/port/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "base/log.h"
+#include "dataplane/port/eal.h"
+#include "dataplane/port/said.h"
+
+#define DESCRIPTORS 512u /* of each queue, where the port has no wish of its own */
+#define CACHE_MBUFS 256u /* kept by each lcore */
+/* What a driver may leave before the frame beyond DPDK's headroom (AF_XDP: 256), and VLAN tags and CRC behind it. */
+#define FRAME_SLACK 288u
+#define BUFFER_MIN 2048u
+
+static int fail(const struct gyr_port *port, struct gyr_error *error, int status, const char *what, const char *said, const char *advice)
+{
+	return gyr_error_set(error, status, "port %s: %s: %s%s%s%s%s", port->devargs, what, strerror(-status), said[0] != '\0' ? "; DPDK says: " : "", said,
+			     advice[0] != '\0' ? "; " : "", advice);
+}
+
+/* What would work, for a device that did not come up. */
+static const char *probe_advice(const char *devargs)
+{
+	if (gyr_eal_is_pci(devargs))
+		return "the address must be one that lspci shows, bound to vfio-pci (dpdk-devbind.py --bind=vfio-pci ADDRESS)";
+	if (strncmp(devargs, "net_af_xdp", 10) == 0 || strncmp(devargs, "net_af_packet", 13) == 0)
+		return "iface= must name an interface that `ip link` shows, and root or CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF are needed";
+	if (strncmp(devargs, "net_memif", 9) == 0)
+		return "socket= must lie in a folder that exists and be used by no other process";
+	return "a port is a PCI address or a virtual device such as net_af_xdp0,iface=eth1 or net_memif0,role=server,id=0,socket=/run/gyr/memif.sock";
+}
+
+static int probe(struct gyr_port *port, struct gyr_error *error)
+{
+	gyr_said_keep();
+	/* A PCI device that was allowed at start has been probed there. */
+	int status = rte_dev_probe(port->devargs);
+	const char *said = gyr_said_end();
+	if (status != 0 && status != -EEXIST)
+		return fail(port, error, status == -1 ? -ENODEV : status, "cannot be opened", said, probe_advice(port->devargs));
+	struct rte_dev_iterator iterator;
+	uint16_t id;
+	gyr_said_keep();
+	RTE_ETH_FOREACH_MATCHING_DEV(id, port->devargs, &iterator)
+	{
+		port->id = id;
+		rte_eth_iterator_cleanup(&iterator);
+		gyr_said_end();
+		return 0;
+	}
+	return fail(port, error, -ENODEV, "no driver took it", gyr_said_end(), probe_advice(port->devargs));
+}
+
+static int make_pool(const struct gyr_config *config, uint32_t private_bytes, struct gyr_port *port, struct gyr_error *error)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	snprintf(name, sizeof name, "gyr-port-%u", port->id);
+	uint32_t frame = config->mtu + RTE_ETHER_HDR_LEN + FRAME_SLACK;
+	uint32_t buffer = RTE_PKTMBUF_HEADROOM + (frame > BUFFER_MIN ? RTE_ALIGN(frame, RTE_CACHE_LINE_SIZE) : BUFFER_MIN);
+	port->pool = rte_pktmbuf_pool_create(name, config->mbufs, CACHE_MBUFS, (uint16_t)RTE_ALIGN(private_bytes, RTE_MBUF_PRIV_ALIGN), (uint16_t)buffer,
+					     rte_eth_dev_socket_id(port->id));
+	if (port->pool == NULL)
+		return fail(port, error, -rte_errno, "no memory for its buffers", "", "make mbufs smaller or memory_mb larger");
+	return 0;
+}
+
+static int configure(const struct gyr_config *config, uint32_t tx_wanted, struct gyr_port *port, struct gyr_error *error)
+{
+	struct rte_eth_dev_info info;
+	int status = rte_eth_dev_info_get(port->id, &info);
+	if (status != 0)
+		return fail(port, error, status, "cannot be asked what it offers", "", "");
+	port->rx_queues = (uint16_t)RTE_MIN(config->queues, info.max_rx_queues);
+	if (port->rx_queues < config->queues)
+		gyr_log_warning("port %s: has %u RX queues of the %u asked for", port->devargs, port->rx_queues, config->queues);
+	port->tx_queues = gyr_eal_is_pci(port->devargs) ? (uint16_t)RTE_MIN(tx_wanted, info.max_tx_queues) : RTE_MIN(port->rx_queues, info.max_tx_queues);
+	if (port->rx_queues == 0 || port->tx_queues == 0)
+		return fail(port, error, -EINVAL, "can only send or only receive", "", "give it a way in and a way out");
+
+	struct rte_eth_conf conf = {
+		.rxmode.mtu = config->mtu,
+		.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM),
+		/* Every mbuf that a queue sends comes from the port's one pool and has one owner. */
+		.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
+	};
+	uint64_t spread = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+	if (port->rx_queues > 1 && spread != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = spread;
+	}
+	gyr_said_keep();
+	status = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
+	const char *said = gyr_said_end();
+	if (status != 0) {
+		char advice[128];
+		snprintf(advice, sizeof advice, "it takes %u RX and %u TX queues and an mtu of %u to %u", info.max_rx_queues, info.max_tx_queues, info.min_mtu,
+			 RTE_MIN(info.max_mtu, info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN));
+		return fail(port, error, status, "refuses its settings", said, advice);
+	}
+	return 0;
+}
+
+static int set_up_queues(const struct gyr_config *config, struct gyr_port *port, struct gyr_error *error)
+{
+	uint16_t rx_descriptors = DESCRIPTORS, tx_descriptors = DESCRIPTORS;
+	int status = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx_descriptors, &tx_descriptors);
+	gyr_said_keep();
+	int socket = rte_eth_dev_socket_id(port->id);
+	for (uint16_t q = 0; status == 0 && q < port->rx_queues; q++)
+		status = rte_eth_rx_queue_setup(port->id, q, rx_descriptors, (unsigned)socket, NULL, port->pool);
+	for (uint16_t q = 0; status == 0 && q < port->tx_queues; q++)
+		status = rte_eth_tx_queue_setup(port->id, q, tx_descriptors, (unsigned)socket, NULL);
+	const char *said = gyr_said_end();
+	if (status != 0) {
+		char advice[96];
+		snprintf(advice, sizeof advice, "it has %u mbufs for %u queues", config->mbufs, port->rx_queues);
+		return fail(port, error, status, "cannot have its queues", said, advice);
+	}
+	return 0;
+}
+
+static int start(const struct gyr_config *config, struct gyr_port *port, struct gyr_error *error)
+{
+	gyr_said_keep();
+	int status = rte_eth_dev_start(port->id);
+	const char *said = gyr_said_end();
+	if (status != 0)
+		return fail(port, error, status, "cannot be started", said, "");
+	port->started = true;
+	gyr_said_keep();
+	/* Many virtual ports have no MTU to set: they carry what their buffers hold. */
+	status = rte_eth_dev_set_mtu(port->id, (uint16_t)config->mtu);
+	said = gyr_said_end();
+	if (status != 0 && status != -ENOTSUP)
+		return fail(port, error, status, "refuses the mtu", said, "");
+	status = rte_eth_macaddr_get(port->id, &port->mac);
+	if (status != 0)
+		return fail(port, error, status, "has no MAC address", "", "");
+	return 0;
+}
+
+int gyr_port_start(const struct gyr_config *config, uint32_t index, uint32_t tx_wanted, uint32_t private_bytes, struct gyr_port *port, struct gyr_error *error)
+{
+	*port = (struct gyr_port){.id = RTE_MAX_ETHPORTS};
+	snprintf(port->devargs, sizeof port->devargs, "%s", config->ports[index]);
+	int status = probe(port, error);
+	if (status == 0)
+		status = configure(config, tx_wanted, port, error);
+	if (status == 0)
+		status = make_pool(config, private_bytes, port, error);
+	if (status == 0)
+		status = set_up_queues(config, port, error);
+	if (status == 0)
+		status = start(config, port, error);
+	if (status != 0)
+		gyr_port_stop(port);
+	return status;
+}
+
+void gyr_port_stop(struct gyr_port *port)
+{
+	if (port->id != RTE_MAX_ETHPORTS) {
+		if (port->started)
+			rte_eth_dev_stop(port->id);
+		rte_eth_dev_close(port->id);
+		port->id = RTE_MAX_ETHPORTS;
+	}
+	rte_mempool_free(port->pool);
+	port->pool = NULL;
+	port->started = false;
+}
+
+bool gyr_port_link_up(const struct gyr_port *port)
+{
+	struct rte_eth_link link;
+	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}

@@ -1,0 +1,41 @@
+/*
+ * One port: any DPDK device by its devargs. The house thread starts and stops it; between, each of its queues belongs to one lcore.
+ */
+#ifndef GYR_DATAPLANE_PORT_PORT_H
+#define GYR_DATAPLANE_PORT_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+#include <rte_mempool.h>
+
+#include "base/config.h"
+#include "base/error.h"
+
+struct gyr_port {
+	char devargs[GYR_CONFIG_TEXT_MAX];
+	uint16_t id;        /* DPDK's */
+	uint16_t rx_queues; /* 1 to GYR_CONFIG_QUEUES_MAX */
+	uint16_t tx_queues; /* 1 or more */
+	bool started;
+	struct rte_ether_addr mac;
+	struct rte_mempool *pool;
+};
+
+/*
+ * Brings up port INDEX of the configuration: probes it, gives it its own buffers (each with PRIVATE_BYTES of private area), RSS and checksum offload where it
+ * has them, queues, MTU. RX queues are config->queues, or fewer where the port has fewer (logged). A physical port gets up to TX_WANTED TX queues; the queues
+ * of a virtual one come in pairs. Every message names the devargs. -ENODEV: no such device, or no driver took it; -ENOMEM: too few mbufs or too little memory;
+ * -EINVAL or DPDK's own errno: it refused a setting. On failure nothing is left.
+ */
+GYR_MUST_CHECK int gyr_port_start(const struct gyr_config *config, uint32_t index, uint32_t tx_wanted, uint32_t private_bytes, struct gyr_port *port,
+				  struct gyr_error *error);
+
+/* Stops, closes and frees; nothing polls it any more. */
+void gyr_port_stop(struct gyr_port *port);
+
+/* Whether the link (or the peer of a virtual port) is up now. House thread. */
+bool gyr_port_link_up(const struct gyr_port *port);
+
+#endif

@@ -1,0 +1,71 @@
+#include "dataplane/port/said.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_log.h>
+
+#include "base/log.h"
+
+static _Thread_local struct {
+	bool keep;
+	size_t length;
+	char text[300]; /* leaves room for our own words in a struct gyr_error */
+} said;
+
+static void keep_line(const char *line, size_t length)
+{
+	if (said.length > 0 && said.length + 2 < sizeof said.text) {
+		memcpy(said.text + said.length, "; ", 2);
+		said.length += 2;
+	}
+	size_t room = sizeof said.text - 1 - said.length;
+	size_t taken = length < room ? length : room;
+	memcpy(said.text + said.length, line, taken);
+	said.length += taken;
+	said.text[said.length] = '\0';
+}
+
+/* DPDK flushes its stream at the end of each message, so each write is one message or more lines of it. */
+static ssize_t write_lines(void *cookie, const char *bytes, size_t size)
+{
+	int level = rte_log_cur_msg_loglevel();
+	for (size_t at = 0; at < size;) {
+		const char *end = memchr(bytes + at, '\n', size - at);
+		size_t length = end != NULL ? (size_t)(end - bytes) - at : size - at;
+		if (length > 0) {
+			if (level <= (int)RTE_LOG_ERR && said.keep)
+				keep_line(bytes + at, length);
+			else if (level <= (int)RTE_LOG_ERR)
+				gyr_log_error("DPDK: %.*s", (int)length, bytes + at);
+			else
+				gyr_log(level == (int)RTE_LOG_WARNING ? GYR_LOG_WARNING : GYR_LOG_DEBUG, "DPDK: %.*s", (int)length, bytes + at);
+		}
+		at += length + 1;
+	}
+	return (ssize_t)size;
+}
+
+int gyr_said_init(struct gyr_error *error)
+{
+	FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_lines});
+	if (stream == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for DPDK's log");
+	rte_openlog_stream(stream);
+	return 0;
+}
+
+void gyr_said_keep(void)
+{
+	said.keep = true;
+	said.length = 0;
+	said.text[0] = '\0';
+}
+
+const char *gyr_said_end(void)
+{
+	said.keep = false;
+	return said.text;
+}
