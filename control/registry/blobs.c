@@ -1,0 +1,122 @@
+#include "control/registry/blobs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/registry/step.h"
+
+int gyr_blobs_open(struct gyr_blobs *blobs, const char *state_dir, struct gyr_error *error)
+{
+	int length = snprintf(blobs->dir, sizeof blobs->dir, "%s/blobs", state_dir);
+	if (length < 0 || (size_t)length >= sizeof blobs->dir)
+		return gyr_error_set(error, -ENAMETOOLONG, "%.100s...: the state directory's path is too long", state_dir);
+	if (mkdir(blobs->dir, 0700) != 0 && errno != EEXIST)
+		return gyr_error_set(error, -errno, "%s: cannot be made: %s", blobs->dir, strerror(errno));
+	blobs->dir_fd = open(blobs->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (blobs->dir_fd < 0)
+		return gyr_error_set(error, -errno, "%s: cannot be opened: %s", blobs->dir, strerror(errno));
+	return 0;
+}
+
+void gyr_blobs_close(struct gyr_blobs *blobs)
+{
+	close(blobs->dir_fd);
+	blobs->dir_fd = -1;
+}
+
+void gyr_blobs_path(const struct gyr_blobs *blobs, const char *name, char path[GYR_BLOB_PATH_BYTES])
+{
+	snprintf(path, GYR_BLOB_PATH_BYTES, "%.126s/%.64s", blobs->dir, name);
+}
+
+static int write_all(int fd, const void *bytes, size_t size)
+{
+	const char *at = bytes;
+	while (size > 0) {
+		size_t part = size < (8u << 20) ? size : 8u << 20;
+		ssize_t wrote = write(fd, at, part);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return -errno;
+		at += wrote;
+		size -= (size_t)wrote;
+	}
+	return 0;
+}
+
+/* Brings the bytes to the disk under ASIDE; *FAILED says at what. */
+static int write_aside(const struct gyr_blobs *blobs, const char *aside, const void *bytes, size_t size, const char **failed)
+{
+	*failed = "open";
+	int status = GYR_STEP("blob-open");
+	if (status != 0)
+		return status;
+	int fd = openat(blobs->dir_fd, aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	*failed = "write";
+	status = GYR_STEP("blob-write");
+	if (status == 0)
+		status = write_all(fd, bytes, size);
+	if (status == 0) {
+		*failed = "fsync";
+		status = GYR_STEP("blob-sync");
+		if (status == 0 && fsync(fd) != 0)
+			status = -errno;
+	}
+	close(fd);
+	return status;
+}
+
+int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error)
+{
+	static atomic_uint serial;
+	struct stat seen;
+	/* A name is only ever given to whole content, so one of the right size is it. A former damage is mended by writing it again. */
+	if (fstatat(blobs->dir_fd, name, &seen, 0) == 0 && (uint64_t)seen.st_size == size)
+		return 0;
+	char aside[GYR_BLOB_NAME_BYTES + 16];
+	const char *failed;
+	snprintf(aside, sizeof aside, ".%.64s.%u", name, atomic_fetch_add(&serial, 1));
+	int status = write_aside(blobs, aside, bytes, size, &failed);
+	if (status == 0) {
+		failed = "rename";
+		status = GYR_STEP("blob-rename");
+		if (status == 0 && renameat(blobs->dir_fd, aside, blobs->dir_fd, name) != 0)
+			status = -errno;
+	}
+	if (status != 0) {
+		unlinkat(blobs->dir_fd, aside, 0);
+		return gyr_error_set(error, status, "%s/%s: %s: %s", blobs->dir, name, failed, strerror(-status));
+	}
+	status = GYR_STEP("blob-folder-sync");
+	if (status == 0 && fsync(blobs->dir_fd) != 0)
+		status = -errno;
+	return status == 0 ? 0 : gyr_error_set(error, status, "%s: fsync: %s", blobs->dir, strerror(-status));
+}
+
+int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, const char *name), void *user, struct gyr_error *error)
+{
+	DIR *dir = opendir(blobs->dir);
+	if (dir == NULL)
+		return gyr_error_set(error, -errno, "%s: %s", blobs->dir, strerror(errno));
+	struct dirent *entry;
+	while ((entry = readdir(dir)) != NULL) {
+		const char *name = entry->d_name;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (name[0] != '.' && keep(user, name)))
+			continue;
+		gyr_log_info("%s/%s: left by an import that did not end; removed", blobs->dir, name);
+		if (unlinkat(blobs->dir_fd, name, 0) != 0)
+			gyr_log_warning("%s/%s: cannot be removed: %s", blobs->dir, name, strerror(errno));
+	}
+	closedir(dir);
+	return 0;
+}

@@ -1,0 +1,394 @@
+/*
+ * What changes the registry. What only reads it is in query.c.
+ *
+ * Invariants
+ *   1. A version's row is written after its blob is on the disk.
+ *   2. Every change, with its audit row, is one transaction.
+ *   3. models.next_version only grows; a number is given once.
+ *   4. A version that a label points at, or is intended to, is wanted.
+ */
+#include "control/registry/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assertion.h"
+#include "base/log.h"
+#include "control/registry/registry_internal.h"
+#include "control/registry/sql.h"
+#include "control/registry/step.h"
+
+#define APPLICATION_ID 0x47795231 /* "GyR1" */
+#define SCHEMA_VERSION 1
+
+int (*gyr_step_hook)(const char *step);
+
+static const char schema[] = "CREATE TABLE models ("
+			     " id INTEGER PRIMARY KEY,"
+			     " name TEXT NOT NULL UNIQUE,"
+			     " next_version INTEGER NOT NULL DEFAULT 1);"
+			     "CREATE TABLE versions ("
+			     " model INTEGER NOT NULL REFERENCES models(id),"
+			     " number INTEGER NOT NULL,"
+			     " blob TEXT NOT NULL,"
+			     " bytes INTEGER NOT NULL,"
+			     " created_s INTEGER NOT NULL,"
+			     " signature TEXT NOT NULL,"
+			     " wanted INTEGER NOT NULL DEFAULT 0,"
+			     " PRIMARY KEY (model, number),"
+			     " UNIQUE (model, blob)) WITHOUT ROWID;"
+			     "CREATE TABLE lineage ("
+			     " model INTEGER NOT NULL, number INTEGER NOT NULL,"
+			     " key TEXT NOT NULL,"
+			     " value TEXT NOT NULL,"
+			     " PRIMARY KEY (model, number, key),"
+			     " FOREIGN KEY (model, number) REFERENCES versions(model, number)) WITHOUT ROWID;"
+			     "CREATE TABLE labels ("
+			     " model INTEGER NOT NULL REFERENCES models(id),"
+			     " name TEXT NOT NULL,"
+			     " version INTEGER, former INTEGER, intended INTEGER,"
+			     " PRIMARY KEY (model, name),"
+			     " FOREIGN KEY (model, version) REFERENCES versions(model, number),"
+			     " FOREIGN KEY (model, former) REFERENCES versions(model, number),"
+			     " FOREIGN KEY (model, intended) REFERENCES versions(model, number)) WITHOUT ROWID;"
+			     "CREATE TABLE audit ("
+			     " id INTEGER PRIMARY KEY,"
+			     " at_s INTEGER NOT NULL,"
+			     " actor INTEGER NOT NULL,"
+			     " action TEXT NOT NULL,"
+			     " model TEXT NOT NULL,"
+			     " version INTEGER NOT NULL,"
+			     " text TEXT NOT NULL);";
+
+int gyr_name_check(const char *what, const char *name, struct gyr_error *error)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	static const char other[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t length = strlen(name);
+	if (length >= 1 && length < GYR_NAME_BYTES && strchr(first, name[0]) != NULL && strspn(name, other) == length)
+		return 0;
+	return gyr_error_set(error, -EINVAL, "%s \"%.80s\": a name is 1 to %u of a-z, 0-9, '.', '_' and '-', the first a letter or a digit", what, name,
+			     GYR_NAME_BYTES - 1);
+}
+
+static int lock_state(struct gyr_registry *registry, const char *state_dir, struct gyr_error *error)
+{
+	char path[GYR_BLOB_PATH_BYTES], text[32] = "";
+	snprintf(path, sizeof path, "%s/lock", state_dir);
+	registry->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (registry->lock_fd < 0)
+		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (flock(registry->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		int status = -errno;
+		if (status != -EWOULDBLOCK)
+			return gyr_error_set(error, status, "%s: flock: %s", path, strerror(-status));
+		ssize_t length = pread(registry->lock_fd, text, sizeof text - 1, 0);
+		return gyr_error_set(error, -EBUSY, "%s: in use by process %.*s; stop that gyrd first, or give this one a state_dir of its own", state_dir,
+				     length > 0 ? (int)strcspn(text, "\n") : 1, length > 0 ? text : "?");
+	}
+	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	if (ftruncate(registry->lock_fd, 0) != 0 || pwrite(registry->lock_fd, text, (size_t)length, 0) != length)
+		return gyr_error_set(error, errno == 0 ? -EIO : -errno, "%s: cannot be written: %s", path, strerror(errno));
+	return 0;
+}
+
+static int read_pragma(sqlite3 *database, const char *sql, int64_t *value, struct gyr_error *error)
+{
+	sqlite3_stmt *statement;
+	int status = gyr_sql_prepare(database, &statement, error, sql, "");
+	if (status != 0)
+		return status;
+	status = gyr_sql_step(database, statement, error);
+	if (status == 1)
+		*value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return status < 0 ? status : 0;
+}
+
+/* Makes the tables of a new database, or finds that those there are ours. */
+static int settle_schema(sqlite3 *database, const char *path, struct gyr_error *error)
+{
+	int64_t application = 0, version = 0, tables = 0;
+	int status = read_pragma(database, "PRAGMA application_id", &application, error);
+	if (status == 0)
+		status = read_pragma(database, "PRAGMA user_version", &version, error);
+	if (status == 0)
+		status = read_pragma(database, "SELECT count(*) FROM sqlite_schema", &tables, error);
+	if (status != 0)
+		return status;
+	if (application == APPLICATION_ID && version == SCHEMA_VERSION)
+		return 0;
+	if (application == APPLICATION_ID && version > SCHEMA_VERSION)
+		return gyr_error_set(error, -ENOTSUP, "%s: schema %lld was made by a later Gyr; this one reads %d", path, (long long)version, SCHEMA_VERSION);
+	if (application != 0 || version != 0 || tables != 0)
+		return gyr_error_set(error, -EBADMSG, "%s: not a registry of Gyr's", path);
+	char sql[sizeof schema + 128];
+	snprintf(sql, sizeof sql, "BEGIN IMMEDIATE;%sPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT", schema, APPLICATION_ID, SCHEMA_VERSION);
+	return gyr_sql_run(database, sql, error);
+}
+
+static int open_database(struct gyr_registry *registry, const char *state_dir, struct gyr_error *error)
+{
+	char path[GYR_BLOB_PATH_BYTES];
+	snprintf(path, sizeof path, "%s/registry.db", state_dir);
+	int code = sqlite3_open_v2(path, &registry->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (code != SQLITE_OK)
+		return gyr_error_set(error, gyr_sql_status(code), "%s: %s", path,
+				     registry->database == NULL ? "no memory" : sqlite3_errmsg(registry->database));
+	int status = gyr_sql_run(registry->database, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF",
+				 error);
+	if (status == 0)
+		status = settle_schema(registry->database, path, error);
+	return status == 0 ? 0 : gyr_error_prefix(error, status, "%s", path);
+}
+
+static bool is_referenced(void *user, const char *name)
+{
+	struct gyr_registry *registry = user;
+	sqlite3_stmt *statement;
+	if (gyr_sql_prepare(registry->database, &statement, NULL, "SELECT 1 FROM versions WHERE blob=? LIMIT 1", "s", name) != 0)
+		return true;
+	/* What cannot be found out is kept. */
+	bool referenced = gyr_sql_step(registry->database, statement, NULL) != 0;
+	sqlite3_finalize(statement);
+	return referenced;
+}
+
+int gyr_registry_open(const char *state_dir, struct gyr_registry **registry, struct gyr_error *error)
+{
+	*registry = NULL;
+	if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
+		return gyr_error_set(error, -errno, "%s: cannot be made: %s", state_dir, strerror(errno));
+	struct gyr_registry *made = calloc(1, sizeof *made);
+	if (made == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for the registry");
+	made->blobs.dir_fd = made->lock_fd = -1;
+	int status = lock_state(made, state_dir, error);
+	if (status == 0)
+		status = gyr_blobs_open(&made->blobs, state_dir, error);
+	if (status == 0)
+		status = open_database(made, state_dir, error);
+	if (status == 0)
+		status = gyr_blobs_sweep(&made->blobs, is_referenced, made, error);
+	if (status != 0) {
+		gyr_registry_close(made);
+		return status;
+	}
+	*registry = made;
+	return 0;
+}
+
+void gyr_registry_close(struct gyr_registry *registry)
+{
+	if (registry == NULL)
+		return;
+	sqlite3_close(registry->database);
+	if (registry->blobs.dir_fd >= 0)
+		gyr_blobs_close(&registry->blobs);
+	if (registry->lock_fd >= 0)
+		close(registry->lock_fd);
+	free(registry->signature);
+	free(registry);
+}
+
+const struct gyr_blobs *gyr_registry_blobs(const struct gyr_registry *registry)
+{
+	return &registry->blobs;
+}
+
+static int audit(struct gyr_registry *registry, uid_t actor, const char *action, const char *model, uint64_t number, const char *text, struct gyr_error *error)
+{
+	return gyr_sql_do(registry->database, error, "INSERT INTO audit (at_s, actor, action, model, version, text) VALUES (?,?,?,?,?,?)", "iissis",
+			  (int64_t)time(NULL), (int64_t)actor, action, model, (int64_t)number, text);
+}
+
+static int begin(struct gyr_registry *registry, struct gyr_error *error)
+{
+	int status = GYR_STEP("begin");
+	if (status != 0)
+		return gyr_error_set(error, status, "the registry's database: begin: %s", strerror(-status));
+	return gyr_sql_run(registry->database, "BEGIN IMMEDIATE", error);
+}
+
+/* Commits what STATUS says went well, and undoes what did not. */
+static int end(struct gyr_registry *registry, int status, struct gyr_error *error)
+{
+	if (status == 0) {
+		status = GYR_STEP("commit");
+		if (status != 0)
+			gyr_error_set(error, status, "the registry's database: commit: %s", strerror(-status));
+		else
+			status = gyr_sql_run(registry->database, "COMMIT", error);
+	}
+	if (status != 0 && sqlite3_get_autocommit(registry->database) == 0)
+		sqlite3_exec(registry->database, "ROLLBACK", NULL, NULL, NULL);
+	return status;
+}
+
+static int add_rows(struct gyr_registry *registry, const char *model, const struct gyr_facts *facts, uid_t actor, uint64_t *number, struct gyr_error *error)
+{
+	sqlite3 *database = registry->database;
+	int64_t id = 0;
+	sqlite3_stmt *statement;
+	int status = gyr_sql_do(database, error, "INSERT INTO models (name) VALUES (?) ON CONFLICT DO NOTHING", "s", model);
+	if (status == 0)
+		status = gyr_sql_prepare(database, &statement, error, "UPDATE models SET next_version=next_version+1 WHERE name=? RETURNING id, next_version-1",
+					 "s", model);
+	if (status != 0)
+		return status;
+	while ((status = gyr_sql_step(database, statement, error)) == 1) {
+		id = sqlite3_column_int64(statement, 0);
+		*number = (uint64_t)sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_finalize(statement);
+	if (status == 0)
+		status = gyr_sql_do(database, error, "INSERT INTO versions (model, number, blob, bytes, created_s, signature) VALUES (?,?,?,?,?,?)", "iisiis",
+				    id, (int64_t)*number, facts->id, (int64_t)facts->bytes, (int64_t)time(NULL), facts->signature);
+	for (uint32_t i = 0; status == 0 && i < facts->lineage_count; i++)
+		status = gyr_sql_do(database, error, "INSERT INTO lineage (model, number, key, value) VALUES (?,?,?,?)", "iiss", id, (int64_t)*number,
+				    facts->lineage[i].key, facts->lineage[i].value);
+	return status == 0 ? audit(registry, actor, "import", model, *number, facts->id, error) : status;
+}
+
+int gyr_registry_add(struct gyr_registry *registry, const char *model, const struct gyr_facts *facts, uid_t actor, uint64_t *number, bool *known,
+		     struct gyr_error *error)
+{
+	*known = false;
+	int status = gyr_name_check("model", model, error);
+	if (status == 0)
+		status = begin(registry, error);
+	if (status != 0)
+		return status;
+	sqlite3_stmt *statement;
+	status = gyr_sql_prepare(registry->database, &statement, error,
+				 "SELECT v.number FROM versions v JOIN models m ON m.id=v.model WHERE m.name=? AND v.blob=?", "ss", model, facts->id);
+	if (status == 0) {
+		status = gyr_sql_step(registry->database, statement, error);
+		if (status == 1) {
+			*number = (uint64_t)sqlite3_column_int64(statement, 0);
+			*known = true;
+			status = 0;
+		} else if (status == 0) {
+			status = add_rows(registry, model, facts, actor, number, error);
+		}
+		sqlite3_finalize(statement);
+	}
+	return end(registry, status, error);
+}
+
+int gyr_registry_want(struct gyr_registry *registry, const char *model, uint64_t number, bool wanted, uid_t actor, struct gyr_error *error)
+{
+	struct gyr_version version;
+	int status = gyr_registry_version(registry, model, number, &version, error);
+	if (status != 0 || version.wanted == wanted)
+		return status;
+	number = version.number;
+	struct gyr_label label;
+	if (!wanted && gyr_registry_pointing(registry, model, number, &label))
+		return gyr_error_set(error, -EBUSY, "%s version %llu: the label \"%s\" points at it; promote another version first", model,
+				     (unsigned long long)number, label.name);
+	status = begin(registry, error);
+	if (status != 0)
+		return status;
+	status = gyr_sql_do(registry->database, error, "UPDATE versions SET wanted=? WHERE model=(SELECT id FROM models WHERE name=?) AND number=?", "isi",
+			    (int64_t)wanted, model, (int64_t)number);
+	if (status == 0)
+		status = audit(registry, actor, wanted ? "load" : "unload", model, number, "", error);
+	return end(registry, status, error);
+}
+
+static bool count_label(void *user, const struct gyr_label *label)
+{
+	++*(uint32_t *)user;
+	return true;
+}
+
+/* May NUMBER follow what the label points at? */
+static int check_successor(struct gyr_registry *registry, const char *model, const char *name, uint64_t number, bool force, struct gyr_error *error)
+{
+	struct gyr_version next, now;
+	struct gyr_label label;
+	int status = gyr_registry_version(registry, model, number, &next, error);
+	if (status != 0)
+		return status;
+	status = gyr_registry_label(registry, model, name, &label, error);
+	if (status == -ENOENT) {
+		uint32_t count = 0;
+		status = gyr_registry_each_label(registry, model, count_label, &count, error);
+		if (status == 0 && count >= GYR_LABELS_MAX)
+			status = gyr_error_set(error, -E2BIG, "model \"%s\" has %u labels, which is the most", model, GYR_LABELS_MAX);
+		return status;
+	}
+	if (status != 0 || label.version == 0 || force)
+		return status;
+	char *signature = strdup(next.signature);
+	if (signature == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for a signature");
+	status = gyr_registry_version(registry, model, label.version, &now, error);
+	if (status == 0 && strcmp(signature, now.signature) != 0)
+		status = gyr_error_set(error, -EPERM,
+				       "%s version %llu has the signature %.180s, but version %llu, which \"%s\" points at, has %.180s; --force "
+				       "promotes it all the same",
+				       model, (unsigned long long)number, signature, (unsigned long long)label.version, name, now.signature);
+	free(signature);
+	return status;
+}
+
+int gyr_registry_intend(struct gyr_registry *registry, const char *model, const char *name, uint64_t number, bool force, uid_t actor, struct gyr_error *error)
+{
+	int status = gyr_name_check("label", name, error);
+	if (status == 0)
+		status = check_successor(registry, model, name, number, force, error);
+	if (status == 0)
+		status = begin(registry, error);
+	if (status != 0)
+		return status;
+	status = gyr_sql_do(registry->database, error, "UPDATE versions SET wanted=1 WHERE model=(SELECT id FROM models WHERE name=?) AND number=?", "si",
+			    model, (int64_t)number);
+	if (status == 0)
+		status = gyr_sql_do(registry->database, error,
+				    "INSERT INTO labels (model, name, intended) SELECT id, ?, ? FROM models WHERE name=?"
+				    " ON CONFLICT DO UPDATE SET intended=excluded.intended",
+				    "sis", name, (int64_t)number, model);
+	if (status == 0)
+		status = audit(registry, actor, force ? "promote --force" : "promote", model, number, name, error);
+	return end(registry, status, error);
+}
+
+int gyr_registry_settle(struct gyr_registry *registry, const char *model, const char *name, struct gyr_error *error)
+{
+	int status = begin(registry, error);
+	if (status != 0)
+		return status;
+	/* Promoting what is promoted already keeps the way back to the former. */
+	status = gyr_sql_do(registry->database, error,
+			    "UPDATE labels SET former=CASE WHEN intended IS version THEN former ELSE version END, version=intended, intended=NULL"
+			    " WHERE model=(SELECT id FROM models WHERE name=?) AND name=? AND intended IS NOT NULL",
+			    "ss", model, name);
+	return end(registry, status, error);
+}
+
+int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, const char *name, const char *why, struct gyr_error *error)
+{
+	struct gyr_label label;
+	int status = gyr_registry_label(registry, model, name, &label, error);
+	if (status != 0 || label.intended == 0)
+		return status;
+	status = begin(registry, error);
+	if (status != 0)
+		return status;
+	status = gyr_sql_do(registry->database, error,
+			    label.version == 0 ? "DELETE FROM labels WHERE model=(SELECT id FROM models WHERE name=?) AND name=?"
+					       : "UPDATE labels SET intended=NULL WHERE model=(SELECT id FROM models WHERE name=?) AND name=?",
+			    "ss", model, name);
+	if (status == 0)
+		status = audit(registry, getuid(), "promote failed", model, label.intended, why, error);
+	return end(registry, status, error);
+}
