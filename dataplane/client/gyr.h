@@ -1,5 +1,5 @@
 /*
- * libgyr: asks a Gyr appliance over UDP. One header, no dependency at run time but the C library and msgpack-c.
+ * libgyr: asks a Gyr appliance over UDP. One header, no dependency at run time but the C library.
  *
  * A client belongs to one thread at a time. It has one connected socket; calls block at most for the timeout given. A request that
  * got no answer is sent again (same id: a repeat is safe) until the timeout.
@@ -33,22 +33,30 @@ struct gyr_tensor {
 
 struct gyr_reply {
 	uint64_t version;        /* that answered */
-	uint64_t round_trip_ns;  /* of the attempt that was answered */
+	uint64_t round_trip_ns;  /* from the last datagram sent to the answer; with attempts > 1 the answer may be to an earlier one */
 	uint32_t attempts;       /* datagrams sent */
 	uint32_t retry_after_us; /* when the call returned -EBUSY; else 0 */
 };
 
-/* Opens a client of HOST (numeric IPv4) and UDP port (0: 4970). 0 or a negative errno. */
+/* Opens a client of HOST (numeric IPv4) and UDP port (0: 4970). 0; -EINVAL: HOST is no such address; -ENOMEM; or the socket's errno. */
 int gyr_client_create(const char *host, uint16_t port, struct gyr_client **client);
 void gyr_client_destroy(struct gyr_client *client); /* NULL is fine */
 
-/* Why the last call failed, in words. Owned by the client, until its next call. */
+/*
+ * With ON not 0, calls spin on the socket instead of sleeping in poll: some microseconds less for each answer, for a whole CPU while a call waits. Off after
+ * create.
+ */
+void gyr_client_busy_poll(struct gyr_client *client, int on);
+
+/* Why the last call failed, in words; empty when it did not. Owned by the client, until its next call. */
 const char *gyr_client_error(const struct gyr_client *client);
 
 /*
- * Asks MODEL. SELECT: NULL for the promoted version, else a label, or a version in decimal digits. REPLY may be NULL. 0, or -ETIMEDOUT: no answer within
- * TIMEOUT_US; -ENOENT: unknown model, version or label; -EINVAL: shape or type; -EMSGSIZE: too large for a datagram or for the room given; -EBUSY: turned away;
- * -ETIME: the deadline passed there; -EPROTO: not understood; or the socket's errno.
+ * Asks MODEL. SELECT: NULL for the promoted version, else a label, or a version in decimal digits. TIMEOUT_US also goes along as the deadline (at most a
+ * minute), so that nobody works on an answer that comes too late. REPLY may be NULL. 0, or -ETIMEDOUT: no answer within TIMEOUT_US; -ENOENT: unknown model,
+ * version or label; -EINVAL: shape or type, a number of inputs or outputs that is not the model's, or a name that none can have; -EMSGSIZE: too large for a
+ * datagram or for the room given; -EBUSY: turned away; -ETIME: the deadline passed there; -EPROTO: not understood, there or here; -EIO: failed there;
+ * -ECONNREFUSED: nobody listens there; or another errno of the socket.
  */
 int gyr_predict(struct gyr_client *client, const char *model, const char *select, const struct gyr_tensor *inputs, uint32_t input_count,
 		struct gyr_tensor *outputs, uint32_t output_count, uint32_t timeout_us, struct gyr_reply *reply);

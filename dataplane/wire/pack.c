@@ -76,10 +76,6 @@ static void pack_ref(struct out *out, const struct gyr_wire_ref *ref)
 /* A bin of BYTES bytes, whose place is told; from DATA or, when that is NULL, left as it is. */
 static void pack_elements(struct out *out, const void *data, size_t bytes, uint32_t *place)
 {
-	if (bytes > out->size - out->used) {
-		out->overflow = true;
-		return;
-	}
 	msgpack_pack_bin(out, bytes);
 	if (out->overflow || bytes > out->size - out->used) {
 		out->overflow = true;
