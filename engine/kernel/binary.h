@@ -1,0 +1,12 @@
+/*
+ * Add, Sub, Mul and Div with broadcasting, vectorised for f32.
+ */
+#ifndef GYR_ENGINE_KERNEL_BINARY_H
+#define GYR_ENGINE_KERNEL_BINARY_H
+
+#include "engine/ref/binary.h"
+
+/* As gyr_ref_binary, bit for bit (but which NaN a NaN is). Hot path. */
+void gyr_kernel_binary(const struct gyr_binary *binary, const void *a, const void *b, void *y);
+
+#endif
