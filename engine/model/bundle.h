@@ -15,11 +15,14 @@
 
 #define GYR_BUNDLE_ALIGN 4096u
 #define GYR_BUNDLE_ID_BYTES 32u
+#define GYR_BUNDLE_MANIFEST_BYTES_MAX (UINT32_C(256) << 20)
 #define GYR_BUNDLE_BYTES_MAX (UINT64_C(64) << 30)
 #define GYR_BUNDLE_LINEAGE_MAX 64u
 #define GYR_BUNDLE_GOLDEN_MAX 16u
+#define GYR_BUNDLE_GOLDEN_BATCH_MAX 4096u
 
-/* Where a version comes from: "parent", "dataset", "seed", "epochs", "accuracy", "tool" ... Both are zero-terminated UTF-8. */
+/* Where a version comes from: "parent", "dataset", "seed", "epochs", "accuracy", "tool" ... Both are zero-terminated UTF-8
+ * without control characters. */
 struct gyr_lineage {
 	const char *key;   /* 1 to 63 bytes, unique */
 	const char *value; /* up to 4095 bytes */
@@ -27,10 +30,10 @@ struct gyr_lineage {
 
 /* One question whose answer is known: replayed before a version may serve. */
 struct gyr_golden {
-	uint32_t batch;             /* rows, 1 or more; 1 where the first dimension is fixed */
-	const void *const *inputs;  /* graph.input_count arrays, dense, in the inputs' types */
+	uint32_t batch;             /* rows, 1 to GYR_BUNDLE_GOLDEN_BATCH_MAX; 1 where the first dimension is fixed */
+	const void *const *inputs;  /* graph.input_count arrays, dense, in the inputs' types, 8-byte aligned once opened */
 	const void *const *outputs; /* graph.output_count arrays */
-	float tolerance;            /* |got - expected| <= tolerance * (1 + |expected|) */
+	float tolerance;            /* finite, 0 or more: |got - expected| <= tolerance * (1 + |expected|) */
 };
 
 struct gyr_bundle_info {
@@ -46,14 +49,15 @@ struct gyr_bundle {
 };
 
 /*
- * Serialises a finished GRAPH with INFO into one buffer (*BYTES, *SIZE; free(3) it). The same content gives the same bytes. -E2BIG: a limit above is passed.
- * -ENOMEM.
+ * Serialises a finished GRAPH with INFO into one buffer (*BYTES, GYR_BUNDLE_ALIGN aligned, *SIZE; free(3) it). The same content gives the same bytes. -EINVAL:
+ * INFO breaks a rule above (the message says which). -E2BIG: a limit above is passed. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_bundle_build(const struct gyr_graph *graph, const struct gyr_bundle_info *info, void **bytes, size_t *size, struct gyr_error *error);
 
 /*
  * Checks SIZE bytes (4 KiB aligned in memory) wholly and opens them as a bundle. The bytes must stay, unchanged, until gyr_bundle_close. Any content is safe
- * to pass. -EBADMSG: not a whole, unchanged bundle (the message names the part). -ENOTSUP: another format number. -ENOMEM.
+ * to pass, and memory is bounded by a small multiple of the manifest. What opens is what gyr_bundle_build would write, byte for byte. -EBADMSG: not a whole,
+ * unchanged bundle (the message names the part). -ENOTSUP: another format number. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_bundle_open(const void *bytes, size_t size, struct gyr_bundle **bundle, struct gyr_error *error);
 void gyr_bundle_close(struct gyr_bundle *bundle); /* NULL is fine */

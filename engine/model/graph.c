@@ -59,13 +59,12 @@ static size_t sequence_length(const unsigned char *text)
 	return code < least[length] || code > 0x10ffff || control || surrogate ? 0 : length;
 }
 
-/* The bytes of the longest beginning of TEXT that is a legal name. */
-static size_t name_length(const char *text)
+size_t legal_length(const char *text, size_t max)
 {
 	size_t at = 0;
 	for (;;) {
 		size_t length = sequence_length((const unsigned char *)text + at);
-		if (length == 0 || at + length > GYR_GRAPH_NAME_MAX)
+		if (length == 0 || at + length > max)
 			return at;
 		at += length;
 	}
@@ -73,7 +72,7 @@ static size_t name_length(const char *text)
 
 static bool name_legal(const char *text)
 {
-	return text[name_length(text)] == 0;
+	return text[legal_length(text, GYR_GRAPH_NAME_MAX)] == 0;
 }
 
 struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
@@ -86,7 +85,7 @@ struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
 	gyr_arena_init(&graph->arena, 0);
 	randombytes_buf(graph->hash_key, sizeof graph->hash_key);
 	graph->opset = opset;
-	graph->name = gyr_arena_string(&graph->arena, name, name_length(name));
+	graph->name = gyr_arena_string(&graph->arena, name, legal_length(name, GYR_GRAPH_NAME_MAX));
 	if (graph->name == NULL) {
 		gyr_graph_destroy(graph);
 		return NULL;

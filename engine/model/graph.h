@@ -94,7 +94,8 @@ GYR_MUST_CHECK int gyr_graph_add_value(struct gyr_graph *graph, const char *name
  * -ENOMEM. */
 GYR_MUST_CHECK int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error);
 
-/* Declares a value as the graph's next input or output. -EINVAL: no such value, a constant as input, or declared before. -ENOMEM. */
+/* Declares a value as the graph's next input or output. -EINVAL: no such value, a constant as input, or declared before. -E2BIG: more than
+ * GYR_GRAPH_ENDS_MAX. -ENOMEM. */
 GYR_MUST_CHECK int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 GYR_MUST_CHECK int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 

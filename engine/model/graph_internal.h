@@ -12,4 +12,7 @@
  */
 GYR_MUST_CHECK int infer_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_shape *result, struct gyr_error *error);
 
+/* The bytes of the longest beginning of TEXT (zero-terminated), at most MAX, that is UTF-8 without control characters. */
+size_t legal_length(const char *text, size_t max);
+
 #endif

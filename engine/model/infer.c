@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/assertion.h"
@@ -34,6 +35,8 @@ static int check_attributes(const struct gyr_graph *graph, const struct gyr_node
 			return gyr_error_set(error, -EINVAL, "attribute '%s' is unknown", attribute->name);
 		if (attribute->type != known->type)
 			return gyr_error_set(error, -EINVAL, "attribute '%s' must be %s", attribute->name, attribute_types[known->type]);
+		if (attribute->type == GYR_ATTRIBUTE_FLOAT && !isfinite(attribute->number))
+			return gyr_error_set(error, -EINVAL, "attribute '%s' is not finite", attribute->name);
 		if (gyr_node_attribute(node, attribute->name) != attribute)
 			return gyr_error_set(error, -EINVAL, "attribute '%s' is there twice", attribute->name);
 	}

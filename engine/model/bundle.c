@@ -1,0 +1,227 @@
+/*
+ * Bundles: the file around the manifest. A header of 4 KiB, the manifest, the tensors, each part at a multiple of 4 KiB. All numbers are little-endian.
+ *
+ * There is exactly one file for one content: the places of all parts follow from their sizes, and a reader that packs what it has read gets the same manifest.
+ */
+#include "engine/model/bundle.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/arena.h"
+#include "base/assertion.h"
+#include "engine/model/manifest.h"
+
+#define FORMAT 1u
+
+/* As PNG's: a byte that no text begins with, the name, and line ends that a careless copy would change. */
+static const uint8_t magic[8] = {0x89, 'G', 'Y', 'R', '\r', '\n', 0x1a, '\n'};
+
+struct header {
+	uint8_t magic[8];
+	uint32_t format;
+	uint32_t header_bytes;
+	uint64_t file_bytes;
+	uint64_t manifest_offset, manifest_bytes;
+	uint64_t tensors_offset, tensors_bytes;
+	uint8_t manifest_hash[GYR_BUNDLE_ID_BYTES];
+	uint8_t zero[GYR_BUNDLE_ALIGN - 56 - 2 * GYR_BUNDLE_ID_BYTES];
+	uint8_t hash[GYR_BUNDLE_ID_BYTES]; /* of all bytes before it */
+};
+static_assert(sizeof(struct header) == GYR_BUNDLE_ALIGN, "the header is one block");
+static_assert(offsetof(struct header, manifest_hash) == 56, "and packed");
+static_assert(offsetof(struct header, hash) == GYR_BUNDLE_ALIGN - GYR_BUNDLE_ID_BYTES, "and packed");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers and tensors are used as they lie in the file");
+
+struct opened {
+	struct gyr_bundle bundle;
+	struct gyr_arena arena; /* of bundle.info */
+};
+
+void bundle_hash(const void *bytes, size_t size, uint8_t hash[GYR_BUNDLE_ID_BYTES])
+{
+	crypto_generichash(hash, GYR_BUNDLE_ID_BYTES, bytes, size, NULL, 0);
+}
+
+void gyr_bundle_id_text(const uint8_t id[GYR_BUNDLE_ID_BYTES], char text[2 * GYR_BUNDLE_ID_BYTES + 1])
+{
+	sodium_bin2hex(text, 2 * GYR_BUNDLE_ID_BYTES + 1, id, GYR_BUNDLE_ID_BYTES);
+}
+
+/* The header that goes with a manifest and TENSORS_BYTES of tensors. */
+static void fill_header(struct header *header, const uint8_t *manifest, uint64_t manifest_bytes, uint64_t tensors_bytes)
+{
+	uint64_t tensors_offset = bundle_align(GYR_BUNDLE_ALIGN + manifest_bytes);
+	*header = (struct header){
+		.format = FORMAT,
+		.header_bytes = sizeof *header,
+		.file_bytes = tensors_offset + tensors_bytes,
+		.manifest_offset = GYR_BUNDLE_ALIGN,
+		.manifest_bytes = manifest_bytes,
+		.tensors_offset = tensors_offset,
+		.tensors_bytes = tensors_bytes,
+	};
+	memcpy(header->magic, magic, sizeof magic);
+	bundle_hash(manifest, manifest_bytes, header->manifest_hash);
+	bundle_hash(header, offsetof(struct header, hash), header->hash);
+}
+
+/* Places the constants one behind the other and hashes them. */
+static int place_tensors(const struct gyr_graph *graph, struct manifest_tensor *tensors, uint64_t *total, struct gyr_error *error)
+{
+	*total = 0;
+	for (uint32_t i = 0; i < graph->value_count; i++) {
+		const struct gyr_value *value = &graph->values[i];
+		size_t bytes;
+		if (value->data == NULL)
+			continue;
+		bool fits = gyr_shape_bytes(&value->shape, 1, &bytes);
+		GYR_ASSERT(fits); /* gyr_graph_add_value saw to it */
+		if (bytes > GYR_BUNDLE_BYTES_MAX - *total)
+			return gyr_error_set(error, -E2BIG, "the tensors are over %" PRIu64 " bytes", GYR_BUNDLE_BYTES_MAX);
+		tensors[i].offset = *total;
+		tensors[i].size = bytes;
+		bundle_hash(value->data, bytes, tensors[i].hash);
+		*total += bundle_align(bytes);
+	}
+	return 0;
+}
+
+/* Lays the parts into one buffer. */
+static int assemble(const struct gyr_graph *graph, const struct manifest_tensor *tensors, uint64_t tensors_bytes, const uint8_t *manifest,
+		    size_t manifest_bytes, void **bytes, size_t *size, struct gyr_error *error)
+{
+	struct header header;
+	fill_header(&header, manifest, manifest_bytes, tensors_bytes);
+	if (header.file_bytes > GYR_BUNDLE_BYTES_MAX)
+		return gyr_error_set(error, -E2BIG, "the bundle is over %" PRIu64 " bytes", GYR_BUNDLE_BYTES_MAX);
+	uint8_t *file = aligned_alloc(GYR_BUNDLE_ALIGN, header.file_bytes);
+	if (file == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for a bundle of %" PRIu64 " bytes", header.file_bytes);
+	memset(file, 0, header.file_bytes);
+	memcpy(file, &header, sizeof header);
+	memcpy(file + header.manifest_offset, manifest, manifest_bytes);
+	for (uint32_t i = 0; i < graph->value_count; i++)
+		if (graph->values[i].data != NULL && tensors[i].size != 0)
+			memcpy(file + header.tensors_offset + tensors[i].offset, graph->values[i].data, tensors[i].size);
+	*bytes = file;
+	*size = header.file_bytes;
+	return 0;
+}
+
+int gyr_bundle_build(const struct gyr_graph *graph, const struct gyr_bundle_info *info, void **bytes, size_t *size, struct gyr_error *error)
+{
+	GYR_ASSERT(graph->finished);
+	uint8_t *manifest = NULL;
+	size_t manifest_bytes = 0;
+	uint64_t tensors_bytes;
+	int status = manifest_check_info(graph, info, error);
+	if (status != 0)
+		return status;
+	struct manifest_tensor *tensors = calloc(graph->value_count, sizeof *tensors);
+	if (tensors == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for the manifest");
+	status = place_tensors(graph, tensors, &tensors_bytes, error);
+	if (status == 0)
+		status = manifest_write(graph, info, tensors, &manifest, &manifest_bytes, error);
+	if (status == 0)
+		status = assemble(graph, tensors, tensors_bytes, manifest, manifest_bytes, bytes, size, error);
+	free(manifest);
+	free(tensors);
+	return status;
+}
+
+static int bad(struct gyr_error *error, const char *what)
+{
+	return gyr_error_set(error, -EBADMSG, "%s", what);
+}
+
+/* Everything about the header, the manifest's hash, and the padding between manifest and tensors. */
+static int check_frame(const uint8_t *bytes, size_t size, const struct header *header, struct gyr_error *error)
+{
+	uint8_t hash[GYR_BUNDLE_ID_BYTES];
+	if (size < sizeof *header)
+		return bad(error, "header: shorter than 4096 bytes, so no whole bundle");
+	if (memcmp(header->magic, magic, sizeof magic) != 0)
+		return bad(error, "header: it does not begin as a bundle does");
+	if (header->format != FORMAT)
+		return gyr_error_set(error, -ENOTSUP, "header: format %" PRIu32 " (this Gyr reads format %u)", header->format, FORMAT);
+	bundle_hash(header, offsetof(struct header, hash), hash);
+	if (memcmp(hash, header->hash, sizeof hash) != 0)
+		return bad(error, "header: its bytes do not fit its hash");
+	if (header->file_bytes != size)
+		return gyr_error_set(error, -EBADMSG, "header: %" PRIu64 " bytes long by its header, and %zu bytes are there", header->file_bytes, size);
+	if (size > GYR_BUNDLE_BYTES_MAX || header->manifest_bytes > GYR_BUNDLE_MANIFEST_BYTES_MAX || header->manifest_bytes > size - sizeof *header)
+		return bad(error, "header: a size is over its limit");
+
+	/* All else in the header follows from what is checked; so compare it with the one that belongs there. */
+	struct header right;
+	fill_header(&right, bytes + GYR_BUNDLE_ALIGN, header->manifest_bytes, size - bundle_align(GYR_BUNDLE_ALIGN + header->manifest_bytes));
+	if (memcmp(right.manifest_hash, header->manifest_hash, sizeof right.manifest_hash) != 0)
+		return bad(error, "manifest: its bytes do not fit their hash");
+	if (memcmp(&right, header, sizeof right) != 0)
+		return bad(error, "header: its fields contradict each other, or a byte without meaning is not zero");
+	if (header->tensors_offset > size)
+		return bad(error, "header: the tensors begin beyond the end");
+	for (uint64_t i = header->manifest_offset + header->manifest_bytes; i < header->tensors_offset; i++)
+		if (bytes[i] != 0)
+			return bad(error, "manifest: the padding behind it is not zero");
+	return 0;
+}
+
+/* That the manifest is the one form of what was read from it. */
+static int check_form(const struct gyr_bundle *bundle, const struct manifest_tensor *tensors, const uint8_t *manifest, size_t manifest_bytes,
+		      struct gyr_error *error)
+{
+	uint8_t *again = NULL;
+	size_t again_bytes = 0;
+	int status = manifest_write(bundle->graph, &bundle->info, tensors, &again, &again_bytes, error);
+	if (status == 0 && (again_bytes != manifest_bytes || memcmp(again, manifest, manifest_bytes) != 0))
+		status = bad(error, "manifest: not in the one form that its content has");
+	free(again);
+	return status;
+}
+
+int gyr_bundle_open(const void *bytes, size_t size, struct gyr_bundle **bundle, struct gyr_error *error)
+{
+	GYR_ASSERT((uintptr_t)bytes % GYR_BUNDLE_ALIGN == 0);
+	const uint8_t *file = bytes;
+	const struct header *header = bytes;
+	if (sodium_init() < 0)
+		return gyr_error_set(error, -ENOMEM, "libsodium does not start");
+	int status = check_frame(file, size, header, error);
+	if (status != 0)
+		return status;
+	struct opened *opened = calloc(1, sizeof *opened);
+	if (opened == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for the bundle");
+	gyr_arena_init(&opened->arena, 0);
+	memcpy(opened->bundle.id, header->hash, sizeof header->hash);
+	const uint8_t *manifest = file + header->manifest_offset;
+	const struct manifest_tensor *tensors;
+	status = manifest_read(manifest, header->manifest_bytes, file + header->tensors_offset, header->tensors_bytes, &opened->arena, &opened->bundle,
+			       &tensors, error);
+	if (status == 0)
+		status = check_form(&opened->bundle, tensors, manifest, header->manifest_bytes, error);
+	if (status != 0) {
+		gyr_bundle_close(&opened->bundle);
+		return status;
+	}
+	*bundle = &opened->bundle;
+	return 0;
+}
+
+void gyr_bundle_close(struct gyr_bundle *bundle)
+{
+	if (bundle == NULL)
+		return;
+	struct opened *opened = (struct opened *)((char *)bundle - offsetof(struct opened, bundle));
+	gyr_graph_destroy(bundle->graph);
+	gyr_arena_fini(&opened->arena);
+	free(opened);
+}

@@ -1,0 +1,388 @@
+/*
+ * Reads a manifest from bytes that nobody vouches for: with the bounded cursor only, no length believed before the bytes are there, and everything about the
+ * graph checked by the graph itself. Other forms of the same content (longer integers, nodes in another order) are found out by gyr_bundle_open, which packs
+ * what was read and compares.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/unpack.h"
+#include "engine/model/manifest.h"
+
+#define NODE_ENDS_MAX 16u /* inputs, outputs or attributes of one node: more than any operator has */
+
+struct reader {
+	struct gyr_unpack cursor;
+	const uint8_t *section;
+	uint64_t section_size, section_used; /* every tensor begins where the one before it, with its padding, ends */
+	struct gyr_arena scratch;            /* what is not needed after reading */
+	struct gyr_arena *arena;             /* what is */
+	struct manifest_tensor *tensors;     /* one for each value, filled in for constants */
+	struct gyr_graph *graph;
+	struct gyr_error *error;
+};
+
+static int malformed(struct reader *reader, const char *what)
+{
+	return gyr_error_set(reader->error, -EBADMSG, "%s is malformed", what);
+}
+
+static int no_memory(struct reader *reader)
+{
+	return gyr_error_set(reader->error, -ENOMEM, "no memory for the manifest");
+}
+
+/* A string, zero-terminated in ARENA. Zeros inside are refused. */
+static int read_text(struct reader *reader, struct gyr_arena *arena, const char **text, const char *what)
+{
+	const char *str;
+	uint32_t length;
+	if (!gyr_unpack_str(&reader->cursor, &str, &length) || memchr(str, 0, length) != NULL)
+		return malformed(reader, what);
+	*text = gyr_arena_string(arena, str, length);
+	return *text == NULL ? no_memory(reader) : 0;
+}
+
+static bool read_u32(struct reader *reader, uint32_t *number)
+{
+	uint64_t value;
+	if (!gyr_unpack_uint(&reader->cursor, &value) || value > UINT32_MAX)
+		return false;
+	*number = (uint32_t)value;
+	return true;
+}
+
+/* The head of an array of exactly COUNT. */
+static bool read_array_of(struct reader *reader, uint32_t count)
+{
+	uint32_t found;
+	return gyr_unpack_array(&reader->cursor, &found) && found == count;
+}
+
+/* What the graph refuses makes the bundle bad. */
+static int from_graph(int status)
+{
+	return status == 0 || status == -ENOMEM ? status : -EBADMSG;
+}
+
+/* The place, size and hash of a constant of SHAPE; checks its bytes and the padding behind them. */
+static int read_tensor(struct reader *reader, const struct gyr_shape *shape, struct manifest_tensor *tensor)
+{
+	uint64_t offset, size;
+	const uint8_t *said;
+	uint32_t said_bytes;
+	size_t shape_bytes;
+	if (!gyr_unpack_uint(&reader->cursor, &offset) || !gyr_unpack_uint(&reader->cursor, &size) || !gyr_unpack_bin(&reader->cursor, &said, &said_bytes) ||
+	    said_bytes != sizeof tensor->hash)
+		return malformed(reader, "its place in the file");
+	if (!gyr_shape_bytes(shape, 1, &shape_bytes) || shape_bytes != size)
+		return gyr_error_set(reader->error, -EBADMSG, "its %" PRIu64 " bytes are not those of its shape", size);
+	if (offset != reader->section_used)
+		return gyr_error_set(reader->error, -EBADMSG, "it begins at byte %" PRIu64 " of the tensors and must at %" PRIu64, offset,
+				     reader->section_used);
+	if (size > reader->section_size - offset)
+		return gyr_error_set(reader->error, -EBADMSG, "its %" PRIu64 " bytes go beyond the end of the file", size);
+	uint64_t end = bundle_align(offset + size);
+	if (end > reader->section_size)
+		return gyr_error_set(reader->error, -EBADMSG, "its padding goes beyond the end of the file");
+	bundle_hash(reader->section + offset, size, tensor->hash);
+	if (memcmp(tensor->hash, said, sizeof tensor->hash) != 0)
+		return gyr_error_set(reader->error, -EBADMSG, "its bytes do not fit their hash");
+	for (uint64_t i = offset + size; i < end; i++)
+		if (reader->section[i] != 0)
+			return gyr_error_set(reader->error, -EBADMSG, "the padding behind it is not zero");
+	reader->section_used = end;
+	tensor->offset = offset;
+	tensor->size = size;
+	return 0;
+}
+
+static int read_value(struct reader *reader, struct manifest_tensor *tensor)
+{
+	uint32_t places, dtype, index;
+	const char *name;
+	const uint8_t *data = NULL;
+	struct gyr_shape shape = {0};
+	if (!gyr_unpack_array(&reader->cursor, &places) || (places != 3 && places != 6))
+		return malformed(reader, "it");
+	int status = read_text(reader, &reader->scratch, &name, "its name");
+	if (status != 0)
+		return status;
+	if (!read_u32(reader, &dtype) || !gyr_unpack_array(&reader->cursor, &shape.rank) || shape.rank > GYR_RANK_MAX)
+		return malformed(reader, "its shape");
+	shape.dtype = (enum gyr_dtype)dtype;
+	for (uint32_t i = 0; i < shape.rank; i++)
+		if (!gyr_unpack_int(&reader->cursor, &shape.dims[i]))
+			return malformed(reader, "its shape");
+	if (places == 6) {
+		status = read_tensor(reader, &shape, tensor);
+		data = reader->section + tensor->offset;
+	}
+	if (status == 0)
+		status = from_graph(gyr_graph_add_value(reader->graph, name, &shape, data, false, &index, reader->error));
+	return status;
+}
+
+static int read_values(struct reader *reader)
+{
+	uint32_t count;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, "the list of values");
+	if (count > GYR_GRAPH_VALUES_MAX)
+		return gyr_error_set(reader->error, -EBADMSG, "%" PRIu32 " values (at most %u)", count, GYR_GRAPH_VALUES_MAX);
+	reader->tensors = GYR_ARENA_NEW(reader->arena, struct manifest_tensor, count);
+	if (reader->tensors == NULL)
+		return no_memory(reader);
+	for (uint32_t i = 0; i < count; i++) {
+		int status = read_value(reader, &reader->tensors[i]);
+		if (status != 0)
+			return gyr_error_prefix(reader->error, status, "value %" PRIu32, i);
+	}
+	if (reader->section_used != reader->section_size)
+		return gyr_error_set(reader->error, -EBADMSG, "%" PRIu64 " bytes behind the last tensor", reader->section_size - reader->section_used);
+	return 0;
+}
+
+/* The graph's inputs or outputs. */
+static int read_ends(struct reader *reader, int (*add)(struct gyr_graph *, uint32_t, struct gyr_error *), const char *what)
+{
+	uint32_t count, value;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, what);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!read_u32(reader, &value))
+			return malformed(reader, what);
+		int status = from_graph(add(reader->graph, value, reader->error));
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+/* A node's inputs or outputs; nil stands for an input that is left out. */
+static bool read_indices(struct reader *reader, uint32_t items[NODE_ENDS_MAX], uint32_t *count)
+{
+	if (!gyr_unpack_array(&reader->cursor, count) || *count > NODE_ENDS_MAX)
+		return false;
+	for (uint32_t i = 0; i < *count; i++) {
+		items[i] = GYR_VALUE_NONE;
+		if (!gyr_unpack_nil(&reader->cursor) && !read_u32(reader, &items[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool read_float(struct reader *reader, float *number)
+{
+	double value;
+	if (!gyr_unpack_float(&reader->cursor, &value))
+		return false;
+	*number = (float)value;
+	return true;
+}
+
+static int read_attribute(struct reader *reader, struct gyr_attribute *attribute)
+{
+	static const char what[] = "an attribute";
+	uint32_t type, count;
+	if (!read_array_of(reader, 3))
+		return malformed(reader, what);
+	int status = read_text(reader, &reader->scratch, &attribute->name, what);
+	if (status != 0)
+		return status;
+	if (!read_u32(reader, &type))
+		return malformed(reader, what);
+	switch (type) {
+	case MANIFEST_INT: attribute->type = GYR_ATTRIBUTE_INT; return gyr_unpack_int(&reader->cursor, &attribute->integer) ? 0 : malformed(reader, what);
+	case MANIFEST_FLOAT: attribute->type = GYR_ATTRIBUTE_FLOAT; return read_float(reader, &attribute->number) ? 0 : malformed(reader, what);
+	case MANIFEST_STRING: attribute->type = GYR_ATTRIBUTE_STRING; return read_text(reader, &reader->scratch, &attribute->string, what);
+	case MANIFEST_INTS:
+	case MANIFEST_FLOATS: break;
+	default: return malformed(reader, what);
+	}
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, what);
+	bool whole = true;
+	if (type == MANIFEST_INTS) {
+		int64_t *items = GYR_ARENA_NEW(&reader->scratch, int64_t, count);
+		if (items == NULL)
+			return no_memory(reader);
+		for (uint32_t i = 0; i < count && whole; i++)
+			whole = gyr_unpack_int(&reader->cursor, &items[i]);
+		attribute->type = GYR_ATTRIBUTE_INTS;
+		attribute->integers.count = count;
+		attribute->integers.items = items;
+	} else {
+		float *items = GYR_ARENA_NEW(&reader->scratch, float, count);
+		if (items == NULL)
+			return no_memory(reader);
+		for (uint32_t i = 0; i < count && whole; i++)
+			whole = read_float(reader, &items[i]);
+		attribute->type = GYR_ATTRIBUTE_FLOATS;
+		attribute->numbers.count = count;
+		attribute->numbers.items = items;
+	}
+	return whole ? 0 : malformed(reader, what);
+}
+
+static int read_node(struct reader *reader)
+{
+	struct gyr_node node = {0};
+	struct gyr_attribute attributes[NODE_ENDS_MAX];
+	uint32_t inputs[NODE_ENDS_MAX], outputs[NODE_ENDS_MAX];
+	const char *operator;
+	if (!read_array_of(reader, 5))
+		return malformed(reader, "it");
+	int status = read_text(reader, &reader->scratch, &operator, "its operator");
+	if (status == 0)
+		status = read_text(reader, &reader->scratch, &node.name, "its name");
+	if (status != 0)
+		return status;
+	node.op = gyr_op_from_name(operator);
+	if (node.op == GYR_OP_NONE)
+		return gyr_error_set(reader->error, -EBADMSG, "its operator is none that Gyr runs");
+	if (!read_indices(reader, inputs, &node.input_count) || !read_indices(reader, outputs, &node.output_count))
+		return malformed(reader, "a list of its inputs or outputs");
+	if (!gyr_unpack_array(&reader->cursor, &node.attribute_count) || node.attribute_count > NODE_ENDS_MAX)
+		return malformed(reader, "the list of its attributes");
+	for (uint32_t i = 0; i < node.attribute_count; i++) {
+		status = read_attribute(reader, &attributes[i]);
+		if (status != 0)
+			return status;
+	}
+	node.inputs = inputs;
+	node.outputs = outputs;
+	node.attributes = attributes;
+	return from_graph(gyr_graph_add_node(reader->graph, &node, reader->error));
+}
+
+static int read_nodes(struct reader *reader)
+{
+	uint32_t count;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, "the list of nodes");
+	for (uint32_t i = 0; i < count; i++) {
+		int status = read_node(reader);
+		if (status != 0)
+			return gyr_error_prefix(reader->error, status, "node %" PRIu32, i);
+	}
+	return 0;
+}
+
+static int read_lineage(struct reader *reader, struct gyr_bundle_info *info)
+{
+	static const char what[] = "the lineage";
+	if (!gyr_unpack_array(&reader->cursor, &info->lineage_count) || info->lineage_count > GYR_BUNDLE_LINEAGE_MAX)
+		return malformed(reader, what);
+	struct gyr_lineage *lineage = GYR_ARENA_NEW(reader->arena, struct gyr_lineage, info->lineage_count);
+	info->lineage = lineage;
+	if (lineage == NULL)
+		return no_memory(reader);
+	for (uint32_t i = 0; i < info->lineage_count; i++) {
+		if (!read_array_of(reader, 2))
+			return malformed(reader, what);
+		int status = read_text(reader, reader->arena, &lineage[i].key, what);
+		if (status == 0)
+			status = read_text(reader, reader->arena, &lineage[i].value, what);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+/* The inputs or outputs of a golden vector, copied so that they are aligned. */
+static int read_rows(struct reader *reader, const uint32_t *values, uint32_t count, uint32_t batch, const void *const **rows)
+{
+	static const char what[] = "a golden vector";
+	const void **copies = GYR_ARENA_NEW(reader->arena, const void *, count);
+	if (copies == NULL)
+		return no_memory(reader);
+	if (!read_array_of(reader, count))
+		return malformed(reader, what);
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *bin;
+		uint32_t length;
+		size_t bytes;
+		const struct gyr_value *value = &reader->graph->values[values[i]];
+		if (!gyr_unpack_bin(&reader->cursor, &bin, &length))
+			return malformed(reader, what);
+		if (!gyr_shape_bytes(&value->shape, batch, &bytes) || bytes != length)
+			return gyr_error_set(reader->error, -EBADMSG, "a golden vector's '%s' has %" PRIu32 " bytes, which do not fit %" PRIu32 " rows",
+					     value->name, length, batch);
+		void *copy = gyr_arena_alloc(reader->arena, length, 64);
+		if (copy == NULL)
+			return no_memory(reader);
+		memcpy(copy, bin, length);
+		copies[i] = copy;
+	}
+	*rows = copies;
+	return 0;
+}
+
+static int read_golden(struct reader *reader, struct gyr_bundle_info *info)
+{
+	static const char what[] = "the list of golden vectors";
+	const struct gyr_graph *graph = reader->graph;
+	if (!gyr_unpack_array(&reader->cursor, &info->golden_count) || info->golden_count > GYR_BUNDLE_GOLDEN_MAX)
+		return malformed(reader, what);
+	struct gyr_golden *golden = GYR_ARENA_NEW(reader->arena, struct gyr_golden, info->golden_count);
+	info->golden = golden;
+	if (golden == NULL)
+		return no_memory(reader);
+	for (uint32_t i = 0; i < info->golden_count; i++) {
+		if (!read_array_of(reader, 4) || !read_u32(reader, &golden[i].batch) || !read_float(reader, &golden[i].tolerance))
+			return malformed(reader, what);
+		int status = read_rows(reader, graph->inputs, graph->input_count, golden[i].batch, &golden[i].inputs);
+		if (status == 0)
+			status = read_rows(reader, graph->outputs, graph->output_count, golden[i].batch, &golden[i].outputs);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+static int read_all(struct reader *reader, struct gyr_bundle *bundle)
+{
+	const char *name;
+	uint32_t opset;
+	if (!read_array_of(reader, 8))
+		return malformed(reader, "it");
+	int status = read_text(reader, &reader->scratch, &name, "the name");
+	if (status != 0)
+		return status;
+	if (!read_u32(reader, &opset))
+		return malformed(reader, "the opset");
+	reader->graph = bundle->graph = gyr_graph_create(name, opset);
+	if (bundle->graph == NULL)
+		return no_memory(reader);
+	status = read_values(reader);
+	if (status == 0)
+		status = read_ends(reader, gyr_graph_add_input, "the list of inputs");
+	if (status == 0)
+		status = read_ends(reader, gyr_graph_add_output, "the list of outputs");
+	if (status == 0)
+		status = read_nodes(reader);
+	if (status == 0)
+		status = from_graph(gyr_graph_finish(bundle->graph, reader->error));
+	if (status == 0)
+		status = read_lineage(reader, &bundle->info);
+	if (status == 0)
+		status = read_golden(reader, &bundle->info);
+	if (status == 0)
+		status = from_graph(manifest_check_info(bundle->graph, &bundle->info, reader->error));
+	if (status == 0 && reader->cursor.at != reader->cursor.end)
+		status = malformed(reader, "its end");
+	return status;
+}
+
+int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, struct gyr_arena *arena, struct gyr_bundle *bundle,
+		  const struct manifest_tensor **tensors, struct gyr_error *error)
+{
+	struct reader reader = {.cursor = {bytes, bytes + size}, .section = section, .section_size = section_size, .arena = arena, .error = error};
+	gyr_arena_init(&reader.scratch, 0);
+	int status = read_all(&reader, bundle);
+	gyr_arena_fini(&reader.scratch);
+	*tensors = reader.tensors;
+	return status == 0 ? 0 : gyr_error_prefix(error, status, "manifest");
+}
