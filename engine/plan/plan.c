@@ -1,0 +1,179 @@
+/*
+ * Plans: see plan.h. Compiling is in draft.c (the graph), fuse.c (dense layers) and compile.c (steps and memory); running is here and in step.c.
+ */
+#include "engine/plan/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <omp.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "base/assertion.h"
+#include "engine/plan/plan_internal.h"
+
+static int no_memory(struct gyr_error *error)
+{
+	return gyr_error_set(error, -ENOMEM, "no memory for the plan");
+}
+
+static int copy_ports(struct gyr_plan *plan, const struct gyr_graph *graph, const uint32_t *values, uint32_t count, struct gyr_plan_port **result,
+		      struct gyr_error *error)
+{
+	struct gyr_plan_port *ports = GYR_ARENA_NEW(&plan->arena, struct gyr_plan_port, count);
+	if (ports == NULL)
+		return no_memory(error);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct gyr_value *value = &graph->values[values[i]];
+		ports[i].name = gyr_arena_string(&plan->arena, value->name, strlen(value->name));
+		ports[i].shape = value->shape;
+		if (ports[i].name == NULL)
+			return no_memory(error);
+	}
+	*result = ports;
+	return 0;
+}
+
+static bool batched(const struct gyr_graph *graph)
+{
+	for (uint32_t i = 0; i < graph->input_count; i++) {
+		const struct gyr_shape *shape = &graph->values[graph->inputs[i]].shape;
+		if (shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH)
+			return true;
+	}
+	return false;
+}
+
+/* One attempt at a plan, with or without dense layers. */
+static int create(const struct gyr_graph *graph, const struct gyr_plan_options *options, bool fuse, struct gyr_plan **result, struct gyr_error *error)
+{
+	struct gyr_plan *plan = calloc(1, sizeof *plan);
+	if (plan == NULL)
+		return no_memory(error);
+	gyr_arena_init(&plan->arena, 0);
+	plan->bucket_count = 1;
+	while (batched(graph) && UINT32_C(1) << plan->bucket_count <= options->batch_max)
+		plan->bucket_count++;
+	plan->input_count = graph->input_count;
+	plan->output_count = graph->output_count;
+	struct gyr_draft draft;
+	int status = gyr_draft_init(&draft, graph, !options->reference, error);
+	if (status == 0)
+		status = copy_ports(plan, graph, graph->inputs, graph->input_count, &plan->inputs, error);
+	if (status == 0)
+		status = copy_ports(plan, graph, graph->outputs, graph->output_count, &plan->outputs, error);
+	if (status == 0 && fuse)
+		status = gyr_draft_fuse(&draft, error);
+	if (status == 0)
+		status = gyr_plan_compile(plan, &draft, options->reference, error);
+	gyr_draft_fini(&draft);
+	if (status != 0) {
+		gyr_plan_destroy(plan);
+		return status;
+	}
+	*result = plan;
+	return 0;
+}
+
+int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error)
+{
+	GYR_ASSERT(graph->finished);
+	GYR_ASSERT(options->batch_max >= 1);
+	GYR_ASSERT(options->batch_max <= GYR_PLAN_BATCH_MAX);
+	int status = create(graph, options, !options->reference, plan, error);
+	if (status == -ENOTSUP && !options->reference)
+		status = create(graph, options, false, plan, error); /* a CPU without microkernels: the twin multiplies */
+	return status;
+}
+
+void gyr_plan_destroy(struct gyr_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	for (uint32_t i = 0; i < plan->layer_count; i++)
+		gyr_dense_destroy(plan->layers[i]);
+	gyr_arena_fini(&plan->arena);
+	free(plan);
+}
+
+uint32_t gyr_plan_batch_max(const struct gyr_plan *plan)
+{
+	return UINT32_C(1) << (plan->bucket_count - 1);
+}
+
+static uint32_t bucket_index(uint32_t batch)
+{
+	return batch <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(batch - 1);
+}
+
+uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch)
+{
+	GYR_ASSERT(batch >= 1);
+	GYR_ASSERT(batch <= gyr_plan_batch_max(plan));
+	return UINT32_C(1) << bucket_index(batch);
+}
+
+size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan)
+{
+	return plan->scratch_bytes;
+}
+
+size_t gyr_plan_weight_bytes(const struct gyr_plan *plan)
+{
+	return plan->weight_bytes;
+}
+
+uint32_t gyr_plan_input_count(const struct gyr_plan *plan)
+{
+	return plan->input_count;
+}
+
+uint32_t gyr_plan_output_count(const struct gyr_plan *plan)
+{
+	return plan->output_count;
+}
+
+const char *gyr_plan_input_name(const struct gyr_plan *plan, uint32_t index)
+{
+	GYR_ASSERT(index < plan->input_count);
+	return plan->inputs[index].name;
+}
+
+const char *gyr_plan_output_name(const struct gyr_plan *plan, uint32_t index)
+{
+	GYR_ASSERT(index < plan->output_count);
+	return plan->outputs[index].name;
+}
+
+const struct gyr_shape *gyr_plan_input_shape(const struct gyr_plan *plan, uint32_t index)
+{
+	GYR_ASSERT(index < plan->input_count);
+	return &plan->inputs[index].shape;
+}
+
+const struct gyr_shape *gyr_plan_output_shape(const struct gyr_plan *plan, uint32_t index)
+{
+	GYR_ASSERT(index < plan->output_count);
+	return &plan->outputs[index].shape;
+}
+
+void gyr_plan_run(const struct gyr_plan *plan, uint32_t batch, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	GYR_ASSERT(batch - 1 < UINT32_C(1) << (plan->bucket_count - 1));
+	const struct gyr_plan_bucket *bucket = &plan->buckets[bucket_index(batch)];
+	const struct gyr_frame frame = {.inputs = inputs, .outputs = outputs, .scratch = scratch};
+	for (uint32_t i = 0; i < bucket->step_count; i++)
+		gyr_step_run(&bucket->steps[i], &frame);
+}
+
+void gyr_plan_thread_init(void)
+{
+	omp_set_num_threads(1);
+#if defined(__x86_64__)
+	_mm_setcsr(_mm_getcsr() | _MM_FLUSH_ZERO_ON | 0x0040u); /* the second: denormal inputs count as zero */
+#endif
+}

@@ -1,0 +1,37 @@
+/*
+ * What a plan consists of.
+ */
+#ifndef GYR_ENGINE_PLAN_PLAN_INTERNAL_H
+#define GYR_ENGINE_PLAN_PLAN_INTERNAL_H
+
+#include "base/arena.h"
+#include "engine/plan/draft.h"
+#include "engine/plan/plan.h"
+#include "engine/plan/step.h"
+
+#define GYR_PLAN_BUCKETS_MAX 7u /* 1, 2, 4, ... GYR_PLAN_BATCH_MAX */
+
+struct gyr_plan_port {
+	const char *name;
+	struct gyr_shape shape;
+};
+
+struct gyr_plan_bucket {
+	uint32_t step_count;
+	struct gyr_step *steps;
+};
+
+struct gyr_plan {
+	struct gyr_arena arena; /* owns everything but the layers */
+	uint32_t bucket_count;  /* bucket i computes 2^i rows */
+	struct gyr_plan_bucket buckets[GYR_PLAN_BUCKETS_MAX];
+	uint32_t input_count, output_count, layer_count;
+	struct gyr_plan_port *inputs, *outputs;
+	struct gyr_dense **layers;
+	size_t scratch_bytes, weight_bytes;
+};
+
+/* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT. -ENOTSUP, -ENOMEM. */
+GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error);
+
+#endif
