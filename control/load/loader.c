@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,14 +15,12 @@
 #include "base/log.h"
 #include "control/load/reader.h"
 
-#define HUGE_PAGE_BYTES (UINT64_C(2) << 20)
-#define HUGE_FROM_BYTES (UINT64_C(32) << 20) /* smaller bundles would waste more than a sixteenth, and the data plane's packets want huge pages too */
-
 struct load {
 	const char *path;
 	int file;
 	struct gyr_loaded *loaded;
-	void *map; /* for writing; MAP_FAILED when not */
+	void *map;        /* for writing; MAP_FAILED when not */
+	size_t map_bytes; /* the bundle's, rounded up to whole blocks */
 	struct gyr_error *error;
 };
 
@@ -57,32 +54,27 @@ static int open_file(struct load *load)
 	return 0;
 }
 
-/* Makes and maps the memory of one kind. Whether there are enough huge pages shows only when they are mapped. */
-static int make_memory(struct load *load, bool huge)
+/*
+ * Room for whole blocks while it is read; the end is cut off before it is sealed. Pages of MFD_HUGETLB would leave a tail that no one may cut, and are taken
+ * from those that the data plane's packets need; transparent ones cost neither, where kernel.mm.transparent_hugepage.shmem_enabled gives them.
+ */
+static int make_memory(struct load *load)
 {
 	struct gyr_loaded *loaded = load->loaded;
-	uint64_t unit = huge ? HUGE_PAGE_BYTES : GYR_READ_ALIGN;
-	loaded->mapped_bytes = (loaded->bytes + unit - 1) / unit * unit;
-	loaded->huge = huge;
-	loaded->fd = memfd_create("gyr-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+	load->map_bytes = (loaded->bytes + GYR_READ_ALIGN - 1) / GYR_READ_ALIGN * GYR_READ_ALIGN;
+	loaded->fd = memfd_create("gyr-bundle", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (loaded->fd < 0)
-		return -errno;
-	if (ftruncate(loaded->fd, (off_t)loaded->mapped_bytes) == 0)
-		load->map = mmap(NULL, loaded->mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, loaded->fd, 0);
-	if (load->map != MAP_FAILED)
-		return 0;
-	int status = -errno;
-	close(loaded->fd);
-	loaded->fd = -1;
-	return status;
-}
-
-static int make_any_memory(struct load *load)
-{
-	if (load->loaded->bytes >= HUGE_FROM_BYTES && make_memory(load, true) == 0)
-		return 0;
-	int status = make_memory(load, false);
-	return status == 0 ? 0 : failed(load, status, "memory for the bundle");
+		return failed(load, -errno, "memfd_create");
+	if (ftruncate(loaded->fd, (off_t)load->map_bytes) != 0)
+		return failed(load, -errno, "ftruncate");
+	load->map = mmap(NULL, load->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, loaded->fd, 0);
+	if (load->map == MAP_FAILED)
+		return failed(load, -errno, "mmap");
+	/* Only advice. But that the pages are there must be known before the kernel or memset writes to them. */
+	madvise(load->map, load->map_bytes, MADV_HUGEPAGE);
+	if (madvise(load->map, load->map_bytes, MADV_POPULATE_WRITE) != 0)
+		return failed(load, -errno, "memory for the bundle");
+	return 0;
 }
 
 static int fill_memory(struct load *load, const atomic_bool *cancel)
@@ -105,14 +97,11 @@ static int seal_memory(struct load *load)
 {
 	struct gyr_loaded *loaded = load->loaded;
 	/* A file that grew while it was read has brought bytes behind the size that was asked for. */
-	memset((uint8_t *)load->map + loaded->bytes, 0, loaded->mapped_bytes - loaded->bytes);
-	munmap(load->map, loaded->mapped_bytes);
+	memset((uint8_t *)load->map + loaded->bytes, 0, load->map_bytes - loaded->bytes);
+	munmap(load->map, load->map_bytes);
 	load->map = MAP_FAILED;
-	if (!loaded->huge) {
-		if (ftruncate(loaded->fd, (off_t)loaded->bytes) != 0)
-			return failed(load, -errno, "ftruncate");
-		loaded->mapped_bytes = loaded->bytes;
-	}
+	if (ftruncate(loaded->fd, (off_t)loaded->bytes) != 0)
+		return failed(load, -errno, "ftruncate");
 	if (fcntl(loaded->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return failed(load, -errno, "sealing");
 	return 0;
@@ -121,7 +110,7 @@ static int seal_memory(struct load *load)
 static int check_memory(struct load *load, gyr_load_use *use, void *user)
 {
 	struct gyr_loaded *loaded = load->loaded;
-	void *map = mmap(NULL, loaded->mapped_bytes, PROT_READ, MAP_PRIVATE, loaded->fd, 0);
+	void *map = mmap(NULL, loaded->bytes, PROT_READ, MAP_PRIVATE, loaded->fd, 0);
 	if (map == MAP_FAILED)
 		return failed(load, -errno, "mmap");
 	struct gyr_bundle *bundle;
@@ -132,7 +121,7 @@ static int check_memory(struct load *load, gyr_load_use *use, void *user)
 			status = use(bundle, map, loaded->bytes, user, load->error);
 		gyr_bundle_close(bundle);
 	}
-	munmap(map, loaded->mapped_bytes);
+	munmap(map, loaded->bytes);
 	return status == 0 ? 0 : gyr_error_prefix(load->error, status, "%s", load->path);
 }
 
@@ -142,7 +131,7 @@ int gyr_load(const char *path, const atomic_bool *cancel, gyr_load_use *use, voi
 	struct load load = {.path = path, .file = -1, .loaded = loaded, .map = MAP_FAILED, .error = error};
 	int status = open_file(&load);
 	if (status == 0)
-		status = make_any_memory(&load);
+		status = make_memory(&load);
 	if (status == 0)
 		status = fill_memory(&load, cancel);
 	if (status == 0)
@@ -150,7 +139,7 @@ int gyr_load(const char *path, const atomic_bool *cancel, gyr_load_use *use, voi
 	if (status == 0)
 		status = check_memory(&load, use, user);
 	if (load.map != MAP_FAILED)
-		munmap(load.map, loaded->mapped_bytes);
+		munmap(load.map, load.map_bytes);
 	if (load.file >= 0)
 		close(load.file);
 	if (status != 0 && loaded->fd >= 0) {

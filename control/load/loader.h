@@ -15,9 +15,7 @@
 struct gyr_loaded {
 	int fd;         /* memfd, sealed against writing, shrinking, growing and further seals: to be mapped PROT_READ, MAP_PRIVATE. The caller closes it */
 	uint64_t bytes; /* of the bundle */
-	uint64_t mapped_bytes; /* of the memory: BYTES, or more when it is made of huge pages; zero behind the bundle */
-	bool direct;           /* read past the page cache */
-	bool huge;             /* made of huge pages */
+	bool direct;    /* read past the page cache */
 	uint8_t id[GYR_BUNDLE_ID_BYTES];
 };
 

@@ -1,0 +1,53 @@
+/*
+ * Keeps gyr-dataplane running: adopts one that is there, starts one that is not, and starts it again when it ends, after a pause that doubles from 100 ms to
+ * 10 s while it keeps ending soon. The loop's thread only.
+ */
+#ifndef GYR_CONTROL_LINK_SUPERVISOR_H
+#define GYR_CONTROL_LINK_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "control/event/events.h"
+#include "control/event/process.h"
+
+struct gyr_supervisor {
+	struct gyr_events *events;
+	struct gyr_process process;
+	struct gyr_watch ready; /* the pipe on which it says that it listens */
+	struct gyr_timer restart;
+	char program[GYR_PROGRAM_PATH_BYTES];
+	char *const *arguments; /* for it; argv[0] and --ready-fd are added */
+	uint32_t argument_count;
+	const cpu_set_t *cpus;
+	bool enabled;      /* starts it again */
+	bool starting;     /* started and not ready yet */
+	uint32_t starts;   /* since gyrd began */
+	uint64_t pause_ns; /* before the next start */
+	uint64_t started_ns;
+	char said[512];               /* how it is, in words */
+	void (*is_ready)(void *user); /* it listens */
+	void *user;
+};
+
+/*
+ * Finds the program (gyr_program_find) and gets ready; nothing is started. ARGUMENTS (ARGUMENT_COUNT of them) and CPUS must stay. -ENOENT.
+ */
+GYR_MUST_CHECK int gyr_supervisor_init(struct gyr_supervisor *supervisor, struct gyr_events *events, char *const *arguments, uint32_t argument_count,
+				       const cpu_set_t *cpus, void (*is_ready)(void *user), void *user, struct gyr_error *error);
+
+/* Watches no more; the data plane lives on. */
+void gyr_supervisor_fini(struct gyr_supervisor *supervisor);
+
+/* Nobody answers at its socket: starts it, unless it is starting, or a start is due. */
+void gyr_supervisor_absent(struct gyr_supervisor *supervisor);
+
+/* It answers as process PID: watched from now on. */
+void gyr_supervisor_present(struct gyr_supervisor *supervisor, pid_t pid);
+
+/* Starts it no more. */
+void gyr_supervisor_disable(struct gyr_supervisor *supervisor);
+
+#endif

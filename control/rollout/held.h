@@ -1,0 +1,45 @@
+/*
+ * What is known of the data plane: the versions it holds and the labels it routes by.
+ */
+#ifndef GYR_CONTROL_ROLLOUT_HELD_H
+#define GYR_CONTROL_ROLLOUT_HELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "control/registry/registry.h"
+#include "dataplane/link/link.h"
+
+struct gyr_held_version {
+	char model[GYR_NAME_BYTES];
+	uint64_t number;
+	char id[GYR_BLOB_NAME_BYTES]; /* of its bundle; "" when not told */
+	bool foreign;                 /* ID is not what the registry has under that number */
+};
+
+struct gyr_held_route {
+	char model[GYR_NAME_BYTES];
+	uint32_t label_count;
+	struct gyr_link_label labels[GYR_LINK_LABELS_MAX];
+};
+
+struct gyr_held {
+	uint32_t version_count, route_count;
+	struct gyr_held_version *versions;
+	struct gyr_held_route *routes;
+};
+
+/* Replaces all by what the body of a HELLO or STATUS says. -EBADMSG: it has no "models" of the form that link.h gives; -ENOMEM. Empty then. */
+GYR_MUST_CHECK int gyr_held_take(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error);
+void gyr_held_clear(struct gyr_held *held);
+
+const struct gyr_held_version *gyr_held_find(const struct gyr_held *held, const char *model, uint64_t number);
+/* -ENOMEM. */
+GYR_MUST_CHECK int gyr_held_add(struct gyr_held *held, const char *model, uint64_t number, const char *id);
+void gyr_held_remove(struct gyr_held *held, const char *model, uint64_t number);
+
+/* The route of MODEL; one without labels is added when there is none. NULL without memory. */
+struct gyr_held_route *gyr_held_route(struct gyr_held *held, const char *model);
+
+#endif

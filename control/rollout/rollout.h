@@ -1,0 +1,53 @@
+/*
+ * Rollouts: what the data plane shall hold and route by is written in the registry first; then the data plane is brought to it, one step at a time, until it is
+ * so. A start of gyrd, a start of the data plane and an operator's call are therefore the same work, and a step that is done twice does no harm.
+ *
+ * The loop's thread only.
+ */
+#ifndef GYR_CONTROL_ROLLOUT_ROLLOUT_H
+#define GYR_CONTROL_ROLLOUT_ROLLOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "control/event/work.h"
+#include "control/link/peer.h"
+#include "control/link/supervisor.h"
+#include "control/registry/registry.h"
+
+struct gyr_rollout;
+
+/* The end of an operation: 0, or a negative errno with the reason. */
+typedef void gyr_rollout_done(void *user, int status, const char *text);
+
+/*
+ * Begins: connects to SOCKET, has SUPERVISOR (NULL: nobody) start the data plane where none answers, and brings it to what REGISTRY says. All must stay.
+ * -ENAMETOOLONG, -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct gyr_registry *registry, const char *socket,
+				      struct gyr_supervisor *supervisor, struct gyr_rollout **rollout, struct gyr_error *error);
+/* Ends: operations that wait are told -ESHUTDOWN; what they intended stays written. After gyr_work_fini. */
+void gyr_rollout_destroy(struct gyr_rollout *rollout);
+
+/*
+ * Each is done when the data plane has it so, or has refused it: then the intention is taken back. After a minute without a data plane it is given up with
+ * -ETIMEDOUT. DONE may be called from within the call (-ENOENT, -EBUSY, -EPERM as of gyr_registry_want and gyr_registry_intend).
+ *
+ * load: the data plane holds the version. unload: it does not. promote: it holds the version, and LABEL points at it; the version it pointed at stays loaded.
+ */
+void gyr_rollout_load(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user);
+void gyr_rollout_unload(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user);
+void gyr_rollout_promote(struct gyr_rollout *rollout, const char *model, const char *label, uint64_t number, bool force, uid_t actor, gyr_rollout_done *done,
+			 void *user);
+
+/* Does the data plane hold that version, as far as is known? */
+bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uint64_t number);
+
+/* Why a version that is wanted is not held; NULL: no reason known. */
+const char *gyr_rollout_fault(const struct gyr_rollout *rollout, const char *model, uint64_t number);
+
+/* The link, for questions (STATUS, STOP) that change nothing of what is held. */
+struct gyr_peer *gyr_rollout_peer(struct gyr_rollout *rollout);
+
+#endif
