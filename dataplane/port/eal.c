@@ -135,12 +135,11 @@ int gyr_eal_start(const struct gyr_config *config, struct gyr_eal *eal, struct g
 	snprintf(memory, sizeof memory, "%u", config->memory_mb);
 	char *arguments[ARGUMENTS_MAX];
 	int count = 0;
-	const char *const fixed[] = {"gyr-dataplane", "--in-memory", "--no-telemetry", "--log-level=warning", "--lcores", lcores, "-m", memory};
+	const char *const fixed[] = {"gyr-dataplane", "--no-shconf", "--no-telemetry", "--log-level=warning", "--lcores", lcores, "-m", memory};
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		arguments[count++] = (char *)(uintptr_t)fixed[i];
-	static char no_huge[] = "--no-huge", no_pci[] = "--no-pci", allow[] = "-a";
-	if (!eal->hugepages)
-		arguments[count++] = no_huge;
+	static char in_memory[] = "--in-memory", no_huge[] = "--no-huge", no_pci[] = "--no-pci", allow[] = "-a";
+	arguments[count++] = eal->hugepages ? in_memory : no_huge;
 	bool pci = false;
 	static char allowed_devices[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX];
 	for (uint32_t i = 0; i < config->port_count; i++) {

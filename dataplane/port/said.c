@@ -28,6 +28,14 @@ static void keep_line(const char *line, size_t length)
 	said.text[said.length] = '\0';
 }
 
+/* What DPDK warns of in a call that we watch is told by whether the call succeeds. */
+static enum gyr_log_level log_level(int level)
+{
+	if (level <= (int)RTE_LOG_ERR)
+		return GYR_LOG_ERROR;
+	return level == (int)RTE_LOG_WARNING && !said.keep ? GYR_LOG_WARNING : GYR_LOG_DEBUG;
+}
+
 /* DPDK flushes its stream at the end of each message, so each write is one message or more lines of it. */
 static ssize_t write_lines(void *cookie, const char *bytes, size_t size)
 {
@@ -35,14 +43,10 @@ static ssize_t write_lines(void *cookie, const char *bytes, size_t size)
 	for (size_t at = 0; at < size;) {
 		const char *end = memchr(bytes + at, '\n', size - at);
 		size_t length = end != NULL ? (size_t)(end - bytes) - at : size - at;
-		if (length > 0) {
-			if (level <= (int)RTE_LOG_ERR && said.keep)
-				keep_line(bytes + at, length);
-			else if (level <= (int)RTE_LOG_ERR)
-				gyr_log_error("DPDK: %.*s", (int)length, bytes + at);
-			else
-				gyr_log(level == (int)RTE_LOG_WARNING ? GYR_LOG_WARNING : GYR_LOG_DEBUG, "DPDK: %.*s", (int)length, bytes + at);
-		}
+		if (length > 0 && level <= (int)RTE_LOG_ERR && said.keep)
+			keep_line(bytes + at, length);
+		else if (length > 0)
+			gyr_log(log_level(level), "DPDK: %.*s", (int)length, bytes + at);
 		at += length + 1;
 	}
 	return (ssize_t)size;

@@ -1,0 +1,119 @@
+/*
+ * The io part of an lcore: takes frames from its RX queues, answers ARP, echo and ping, and puts requests into the ring of an engine lcore. It never looks at
+ * the route table.
+ */
+#include "dataplane/loop/loop_internal.h"
+
+/* Requests on their way to one engine lcore: those of one burst go in together. */
+struct parcel {
+	uint32_t count;
+	struct rte_mbuf *mbufs[GYR_LOOP_BURST];
+};
+
+/* How long it takes about until the ring that is full now has been served. */
+static uint32_t retry_after_us(const struct gyr_loop *loop, const struct gyr_lcore *target)
+{
+	uint64_t service_tsc = atomic_load_explicit(&target->service_tsc, memory_order_relaxed);
+	uint64_t wait_us = service_tsc * loop->config->ring_entries / loop->tsc_per_us;
+	return wait_us < 1 ? 1 : wait_us > GYR_WIRE_DEADLINE_US_MAX ? GYR_WIRE_DEADLINE_US_MAX : (uint32_t)wait_us;
+}
+
+static void deliver(struct gyr_lcore *lcore, struct gyr_lcore *target, struct parcel *parcel)
+{
+	/* The ring knows whether it has one producer. */
+	uint32_t taken = rte_ring_enqueue_burst(target->requests, (void **)parcel->mbufs, parcel->count, NULL);
+	if (taken < parcel->count) {
+		uint32_t wait_us = retry_after_us(lcore->loop, target);
+		for (uint32_t i = taken; i < parcel->count; i++)
+			gyr_answer_error(lcore, parcel->mbufs[i], gyr_request_of(parcel->mbufs[i])->message.id, GYR_WIRE_BUSY, "too many requests are waiting",
+					 wait_us);
+	}
+	parcel->count = 0;
+}
+
+/* The engine lcore with the fewest waiting; among equals, the next in turn. */
+static uint32_t choose_target(struct gyr_lcore *lcore)
+{
+	uint32_t best = lcore->target_next, fewest = UINT32_MAX;
+	for (uint32_t i = 0, t = lcore->target_next; i < lcore->target_count; i++) {
+		uint32_t waiting = rte_ring_count(lcore->targets[t]->requests);
+		if (waiting < fewest) {
+			fewest = waiting;
+			best = t;
+		}
+		t = t + 1 == lcore->target_count ? 0 : t + 1;
+	}
+	lcore->target_next = best + 1 == lcore->target_count ? 0 : best + 1;
+	return best;
+}
+
+static bool answers_type(enum gyr_wire_type type)
+{
+	return type == GYR_WIRE_RESULT || type == GYR_WIRE_ERROR || type == GYR_WIRE_DESCRIPTION;
+}
+
+/* True when the datagram is a request or a describe, for an engine lcore. */
+static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const uint8_t *payload, uint32_t bytes, uint64_t now)
+{
+	struct gyr_request *request = gyr_request_of(mbuf);
+	struct gyr_wire_message *message = &request->message;
+	const char *reason;
+	enum gyr_wire_code code = gyr_wire_parse(payload, bytes, message, &reason);
+	request->arrival_tsc = now;
+	if (code == GYR_WIRE_OK && (message->type == GYR_WIRE_REQUEST || message->type == GYR_WIRE_DESCRIBE))
+		return true;
+	if (code == GYR_WIRE_OK && message->type == GYR_WIRE_PING) {
+		gyr_answer(lcore, mbuf, GYR_ANSWER_PONG, bytes);
+	} else if (answers_type(message->type) || !message->has_id) {
+		/* To answer an answer could go round for ever; without an id nobody could tell what was answered. */
+		gyr_counter_add(&lcore->counters.answers[GYR_ANSWER_NONE], 1);
+		rte_pktmbuf_free(mbuf);
+	} else {
+		gyr_answer_error(lcore, mbuf, message->id, code, reason, 0);
+	}
+	return false;
+}
+
+static void take_frame(struct gyr_lcore *lcore, const struct gyr_net_host *host, struct rte_mbuf *mbuf, uint64_t now, struct parcel *parcel)
+{
+	uint8_t *payload;
+	uint32_t bytes;
+	enum gyr_net_outcome outcome = gyr_net_input(host, mbuf, &payload, &bytes);
+	gyr_counter_add(&lcore->counters.net[outcome], 1);
+	if (outcome == GYR_NET_DATAGRAM) {
+		if (take_datagram(lcore, mbuf, payload, bytes, now))
+			parcel->mbufs[parcel->count++] = mbuf;
+	} else if (outcome == GYR_NET_ARP_REPLY || outcome == GYR_NET_ECHO_REPLY) {
+		gyr_send(lcore, mbuf);
+	} else {
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+uint32_t gyr_io_poll(struct gyr_lcore *lcore)
+{
+	struct gyr_loop *loop = lcore->loop;
+	uint32_t taken = 0;
+	for (uint32_t q = 0; q < lcore->queue_count; q++) {
+		struct rte_mbuf *frames[GYR_LOOP_BURST];
+		uint32_t port = lcore->queues[q].port;
+		uint16_t count = rte_eth_rx_burst(loop->ports[port].id, lcore->queues[q].queue, frames, GYR_LOOP_BURST);
+		if (count == 0)
+			continue;
+		uint64_t now = rte_rdtsc();
+		if (lcore->began_tsc == 0)
+			lcore->began_tsc = now;
+		struct parcel parcel;
+		parcel.count = 0;
+		for (uint16_t i = 0; i < count; i++) {
+			if (i + 1 < count)
+				rte_prefetch0(rte_pktmbuf_mtod(frames[i + 1], void *));
+			frames[i]->port = loop->ports[port].id; /* not every driver sets it */
+			take_frame(lcore, &loop->hosts[port], frames[i], now, &parcel);
+		}
+		if (parcel.count > 0)
+			deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);
+		taken += count;
+	}
+	return taken;
+}

@@ -1,0 +1,40 @@
+/*
+ * The data path: io lcores that take frames from the ports, and engine lcores that answer the requests in them. The house thread makes, starts and ends it;
+ * between, it only publishes route tables, reads counters and sleeps.
+ *
+ * A request lives in its mbuf from arrival to reply, parsed into the mbuf's private area. Whoever holds the pointer owns it: an io lcore, then a ring, then an
+ * engine lcore, then the port. An lcore that is both io and engine does both in turn, with its ring between.
+ *
+ * TX queues: where the port has one for every engine lcore, those come first, so that a reply needs no second hop; else the io lcores come first, as they never
+ * compute for long. An lcore left without a queue hands its frames, by a ring of its own, to one that has one.
+ */
+#ifndef GYR_DATAPLANE_LOOP_LOOP_H
+#define GYR_DATAPLANE_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/error.h"
+
+struct gyr_loop;
+
+/*
+ * Starts DPDK and the ports, and lays out lcores and rings. CONFIG (checked) outlives the loop. Once in the life of a process. The errors of gyr_eal_start and
+ * gyr_port_start; -EINVAL: more io lcores than RX queues; -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, struct gyr_error *error);
+
+/* Launches the lcores; when it returns they answer. */
+void gyr_loop_start(struct gyr_loop *loop);
+
+/*
+ * Takes no more frames, answers what was accepted, and ends the lcores. False after TIMEOUT_NS: an lcore is stuck; then nothing may be freed, and the process
+ * should end.
+ */
+GYR_MUST_CHECK bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns);
+
+/* Stops ports and DPDK and frees the rest. Drained, or never started; no route table holds a version any more. */
+void gyr_loop_destroy(struct gyr_loop *loop);
+
+#endif

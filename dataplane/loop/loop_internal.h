@@ -1,0 +1,170 @@
+/* What io.c, engine.c, loop.c, models.c and status.c share. */
+#ifndef GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
+#define GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "base/config.h"
+#include "dataplane/loop/loop.h"
+#include "dataplane/loop/route.h"
+#include "dataplane/loop/version.h"
+#include "dataplane/net/net.h"
+#include "dataplane/port/eal.h"
+#include "dataplane/port/port.h"
+#include "dataplane/wire/wire.h"
+
+#define GYR_LOOP_BURST 64u /* frames or requests taken at once */
+#define GYR_LOOP_QUEUES_MAX (GYR_CONFIG_PORTS_MAX * GYR_CONFIG_QUEUES_MAX)
+#define GYR_LOOP_WAIT_NS (2 * GYR_NS_PER_S) /* for engine lcores to let go of a route table: longer than any run of a plan */
+
+/* A request or describe on its way, in the private area of its mbuf. */
+struct gyr_request {
+	struct gyr_wire_message message; /* points into the mbuf's frame */
+	uint64_t arrival_tsc;
+	struct gyr_version *version; /* from dequeue on */
+	uint32_t rows;
+	bool has_rows; /* the question's tensors had the dimension of rows; so will the answer's */
+};
+
+/* What became of a datagram for us: exactly one of these, beside those under way. Error codes of the wire come first, under their own numbers. */
+enum gyr_answer {
+	GYR_ANSWER_RESULT = GYR_WIRE_OK,
+	GYR_ANSWER_DESCRIPTION = GYR_WIRE_CODE_COUNT,
+	GYR_ANSWER_PONG,
+	GYR_ANSWER_NONE, /* an answer sent to us, or nothing that carries an id */
+	GYR_ANSWERS
+};
+
+/* One writer, the lcore; the house thread reads. */
+struct gyr_lcore_counters {
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t polls;
+	_Atomic uint64_t busy_tsc; /* spent in turns of the loop that had work */
+	_Atomic uint64_t unsent;   /* answers dropped because the port, or the ring to it, stayed full */
+	_Atomic uint64_t net[GYR_NET_OUTCOMES];
+	_Atomic uint64_t answers[GYR_ANSWERS];
+};
+
+/* Frames to send through one port. */
+struct gyr_lcore_tx {
+	uint16_t count;
+	struct rte_mbuf *frames[GYR_LOOP_BURST];
+};
+
+/* One lcore of the data path. What is not a counter, an ack or service_tsc belongs to it alone once it runs. */
+struct gyr_lcore {
+	_Alignas(RTE_CACHE_LINE_SIZE) struct gyr_loop *loop;
+	uint16_t lcore, cpu;
+	bool io, engine;
+
+	/* io */
+	uint32_t queue_count;
+	struct {
+		uint16_t port, queue; /* index into loop->ports; DPDK's number of the RX queue */
+	} queues[GYR_LOOP_QUEUES_MAX];
+	uint32_t target_count, target_next;
+	struct gyr_lcore **targets; /* engine lcores that it feeds */
+
+	/* engine */
+	uint32_t engine_index;     /* among the engine lcores: its lane and its reader number */
+	struct rte_ring *requests; /* mbufs from io lcores; this one consumes */
+
+	/* sending */
+	int tx_queue; /* of every port; -1: none, frames go to outbox */
+	struct gyr_lcore_tx tx[GYR_CONFIG_PORTS_MAX];
+	struct rte_ring *outbox; /* one producer, one consumer */
+	uint32_t inbox_count;
+	struct rte_ring **inboxes; /* the outboxes of those that send through this one */
+
+	uint64_t began_tsc; /* when this turn found its first work; 0: none yet */
+
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
+	_Atomic uint32_t acked_phase;
+	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
+	struct gyr_lcore_counters counters;
+};
+
+/* The life of the loop; each phase begins when every lcore has acknowledged the one before, with a turn that found no work. */
+enum gyr_loop_phase {
+	GYR_PHASE_RUN,
+	GYR_PHASE_DRAIN, /* io lcores take no more frames */
+	GYR_PHASE_EMPTY, /* nothing comes into the request rings: engine lcores empty them */
+	GYR_PHASE_END,   /* nothing comes into the outboxes: they are emptied, and the lcores end */
+};
+
+struct gyr_loop {
+	const struct gyr_config *config;
+	struct gyr_eal eal;
+	uint32_t port_count;
+	struct gyr_port ports[GYR_CONFIG_PORTS_MAX];
+	struct gyr_net_host hosts[GYR_CONFIG_PORTS_MAX];
+	uint8_t port_index[RTE_MAX_ETHPORTS]; /* from DPDK's port number */
+	uint32_t lcore_count, engine_count;
+	struct gyr_lcore *lcores; /* lcore_count of them */
+	uint32_t payload_max;     /* the least of the ports */
+	uint64_t tsc_per_us;
+	uint64_t ns_per_tsc_32; /* nanoseconds of 2^32 cycles */
+	uint64_t started_ns, started_tsc;
+
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase;
+	_Atomic uint32_t histogram_side; /* of struct gyr_version_lane: where engine lcores count */
+	struct gyr_route_cell route;
+};
+
+/* One more, or N more, of a counter that only this thread writes. */
+static inline void gyr_counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline uint64_t gyr_loop_ns(const struct gyr_loop *loop, uint64_t tsc)
+{
+	return (uint64_t)((unsigned __int128)tsc * loop->ns_per_tsc_32 >> 32);
+}
+
+/* Cycles from EARLIER to LATER; 0 where two cores' counters disagree. */
+static inline uint64_t gyr_tsc_since(uint64_t earlier, uint64_t later)
+{
+	return later > earlier ? later - earlier : 0;
+}
+
+static inline struct gyr_request *gyr_request_of(struct rte_mbuf *mbuf)
+{
+	return rte_mbuf_to_priv(mbuf);
+}
+
+static inline struct gyr_net_host *gyr_host_of(struct gyr_loop *loop, const struct rte_mbuf *mbuf)
+{
+	return &loop->hosts[loop->port_index[mbuf->port]];
+}
+
+/* Where the payload of a datagram that was taken begins, and that of its answer. */
+static inline uint8_t *gyr_payload_of(struct rte_mbuf *mbuf)
+{
+	return rte_pktmbuf_mtod_offset(mbuf, uint8_t *, GYR_NET_HEADERS);
+}
+
+/* send.c: all on the lcore's own thread. */
+
+/* Takes the frame over; it goes out with the next flush. */
+void gyr_send(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
+/* Sends what was collected. */
+void gyr_send_flush(struct gyr_lcore *lcore);
+/* Takes the frames of those that send through this lcore; how many. */
+uint32_t gyr_send_poll(struct gyr_lcore *lcore);
+/* Turns MBUF into the answer whose payload of BYTES is written, counts it and sends it. */
+void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes);
+/* Answers with an error. */
+void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us);
+
+/* One turn of the io part, or the engine part: how many frames, or requests, it took. */
+uint32_t gyr_io_poll(struct gyr_lcore *lcore);
+uint32_t gyr_engine_poll(struct gyr_lcore *lcore);
+
+#endif

@@ -1,0 +1,74 @@
+/* Sending: frames collect for each port through one turn of the loop and go out in one burst at its end. */
+#include "base/assertion.h"
+#include "dataplane/loop/loop_internal.h"
+
+#define TX_ATTEMPTS 64 /* a full TX queue is offered its frames again so often, a few microseconds in all, before they are dropped */
+
+static void drop(struct gyr_lcore *lcore, struct rte_mbuf **frames, uint32_t count)
+{
+	if (count == 0)
+		return;
+	rte_pktmbuf_free_bulk(frames, count);
+	gyr_counter_add(&lcore->counters.unsent, count);
+}
+
+static void flush_port(struct gyr_lcore *lcore, uint32_t port)
+{
+	struct gyr_lcore_tx *tx = &lcore->tx[port];
+	uint16_t sent = 0;
+	if (lcore->tx_queue >= 0) {
+		for (int attempt = 0; sent < tx->count && attempt < TX_ATTEMPTS; attempt++)
+			sent += rte_eth_tx_burst(lcore->loop->ports[port].id, (uint16_t)lcore->tx_queue, tx->frames + sent, tx->count - sent);
+	} else {
+		sent = (uint16_t)rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
+	}
+	drop(lcore, tx->frames + sent, tx->count - sent);
+	tx->count = 0;
+}
+
+void gyr_send(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
+{
+	uint32_t port = lcore->loop->port_index[mbuf->port];
+	struct gyr_lcore_tx *tx = &lcore->tx[port];
+	tx->frames[tx->count++] = mbuf;
+	if (tx->count == GYR_LOOP_BURST)
+		flush_port(lcore, port);
+}
+
+void gyr_send_flush(struct gyr_lcore *lcore)
+{
+	for (uint32_t port = 0; port < lcore->loop->port_count; port++) {
+		if (lcore->tx[port].count > 0)
+			flush_port(lcore, port);
+	}
+}
+
+uint32_t gyr_send_poll(struct gyr_lcore *lcore)
+{
+	uint32_t taken = 0;
+	for (uint32_t i = 0; i < lcore->inbox_count; i++) {
+		struct rte_mbuf *frames[GYR_LOOP_BURST];
+		uint32_t count = rte_ring_sc_dequeue_burst(lcore->inboxes[i], (void **)frames, GYR_LOOP_BURST, NULL);
+		for (uint32_t f = 0; f < count; f++)
+			gyr_send(lcore, frames[f]);
+		taken += count;
+	}
+	if (taken > 0 && lcore->began_tsc == 0)
+		lcore->began_tsc = rte_rdtsc();
+	return taken;
+}
+
+void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
+{
+	gyr_net_reply(gyr_host_of(lcore->loop, mbuf), mbuf, bytes);
+	gyr_counter_add(&lcore->counters.answers[answer], 1);
+	gyr_send(lcore, mbuf);
+}
+
+void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
+{
+	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
+	size_t bytes = gyr_wire_pack_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
+	GYR_ASSERT(bytes > 0); /* texts are ours, and shorter than the smallest MTU */
+	gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
+}

@@ -1,0 +1,201 @@
+/* The answer to STATUS: what runs, and what it has counted. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assertion.h"
+#include "base/clock.h"
+#include "base/pack.h"
+#include "dataplane/loop/models_internal.h"
+
+/* Takes in what the engine lcores have counted, by letting them count on the other side. A stuck one leaves the figures as they were. */
+static void collect(struct gyr_models *models)
+{
+	struct gyr_loop *loop = models->loop;
+	uint32_t side = atomic_load_explicit(&loop->histogram_side, memory_order_relaxed);
+	atomic_store_explicit(&loop->histogram_side, side ^ 1, memory_order_release); /* R2 pairs with A2 in engine.c */
+	if (!gyr_route_wait(&loop->route, GYR_LOOP_WAIT_NS)) {
+		/* Some may have turned to the new side: what lies on the old one is taken in next time, as the sides turn back. */
+		atomic_store_explicit(&loop->histogram_side, side, memory_order_release);
+		return;
+	}
+	for (uint32_t m = 0; m < models->count; m++) {
+		for (uint32_t v = 0; v < models->models[m]->version_count; v++)
+			gyr_version_collect(models->models[m]->versions[v], side);
+	}
+}
+
+static void pack_uint(struct gyr_pack *pack, const char *name, uint64_t value)
+{
+	gyr_pack_str(pack, name);
+	msgpack_pack_uint64(&pack->packer, value);
+}
+
+static void pack_text(struct gyr_pack *pack, const char *name, const char *value)
+{
+	gyr_pack_str(pack, name);
+	gyr_pack_str(pack, value);
+}
+
+static void pack_port(struct gyr_pack *pack, const struct gyr_loop *loop, const struct gyr_port *port)
+{
+	char name[RTE_ETH_NAME_MAX_LEN] = "", mac[RTE_ETHER_ADDR_FMT_SIZE], address[32];
+	uint32_t ip = loop->config->address;
+	rte_eth_dev_get_name_by_port(port->id, name);
+	rte_ether_format_addr(mac, sizeof mac, &port->mac);
+	snprintf(address, sizeof address, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, loop->config->prefix);
+	msgpack_pack_map(&pack->packer, 6);
+	pack_text(pack, "name", name);
+	pack_text(pack, "devargs", port->devargs);
+	pack_text(pack, "mac", mac);
+	pack_text(pack, "address", address);
+	gyr_pack_str(pack, "link");
+	if (gyr_port_link_up(port))
+		msgpack_pack_true(&pack->packer);
+	else
+		msgpack_pack_false(&pack->packer);
+	pack_uint(pack, "queues", port->rx_queues);
+}
+
+static void pack_lcore(struct gyr_pack *pack, const struct gyr_loop *loop, const struct gyr_lcore *lcore)
+{
+	uint64_t busy = atomic_load_explicit(&lcore->counters.busy_tsc, memory_order_relaxed), all = gyr_tsc_since(loop->started_tsc, rte_rdtsc());
+	msgpack_pack_map(&pack->packer, 5);
+	pack_uint(pack, "lcore", lcore->lcore);
+	pack_uint(pack, "cpu", lcore->cpu);
+	pack_text(pack, "roles", lcore->io && lcore->engine ? "io+engine" : lcore->io ? "io" : "engine");
+	pack_uint(pack, "polls", atomic_load_explicit(&lcore->counters.polls, memory_order_relaxed));
+	gyr_pack_str(pack, "busy");
+	msgpack_pack_double(&pack->packer, all == 0 ? 0 : (double)busy / (double)all);
+}
+
+static void pack_version(struct gyr_pack *pack, const struct gyr_version *version)
+{
+	uint64_t requests = 0, rows = 0, errors = 0;
+	for (uint32_t i = 0; i < version->lane_count; i++) {
+		requests += atomic_load_explicit(&version->lanes[i]->requests, memory_order_relaxed);
+		rows += atomic_load_explicit(&version->lanes[i]->rows, memory_order_relaxed);
+		errors += atomic_load_explicit(&version->lanes[i]->errors, memory_order_relaxed);
+	}
+	msgpack_pack_map(&pack->packer, 13);
+	pack_uint(pack, "version", version->number);
+	pack_text(pack, "state", "ready");
+	pack_uint(pack, "batch_max", version->batch_max);
+	pack_uint(pack, "weight_bytes", gyr_plan_weight_bytes(version->plan));
+	pack_uint(pack, "requests", requests);
+	pack_uint(pack, "rows", rows);
+	pack_uint(pack, "errors", errors);
+	pack_uint(pack, "p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_TOTAL], 0.5));
+	pack_uint(pack, "p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_TOTAL], 0.99));
+	pack_uint(pack, "queued_p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_QUEUED], 0.5));
+	pack_uint(pack, "queued_p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_QUEUED], 0.99));
+	pack_uint(pack, "compute_p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_COMPUTE], 0.5));
+	pack_uint(pack, "compute_p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_COMPUTE], 0.99));
+}
+
+static void pack_model(struct gyr_pack *pack, const struct gyr_model *model)
+{
+	msgpack_pack_map(&pack->packer, 4);
+	pack_text(pack, "model", model->name);
+	pack_uint(pack, "handle", model->handle);
+	gyr_pack_str(pack, "versions");
+	msgpack_pack_array(&pack->packer, model->version_count);
+	for (uint32_t i = 0; i < model->version_count; i++)
+		pack_version(pack, model->versions[i]);
+	gyr_pack_str(pack, "labels");
+	msgpack_pack_map(&pack->packer, model->label_count);
+	for (uint32_t i = 0; i < model->label_count; i++)
+		pack_uint(pack, model->labels[i].name, model->labels[i].version);
+}
+
+static const char *answer_name(unsigned answer)
+{
+	switch (answer) {
+	case GYR_ANSWER_RESULT: return "result";
+	case GYR_ANSWER_DESCRIPTION: return "description";
+	case GYR_ANSWER_PONG: return "pong";
+	case GYR_ANSWER_NONE: return "none";
+	default: return gyr_wire_code_name((enum gyr_wire_code)answer);
+	}
+}
+
+static void pack_counters(struct gyr_pack *pack, const struct gyr_loop *loop)
+{
+	uint64_t net[GYR_NET_OUTCOMES] = {0}, answers[GYR_ANSWERS] = {0}, unsent = 0, missed = 0, no_buffer = 0;
+	for (uint32_t l = 0; l < loop->lcore_count; l++) {
+		const struct gyr_lcore_counters *counters = &loop->lcores[l].counters;
+		for (unsigned i = 0; i < GYR_NET_OUTCOMES; i++)
+			net[i] += atomic_load_explicit(&counters->net[i], memory_order_relaxed);
+		for (unsigned i = 0; i < GYR_ANSWERS; i++)
+			answers[i] += atomic_load_explicit(&counters->answers[i], memory_order_relaxed);
+		unsent += atomic_load_explicit(&counters->unsent, memory_order_relaxed);
+	}
+	for (uint32_t p = 0; p < loop->port_count; p++) {
+		struct rte_eth_stats stats;
+		if (rte_eth_stats_get(loop->ports[p].id, &stats) != 0)
+			continue;
+		missed += stats.imissed;
+		no_buffer += stats.rx_nombuf;
+	}
+	msgpack_pack_map(&pack->packer, (size_t)GYR_NET_OUTCOMES + GYR_ANSWERS + 4);
+	for (unsigned i = 0; i < GYR_NET_OUTCOMES; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "net.%s", gyr_net_outcome_name(i));
+		pack_uint(pack, name, net[i]);
+	}
+	for (unsigned i = 0; i < GYR_ANSWERS; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "answer.%s", answer_name(i));
+		for (char *c = name; *c != '\0'; c++)
+			*c = *c == ' ' ? '_' : *c;
+		pack_uint(pack, name, answers[i]);
+	}
+	pack_uint(pack, "send.dropped", unsent);
+	pack_uint(pack, "port.missed", missed);
+	pack_uint(pack, "port.no_buffer", no_buffer);
+	pack_uint(pack, "route.stuck", loop->route.stuck);
+}
+
+/* All but MODEL_COUNT models left out; false when it does not fit. */
+static bool pack_status(const struct gyr_models *models, uint32_t model_count, void *to, uint32_t size, uint32_t *bytes)
+{
+	const struct gyr_loop *loop = models->loop;
+	struct gyr_pack pack;
+	gyr_pack_init(&pack, to, size);
+	msgpack_pack_map(&pack.packer, 8);
+	pack_uint(&pack, "pid", (uint64_t)getpid());
+	pack_uint(&pack, "uptime_ns", gyr_clock_ns() - loop->started_ns);
+	gyr_pack_str(&pack, "hugepages");
+	if (loop->eal.hugepages)
+		msgpack_pack_true(&pack.packer);
+	else
+		msgpack_pack_false(&pack.packer);
+	gyr_pack_str(&pack, "ports");
+	msgpack_pack_array(&pack.packer, loop->port_count);
+	for (uint32_t i = 0; i < loop->port_count; i++)
+		pack_port(&pack, loop, &loop->ports[i]);
+	gyr_pack_str(&pack, "lcores");
+	msgpack_pack_array(&pack.packer, loop->lcore_count);
+	for (uint32_t i = 0; i < loop->lcore_count; i++)
+		pack_lcore(&pack, loop, &loop->lcores[i]);
+	gyr_pack_str(&pack, "counters");
+	pack_counters(&pack, loop);
+	gyr_pack_str(&pack, "models");
+	msgpack_pack_array(&pack.packer, model_count);
+	for (uint32_t i = 0; i < model_count; i++)
+		pack_model(&pack, models->models[i]);
+	pack_uint(&pack, "models_left_out", models->count - model_count);
+	*bytes = (uint32_t)pack.used;
+	return !pack.overflow;
+}
+
+uint32_t gyr_models_status(struct gyr_models *models, void *to, uint32_t size)
+{
+	uint32_t bytes, model_count = models->count;
+	collect(models);
+	while (!pack_status(models, model_count, to, size, &bytes)) {
+		GYR_ASSERT(model_count > 0);
+		model_count /= 2;
+	}
+	return bytes;
+}

@@ -1,0 +1,154 @@
+#include "dataplane/loop/version.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assertion.h"
+
+#define PAGE 4096u
+#define ARRAY_ALIGN 64u
+
+static size_t align_up(size_t bytes, size_t to)
+{
+	return (bytes + to - 1) / to * to;
+}
+
+/* Fills VALUES from the plan's signature; *BYTES gets the room for batch_max rows of all. */
+static int describe_values(const struct gyr_version *version, bool inputs, struct gyr_signature_value *values, struct gyr_wire_value *wire_values,
+			   size_t *bytes, uint32_t payload_max, struct gyr_error *error)
+{
+	const struct gyr_plan *plan = version->plan;
+	const char *what = inputs ? "input" : "output";
+	uint32_t count = inputs ? version->input_count : version->output_count;
+	size_t elements = 0;
+	*bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct gyr_signature_value *value = &values[i];
+		const char *name = inputs ? gyr_plan_input_name(plan, i) : gyr_plan_output_name(plan, i);
+		value->shape = inputs ? *gyr_plan_input_shape(plan, i) : *gyr_plan_output_shape(plan, i);
+		wire_values[i] = (struct gyr_wire_value){.name = name, .shape = value->shape};
+		char shape[128];
+		gyr_shape_text(&value->shape, shape, sizeof shape);
+		if ((value->shape.rank > 0 && value->shape.dims[0] == GYR_DIM_BATCH) != version->batched)
+			return gyr_error_set(error, -ENOTSUP, "%s \"%s\" is %s, and input \"%s\" %s: rows must go in and out together", what, name, shape,
+					     version->input_values[0].name, version->batched ? "has rows" : "has none");
+		if (!gyr_shape_count(&value->shape, 1, &value->row_elements) || !gyr_shape_bytes(&value->shape, 1, &value->row_bytes))
+			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s, more than memory holds", what, name, shape);
+		/* The shortest form has a byte for each element. */
+		if (value->row_elements > payload_max - elements)
+			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s: a datagram of these ports holds %u bytes, so no request could be served", what,
+					     name, shape, payload_max);
+		elements += value->row_elements;
+		value->place = *bytes;
+		*bytes += align_up(value->row_bytes * version->batch_max, ARRAY_ALIGN);
+		snprintf(value->expected, sizeof value->expected, "%s \"%.40s\" is %s", what, name, shape);
+	}
+	return 0;
+}
+
+static struct gyr_version_lane *make_lane(size_t input_bytes, size_t output_bytes, size_t scratch_bytes)
+{
+	size_t head = align_up(sizeof(struct gyr_version_lane), PAGE), inputs = align_up(input_bytes, PAGE), outputs = align_up(output_bytes, PAGE);
+	size_t total = head + inputs + outputs + align_up(scratch_bytes, PAGE);
+	struct gyr_version_lane *lane = aligned_alloc(PAGE, total);
+	if (lane == NULL)
+		return NULL;
+	/* Touches every page too. */
+	memset(lane, 0, total);
+	lane->inputs = (uint8_t *)lane + head;
+	lane->outputs = lane->inputs + inputs;
+	lane->scratch = lane->outputs + outputs;
+	return lane;
+}
+
+static void warm(const struct gyr_version *version)
+{
+	for (uint32_t l = 0; l < version->lane_count; l++) {
+		const struct gyr_version_lane *lane = version->lanes[l];
+		const void *inputs[GYR_WIRE_TENSORS_MAX];
+		void *outputs[GYR_WIRE_TENSORS_MAX];
+		for (uint32_t i = 0; i < version->input_count; i++)
+			inputs[i] = lane->inputs + version->inputs[i].place;
+		for (uint32_t i = 0; i < version->output_count; i++)
+			outputs[i] = lane->outputs + version->outputs[i].place;
+		for (uint32_t batch = 1; batch <= version->batch_max; batch *= 2)
+			gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
+	}
+}
+
+static int fill(struct gyr_version *version, uint32_t payload_max, struct gyr_error *error)
+{
+	size_t input_bytes, output_bytes;
+	if (version->input_count == 0 || version->input_count > GYR_WIRE_TENSORS_MAX || version->output_count == 0 ||
+	    version->output_count > GYR_WIRE_TENSORS_MAX)
+		return gyr_error_set(error, -E2BIG, "%u inputs and %u outputs: a message holds 1 to %u of each", version->input_count, version->output_count,
+				     GYR_WIRE_TENSORS_MAX);
+	const struct gyr_shape *first = gyr_plan_input_shape(version->plan, 0);
+	version->batched = first->rank > 0 && first->dims[0] == GYR_DIM_BATCH;
+	int status = describe_values(version, true, version->inputs, version->input_values, &input_bytes, payload_max, error);
+	if (status == 0)
+		status = describe_values(version, false, version->outputs, version->output_values, &output_bytes, payload_max, error);
+	if (status != 0)
+		return status;
+	version->lanes = calloc(version->lane_count, sizeof(struct gyr_version_lane *));
+	if (version->lanes == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for version %llu", (unsigned long long)version->number);
+	size_t scratch_bytes = gyr_plan_scratch_bytes(version->plan);
+	for (uint32_t i = 0; i < version->lane_count; i++) {
+		version->lanes[i] = make_lane(input_bytes, output_bytes, scratch_bytes);
+		if (version->lanes[i] == NULL)
+			return gyr_error_set(error, -ENOMEM, "no memory for version %llu: %zu bytes for each engine lcore", (unsigned long long)version->number,
+					     input_bytes + output_bytes + scratch_bytes);
+	}
+	warm(version);
+	return 0;
+}
+
+int gyr_version_create(uint64_t number, struct gyr_plan *plan, uint32_t lane_count, uint32_t payload_max, struct gyr_version **version, struct gyr_error *error)
+{
+	struct gyr_version *made = calloc(1, sizeof *made);
+	if (made == NULL) {
+		gyr_plan_destroy(plan);
+		return gyr_error_set(error, -ENOMEM, "no memory for version %llu", (unsigned long long)number);
+	}
+	made->number = number;
+	made->plan = plan;
+	made->batch_max = gyr_plan_batch_max(plan);
+	made->input_count = gyr_plan_input_count(plan);
+	made->output_count = gyr_plan_output_count(plan);
+	made->lane_count = lane_count;
+	int status = fill(made, payload_max, error);
+	if (status != 0) {
+		gyr_version_destroy(made);
+		return status;
+	}
+	*version = made;
+	return 0;
+}
+
+void gyr_version_destroy(struct gyr_version *version)
+{
+	if (version == NULL)
+		return;
+	for (uint32_t i = 0; version->lanes != NULL && i < version->lane_count; i++)
+		free(version->lanes[i]);
+	free(version->lanes);
+	gyr_plan_destroy((struct gyr_plan *)(uintptr_t)version->plan);
+	free(version);
+}
+
+void gyr_version_collect(struct gyr_version *version, unsigned side)
+{
+	GYR_ASSERT(side < 2);
+	for (uint32_t i = 0; i < version->lane_count; i++) {
+		for (unsigned stage = 0; stage < GYR_STAGES; stage++) {
+			struct gyr_histogram *counted = &version->lanes[i]->stages[side][stage];
+			if (counted->count == 0)
+				continue;
+			gyr_histogram_merge(&version->stages[stage], counted);
+			*counted = (struct gyr_histogram){0};
+		}
+	}
+}
