@@ -247,6 +247,8 @@ int load_options_read(int argc, char **argv, struct load_options *options, struc
 		return gyr_error_set(error, -EINVAL, "%s: only options are taken; --help lists them", argv[optind]);
 	if (options->labels != NULL && options->images == NULL)
 		return gyr_error_set(error, -EINVAL, "--labels needs --images");
+	if (options->labels != NULL && options->echo)
+		return gyr_error_set(error, -EINVAL, "--labels and --echo: an echo answers nothing that could be right");
 	if (options->images != NULL && options->tensor_bytes != 0)
 		return gyr_error_set(error, -EINVAL, "--images and --tensor-bytes: one of them");
 	if (repeat && options->count != 0)
