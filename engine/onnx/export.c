@@ -1,0 +1,188 @@
+/*
+ * Graph to ModelProto. The message is put together in an arena, pointing at the graph's names and weights, and packed once.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assertion.h"
+#include "engine/onnx/onnx_internal.h"
+
+/* protobuf-c leaves strings that it packs alone; its fields just do not say so. */
+static char *text_field(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+/* The ir_version that came with OPSET or later; 8 is old enough for all readers of today. Source: docs/Versioning.md of ONNX. */
+static int64_t ir_version(uint32_t opset)
+{
+	return opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
+}
+
+/* Makes an array of COUNT initialised messages at *LIST. False without memory. */
+#define NEW_LIST(arena, type, init, list, count) (((list) = new_list((arena), (count), sizeof(type), (ProtobufCMessageInit)(init))) != NULL)
+
+static void *new_list(struct gyr_arena *arena, size_t count, size_t bytes, ProtobufCMessageInit init)
+{
+	void **list = GYR_ARENA_NEW(arena, void *, count);
+	char *messages = gyr_arena_array(arena, count, bytes, 16);
+	if (list == NULL || messages == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		list[i] = messages + i * bytes;
+		init(list[i]);
+	}
+	return list;
+}
+
+static bool fill_tensor(const struct gyr_value *value, Onnx__TensorProto *tensor)
+{
+	size_t bytes;
+	bool fits = gyr_shape_bytes(&value->shape, 1, &bytes);
+	GYR_ASSERT(fits);
+	tensor->name = text_field(value->name);
+	tensor->has_data_type = true;
+	tensor->data_type = value->shape.dtype;
+	tensor->n_dims = value->shape.rank;
+	tensor->dims = (int64_t *)(uintptr_t)value->shape.dims;
+	tensor->has_raw_data = true;
+	tensor->raw_data = (ProtobufCBinaryData){bytes, (uint8_t *)(uintptr_t)value->data};
+	return bytes <= GYR_ONNX_BYTES_MAX;
+}
+
+/* An input or an output, with its type. */
+static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, Onnx__ValueInfoProto *info)
+{
+	Onnx__TypeProto **type;
+	Onnx__TypeProto__Tensor **tensor;
+	Onnx__TensorShapeProto **shape;
+	Onnx__TensorShapeProto__Dimension **dims;
+	if (!NEW_LIST(arena, **type, onnx__type_proto__init, type, 1) || !NEW_LIST(arena, **tensor, onnx__type_proto__tensor__init, tensor, 1) ||
+	    !NEW_LIST(arena, **shape, onnx__tensor_shape_proto__init, shape, 1) ||
+	    !NEW_LIST(arena, **dims, onnx__tensor_shape_proto__dimension__init, dims, value->shape.rank))
+		return false;
+	for (uint32_t i = 0; i < value->shape.rank; i++) {
+		if (value->shape.dims[i] == GYR_DIM_BATCH) {
+			dims[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+			dims[i]->dim_param = text_field("N");
+		} else {
+			dims[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+			dims[i]->dim_value = value->shape.dims[i];
+		}
+	}
+	shape[0]->n_dim = value->shape.rank;
+	shape[0]->dim = dims;
+	tensor[0]->has_elem_type = true;
+	tensor[0]->elem_type = value->shape.dtype;
+	tensor[0]->shape = shape[0];
+	type[0]->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	type[0]->tensor_type = tensor[0];
+	info->name = text_field(value->name);
+	info->type = type[0];
+	return true;
+}
+
+static void fill_attribute(const struct gyr_attribute *from, Onnx__AttributeProto *to)
+{
+	to->name = text_field(from->name);
+	to->has_type = true;
+	if (from->type == GYR_ATTRIBUTE_INT) {
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+		to->has_i = true;
+		to->i = from->integer;
+	} else {
+		GYR_ASSERT(from->type == GYR_ATTRIBUTE_FLOAT); /* no operator of the table has any other */
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT;
+		to->has_f = true;
+		to->f = from->number;
+	}
+}
+
+static char **fill_names(struct gyr_arena *arena, const struct gyr_graph *graph, const uint32_t *values, uint32_t count)
+{
+	char **names = GYR_ARENA_NEW(arena, char *, count);
+	for (uint32_t i = 0; names != NULL && i < count; i++)
+		names[i] = text_field(values[i] == GYR_VALUE_NONE ? "" : graph->values[values[i]].name);
+	return names;
+}
+
+static bool fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, const struct gyr_node *from, Onnx__NodeProto *to)
+{
+	to->name = text_field(from->name);
+	to->op_type = text_field(gyr_op_info(from->op)->name);
+	to->n_input = from->input_count;
+	to->input = fill_names(arena, graph, from->inputs, from->input_count);
+	to->n_output = from->output_count;
+	to->output = fill_names(arena, graph, from->outputs, from->output_count);
+	to->n_attribute = from->attribute_count;
+	if (to->input == NULL || to->output == NULL || !NEW_LIST(arena, **to->attribute, onnx__attribute_proto__init, to->attribute, from->attribute_count))
+		return false;
+	for (uint32_t i = 0; i < from->attribute_count; i++)
+		fill_attribute(&from->attributes[i], to->attribute[i]);
+	return true;
+}
+
+static int fill_graph(struct gyr_arena *arena, const struct gyr_graph *from, Onnx__GraphProto *to, struct gyr_error *error)
+{
+	to->name = text_field(from->name[0] != 0 ? from->name : "gyr"); /* ONNX wants a name */
+	to->n_input = from->input_count;
+	to->n_output = from->output_count;
+	to->n_node = from->node_count;
+	bool memory = NEW_LIST(arena, **to->node, onnx__node_proto__init, to->node, from->node_count) &&
+		      NEW_LIST(arena, **to->input, onnx__value_info_proto__init, to->input, from->input_count) &&
+		      NEW_LIST(arena, **to->output, onnx__value_info_proto__init, to->output, from->output_count) &&
+		      NEW_LIST(arena, **to->initializer, onnx__tensor_proto__init, to->initializer, from->value_count);
+	for (uint32_t i = 0; memory && i < from->node_count; i++)
+		memory = fill_node(arena, from, &from->nodes[i], to->node[i]);
+	for (uint32_t i = 0; memory && i < from->input_count; i++)
+		memory = fill_value(arena, &from->values[from->inputs[i]], to->input[i]);
+	for (uint32_t i = 0; memory && i < from->output_count; i++)
+		memory = fill_value(arena, &from->values[from->outputs[i]], to->output[i]);
+	if (!memory)
+		return gyr_error_set(error, -ENOMEM, "no memory for the model");
+	for (uint32_t i = 0; i < from->value_count; i++)
+		if (from->values[i].data != NULL && !fill_tensor(&from->values[i], to->initializer[to->n_initializer++]))
+			return gyr_error_set(error, -E2BIG, "constant '%s' is too large for an ONNX file (at most %zu bytes)", from->values[i].name,
+					     GYR_ONNX_BYTES_MAX);
+	return 0;
+}
+
+static int pack(const Onnx__ModelProto *model, void **bytes, size_t *size, struct gyr_error *error)
+{
+	*size = onnx__model_proto__get_packed_size(model);
+	if (*size > GYR_ONNX_BYTES_MAX)
+		return gyr_error_set(error, -E2BIG, "the model is over %zu bytes, too large for an ONNX file", GYR_ONNX_BYTES_MAX);
+	*bytes = malloc(*size);
+	if (*bytes == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for a model of %zu bytes", *size);
+	onnx__model_proto__pack(model, *bytes);
+	return 0;
+}
+
+int gyr_onnx_export(const struct gyr_graph *graph, void **bytes, size_t *size, struct gyr_error *error)
+{
+	GYR_ASSERT(graph->finished);
+	struct gyr_arena arena;
+	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
+	Onnx__GraphProto message = ONNX__GRAPH_PROTO__INIT;
+	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[1] = {&opset};
+	opset.domain = text_field("");
+	opset.has_version = true;
+	opset.version = graph->opset;
+	model.has_ir_version = true;
+	model.ir_version = ir_version(graph->opset);
+	model.producer_name = text_field("gyr");
+	model.producer_version = text_field(GYR_VERSION);
+	model.n_opset_import = 1;
+	model.opset_import = opsets;
+	model.graph = &message;
+	gyr_arena_init(&arena, 0);
+	int status = fill_graph(&arena, graph, &message, error);
+	if (status == 0)
+		status = pack(&model, bytes, size, error);
+	gyr_arena_fini(&arena);
+	return status;
+}

@@ -1,0 +1,460 @@
+/*
+ * ModelProto to graph.
+ *
+ * The file is scanned (scan.c), then unpacked by protobuf-c into an arena whose size is bounded by the file's, then turned into a graph: the inputs first, then
+ * the nodes, and a constant when the first node asks for it, so that initialisers nobody uses are left behind. The graph checks all that has to do with graphs.
+ * What the file declares about results is compared with what was inferred at the end.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/onnx/onnx_internal.h"
+
+#define IR_MIN 3
+#define IR_MAX 10
+#define NODE_ENDS_MAX 16u /* inputs, outputs or attributes of one node: more than any operator has */
+
+/* Unpacked messages take more room than their bytes: a node of 50 bytes takes about 400, small integers up to eight times theirs. */
+#define UNPACKED_BYTES_MAX(size) (16 * (size) + ((size_t)1 << 20))
+
+/* Something that has its value in the file: an initialiser, or the one attribute of a Constant node. */
+struct constant {
+	const char *name;
+	const Onnx__TensorProto *tensor;
+	const Onnx__AttributeProto *attribute; /* in place of the tensor: a number or numbers */
+};
+
+struct importer {
+	struct gyr_arena arena; /* the unpacked file */
+	bool arena_full;
+	uint32_t opset;
+	struct constant *constants; /* by name */
+	size_t constant_count;
+	struct gyr_graph *graph;
+	struct gyr_error *error;
+};
+
+static int no_memory(struct importer *importer)
+{
+	return gyr_error_set(importer->error, -ENOMEM, "no memory for the model");
+}
+
+static void *allocate(void *user, size_t size)
+{
+	struct importer *importer = user;
+	void *bytes = gyr_arena_alloc(&importer->arena, size, 16);
+	importer->arena_full |= bytes == NULL;
+	return bytes;
+}
+
+/* The arena frees all at once. */
+static void release(void *user, void *bytes)
+{
+}
+
+static bool default_domain(const char *domain)
+{
+	return domain == NULL || domain[0] == 0 || strcmp(domain, "ai.onnx") == 0;
+}
+
+/* Versions, and what Gyr has nothing for. */
+static int check_model(struct importer *importer, const Onnx__ModelProto *model)
+{
+	struct gyr_error *error = importer->error;
+	int64_t opset = -1;
+	if (!model->has_ir_version || model->graph == NULL)
+		return gyr_error_set(error, -EBADMSG, "not an ONNX model: it has no %s", model->has_ir_version ? "graph" : "ir_version");
+	if (model->ir_version < IR_MIN || model->ir_version > IR_MAX)
+		return gyr_error_set(error, -ENOTSUP, "ir_version %" PRId64 " (%d to %d)", model->ir_version, IR_MIN, IR_MAX);
+	for (size_t i = 0; i < model->n_opset_import; i++) {
+		if (!default_domain(model->opset_import[i]->domain))
+			continue;
+		if (opset >= 0)
+			return gyr_error_set(error, -EINVAL, "two opset_import of the default domain");
+		opset = model->opset_import[i]->version;
+		if (opset < GYR_OPSET_MIN || opset > GYR_OPSET_MAX)
+			return gyr_error_set(error, -ENOTSUP, "opset %" PRId64 " (%u to %u)", opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
+	}
+	if (opset < 0)
+		return gyr_error_set(error, -EINVAL, "no opset_import of the default domain");
+	importer->opset = (uint32_t)opset;
+	if (model->n_functions != 0)
+		return gyr_error_set(error, -ENOTSUP, "the model defines functions of its own (inline them first)");
+	if (model->graph->n_sparse_initializer != 0)
+		return gyr_error_set(error, -ENOTSUP, "sparse initialisers");
+	return 0;
+}
+
+/* Puts which node it is before the message. */
+static int at_node(struct importer *importer, const Onnx__NodeProto *node, int status)
+{
+	char name[SHOWN_MAX], domain[SHOWN_MAX], operator[SHOWN_MAX];
+	const char *before = node->name != NULL && node->name[0] != 0 ? "node" : "the node that makes";
+	const char *called = node->name != NULL && node->name[0] != 0 ? node->name : node->n_output != 0 ? node->output[0] : "";
+	shown(default_domain(node->domain) ? "" : node->domain, domain);
+	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRIu32 ")", before, shown(called, name), domain, domain[0] != 0 ? "." : "",
+				shown(node->op_type, operator), importer->opset);
+}
+
+/* Whether a node is a Constant, and if so what it holds. */
+static int read_constant_node(struct importer *importer, const Onnx__NodeProto *node, struct constant *constant)
+{
+	struct gyr_error *error = importer->error;
+	if (node->n_attribute != 1 || node->attribute[0]->name == NULL || node->n_output != 1 || node->n_input != 0)
+		return gyr_error_set(error, -EINVAL, "a constant has no input, one attribute and one output");
+	const Onnx__AttributeProto *attribute = node->attribute[0];
+	*constant = (struct constant){.name = node->output[0], .attribute = attribute};
+	if (strcmp(attribute->name, "value") == 0 && attribute->t != NULL) {
+		constant->tensor = attribute->t;
+		return 0;
+	}
+	bool number = strcmp(attribute->name, "value_float") == 0 || strcmp(attribute->name, "value_int") == 0;
+	bool numbers = strcmp(attribute->name, "value_floats") == 0 || strcmp(attribute->name, "value_ints") == 0;
+	char name[SHOWN_MAX];
+	return number || numbers ? 0 : gyr_error_set(error, -ENOTSUP, "a constant given as '%s'", shown(attribute->name, name));
+}
+
+static bool is_constant_node(const Onnx__NodeProto *node)
+{
+	return node->op_type != NULL && default_domain(node->domain) && strcmp(node->op_type, "Constant") == 0;
+}
+
+static int compare_constants(const void *a, const void *b)
+{
+	return strcmp(((const struct constant *)a)->name, ((const struct constant *)b)->name);
+}
+
+/* Lists initialisers and Constant nodes by name. */
+static int collect_constants(struct importer *importer, const Onnx__GraphProto *graph)
+{
+	char name[SHOWN_MAX];
+	size_t count = 0;
+	struct constant *constants = calloc(graph->n_initializer + graph->n_node + 1, sizeof *constants);
+	if (constants == NULL)
+		return no_memory(importer);
+	importer->constants = constants;
+	for (size_t i = 0; i < graph->n_initializer; i++) {
+		const Onnx__TensorProto *tensor = graph->initializer[i];
+		if (tensor->name == NULL || tensor->name[0] == 0)
+			return gyr_error_set(importer->error, -EINVAL, "initialiser %zu has no name", i);
+		constants[count++] = (struct constant){.name = tensor->name, .tensor = tensor};
+	}
+	for (size_t i = 0; i < graph->n_node; i++) {
+		if (!is_constant_node(graph->node[i]))
+			continue;
+		int status = read_constant_node(importer, graph->node[i], &constants[count++]);
+		if (status != 0)
+			return at_node(importer, graph->node[i], status);
+	}
+	qsort(constants, count, sizeof *constants, compare_constants);
+	for (size_t i = 1; i < count; i++)
+		if (compare_constants(&constants[i - 1], &constants[i]) == 0)
+			return gyr_error_set(importer->error, -EINVAL, "constant '%s' is there twice", shown(constants[i].name, name));
+	importer->constant_count = count;
+	return 0;
+}
+
+static const struct constant *find_constant(const struct importer *importer, const char *name)
+{
+	const struct constant key = {.name = name};
+	return bsearch(&key, importer->constants, importer->constant_count, sizeof key, compare_constants);
+}
+
+/* The shape and the elements of a constant that is given as an attribute of numbers. */
+static int attribute_constant(const Onnx__AttributeProto *attribute, struct gyr_shape *shape, const void **elements, struct gyr_error *error)
+{
+	switch (attribute->type) {
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
+		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_F32};
+		*elements = &attribute->f;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
+		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_I64};
+		*elements = &attribute->i;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
+		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_F32, .rank = 1, .dims = {(int64_t)attribute->n_floats}};
+		*elements = attribute->floats;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
+		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_I64, .rank = 1, .dims = {(int64_t)attribute->n_ints}};
+		*elements = attribute->ints;
+		return 0;
+	default: return gyr_error_set(error, -EINVAL, "its attribute has the wrong type");
+	}
+}
+
+/* Puts CONSTANT into the graph, its elements into the graph's own memory. */
+static int add_constant(struct importer *importer, const struct constant *constant, uint32_t *index)
+{
+	struct gyr_shape shape;
+	const void *numbers = NULL;
+	void *elements;
+	size_t bytes;
+	int status = constant->tensor != NULL ? tensor_shape(constant->tensor, &shape, &bytes, importer->error)
+					      : attribute_constant(constant->attribute, &shape, &numbers, importer->error);
+	if (status != 0)
+		return status;
+	if (constant->tensor == NULL && !gyr_shape_bytes(&shape, 1, &bytes))
+		return gyr_error_set(importer->error, -EINVAL, "its shape has too many elements");
+	elements = gyr_arena_alloc(&importer->graph->arena, bytes, 64);
+	if (elements == NULL)
+		return no_memory(importer);
+	if (constant->tensor != NULL)
+		status = tensor_elements(constant->tensor, elements, importer->error);
+	else if (bytes != 0)
+		memcpy(elements, numbers, bytes);
+	return status == 0 ? gyr_graph_add_value(importer->graph, constant->name, &shape, elements, false, index, importer->error) : status;
+}
+
+/* The value called NAME; a constant, or a result that some node will make, is added when it is not there. */
+static int value_of(struct importer *importer, const char *name, uint32_t *index)
+{
+	char text[SHOWN_MAX];
+	*index = gyr_graph_find(importer->graph, name);
+	if (*index != GYR_VALUE_NONE)
+		return 0;
+	const struct constant *constant = find_constant(importer, name);
+	if (constant == NULL)
+		return gyr_graph_add_value(importer->graph, name, NULL, NULL, false, index, importer->error);
+	int status = add_constant(importer, constant, index);
+	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", shown(name, text));
+}
+
+/* What VALUE declares, or NULL when it declares no tensor type. */
+static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *value)
+{
+	return value->type != NULL && value->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? value->type->tensor_type : NULL;
+}
+
+/* The shape of an input. A first dimension that is not a number is the batch; *BATCH is its name, NULL without one. */
+static int input_shape(const Onnx__ValueInfoProto *input, struct gyr_shape *shape, const char **batch, struct gyr_error *error)
+{
+	const Onnx__TypeProto__Tensor *type = tensor_type(input);
+	char name[SHOWN_MAX];
+	if (type == NULL)
+		return gyr_error_set(error, -ENOTSUP, "it is no tensor");
+	if (gyr_dtype_bytes((enum gyr_dtype)type->elem_type) == 0)
+		return gyr_error_set(error, -ENOTSUP, "element type %" PRId32, type->elem_type);
+	if (type->shape == NULL)
+		return gyr_error_set(error, -ENOTSUP, "it has no shape");
+	if (type->shape->n_dim > GYR_RANK_MAX)
+		return gyr_error_set(error, -ENOTSUP, "rank %zu (at most %d)", type->shape->n_dim, GYR_RANK_MAX);
+	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = (uint32_t)type->shape->n_dim};
+	for (uint32_t i = 0; i < shape->rank; i++) {
+		const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
+		bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		bool named = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
+		if (known && dim->dim_value < 1)
+			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (1 or more)", i, dim->dim_value);
+		if (!known && i != 0)
+			return gyr_error_set(error, -ENOTSUP, "dimension %" PRIu32 " '%s' is not fixed (only the first may be the batch)", i,
+					     shown(named ? dim->dim_param : "", name));
+		if (named)
+			*batch = dim->dim_param;
+		shape->dims[i] = known ? dim->dim_value : GYR_DIM_BATCH;
+	}
+	return 0;
+}
+
+/* The graph's inputs. One that is an initialiser too has its value there (as before IR 4 all had), and is none. */
+static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
+{
+	char name[SHOWN_MAX], first_batch[SHOWN_MAX], this_batch[SHOWN_MAX];
+	const char *batch = NULL;
+	for (size_t i = 0; i < graph->n_input; i++) {
+		const Onnx__ValueInfoProto *input = graph->input[i];
+		const char *own_batch = NULL;
+		struct gyr_shape shape;
+		uint32_t index;
+		if (input->name == NULL)
+			return gyr_error_set(importer->error, -EINVAL, "input %zu has no name", i);
+		if (find_constant(importer, input->name) != NULL)
+			continue;
+		int status = input_shape(input, &shape, &own_batch, importer->error);
+		if (status == 0 && own_batch != NULL && batch != NULL && strcmp(own_batch, batch) != 0)
+			status = gyr_error_set(importer->error, -ENOTSUP, "its first dimension is '%s', and another input's is '%s' (one batch for all)",
+					       shown(own_batch, this_batch), shown(batch, first_batch));
+		if (own_batch != NULL)
+			batch = own_batch;
+		if (status == 0)
+			status = gyr_graph_add_value(importer->graph, input->name, &shape, NULL, false, &index, importer->error);
+		if (status == 0)
+			status = gyr_graph_add_input(importer->graph, index, importer->error);
+		if (status != 0)
+			return gyr_error_prefix(importer->error, status, "input '%s'", shown(input->name, name));
+	}
+	return 0;
+}
+
+static int convert_attribute(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
+{
+	char name[SHOWN_MAX];
+	if (from->name == NULL)
+		return gyr_error_set(importer->error, -EINVAL, "an attribute has no name");
+	if (from->ref_attr_name != NULL && from->ref_attr_name[0] != 0)
+		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' refers to a function's", shown(from->name, name));
+	*to = (struct gyr_attribute){.name = from->name};
+	switch (from->type) {
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
+		to->type = GYR_ATTRIBUTE_INT;
+		to->integer = from->i;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
+		to->type = GYR_ATTRIBUTE_FLOAT;
+		to->number = from->f;
+		return 0;
+	default:
+		/* No operator of the table has any other. */
+		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", shown(from->name, name), (int)from->type);
+	}
+}
+
+/* A node as the graph takes it, in the caller's room. */
+struct converted {
+	struct gyr_node node;
+	struct gyr_attribute attributes[NODE_ENDS_MAX];
+	uint32_t inputs[NODE_ENDS_MAX], outputs[NODE_ENDS_MAX];
+};
+
+static int convert_node(struct importer *importer, const Onnx__NodeProto *from, struct converted *to)
+{
+	enum gyr_op op = default_domain(from->domain) && from->op_type != NULL ? gyr_op_from_name(from->op_type) : GYR_OP_NONE;
+	if (op == GYR_OP_NONE)
+		return gyr_error_set(importer->error, -ENOTSUP, "Gyr does not run this operator");
+	if (from->n_input > NODE_ENDS_MAX || from->n_output > NODE_ENDS_MAX || from->n_attribute > NODE_ENDS_MAX)
+		return gyr_error_set(importer->error, -EINVAL, "more than %u inputs, outputs or attributes", NODE_ENDS_MAX);
+	int status = 0;
+	for (size_t i = 0; i < from->n_input && status == 0; i++) {
+		to->inputs[i] = GYR_VALUE_NONE;
+		if (from->input[i][0] != 0)
+			status = value_of(importer, from->input[i], &to->inputs[i]);
+	}
+	for (size_t i = 0; i < from->n_output && status == 0; i++)
+		status = value_of(importer, from->output[i], &to->outputs[i]);
+	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
+		status = convert_attribute(importer, from->attribute[i], &to->attributes[i]);
+	to->node = (struct gyr_node){
+		.op = op,
+		.name = from->name,
+		.input_count = (uint32_t)from->n_input,
+		.output_count = (uint32_t)from->n_output,
+		.attribute_count = (uint32_t)from->n_attribute,
+		.inputs = to->inputs,
+		.outputs = to->outputs,
+		.attributes = to->attributes,
+	};
+	while (status == 0 && to->node.input_count > 0 && to->inputs[to->node.input_count - 1] == GYR_VALUE_NONE)
+		to->node.input_count--;
+	return status;
+}
+
+static int add_nodes(struct importer *importer, const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_node; i++) {
+		if (is_constant_node(graph->node[i]))
+			continue;
+		struct converted converted;
+		int status = convert_node(importer, graph->node[i], &converted);
+		if (status != 0)
+			return at_node(importer, graph->node[i], status);
+		status = gyr_graph_add_node(importer->graph, &converted.node, importer->error);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+static int add_outputs(struct importer *importer, const Onnx__GraphProto *graph)
+{
+	char name[SHOWN_MAX];
+	for (size_t i = 0; i < graph->n_output; i++) {
+		const char *output = graph->output[i]->name;
+		uint32_t index = output == NULL ? GYR_VALUE_NONE : gyr_graph_find(importer->graph, output);
+		if (index == GYR_VALUE_NONE)
+			return gyr_error_set(importer->error, -EINVAL, "output '%s' is not the result of a node", shown(output, name));
+		int status = gyr_graph_add_output(importer->graph, index, importer->error);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+/* Compares what the file declares about values with what they are; a dimension that is not a number fits all. */
+static int check_declared(struct importer *importer, Onnx__ValueInfoProto *const *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const Onnx__TypeProto__Tensor *type = tensor_type(values[i]);
+		uint32_t index = values[i]->name == NULL ? GYR_VALUE_NONE : gyr_graph_find(importer->graph, values[i]->name);
+		if (type == NULL || index == GYR_VALUE_NONE)
+			continue;
+		const struct gyr_shape *shape = &importer->graph->values[index].shape;
+		bool same = !type->has_elem_type || (enum gyr_dtype)type->elem_type == shape->dtype;
+		if (type->shape != NULL) {
+			same = same && type->shape->n_dim == shape->rank;
+			for (uint32_t d = 0; same && d < shape->rank; d++) {
+				const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[d];
+				same = dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || dim->dim_value == shape->dims[d];
+			}
+		}
+		char text[128];
+		if (!same)
+			return gyr_error_set(importer->error, -EINVAL, "'%s' is %s, and is declared otherwise", importer->graph->values[index].name,
+					     gyr_shape_text(shape, text, sizeof text));
+	}
+	return 0;
+}
+
+static int import_model(struct importer *importer, const Onnx__ModelProto *model)
+{
+	const Onnx__GraphProto *graph = model->graph;
+	int status = check_model(importer, model);
+	if (status != 0)
+		return status;
+	importer->graph = gyr_graph_create(graph->name != NULL ? graph->name : "", importer->opset);
+	if (importer->graph == NULL)
+		return no_memory(importer);
+	status = collect_constants(importer, graph);
+	if (status == 0)
+		status = add_inputs(importer, graph);
+	if (status == 0)
+		status = add_nodes(importer, graph);
+	if (status == 0)
+		status = add_outputs(importer, graph);
+	if (status == 0)
+		status = gyr_graph_finish(importer->graph, importer->error);
+	if (status == 0)
+		status = check_declared(importer, graph->output, graph->n_output);
+	if (status == 0)
+		status = check_declared(importer, graph->value_info, graph->n_value_info);
+	return status;
+}
+
+int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, struct gyr_error *error)
+{
+	struct importer importer = {.error = error};
+	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &importer};
+	if (size > GYR_ONNX_BYTES_MAX)
+		return gyr_error_set(error, -E2BIG, "%zu bytes (at most %zu)", size, GYR_ONNX_BYTES_MAX);
+	int status = scan_message(&onnx__model_proto__descriptor, bytes, size, error);
+	if (status != 0)
+		return status;
+	gyr_arena_init(&importer.arena, UNPACKED_BYTES_MAX(size));
+	const Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, bytes);
+	if (model != NULL)
+		status = import_model(&importer, model);
+	else if (importer.arena_full)
+		status = gyr_error_set(error, -E2BIG, "the model needs far more memory than its %zu bytes", size);
+	else
+		status = gyr_error_set(error, -EBADMSG, "not an ONNX model, or cut");
+	free(importer.constants);
+	gyr_arena_fini(&importer.arena);
+	if (status != 0) {
+		gyr_graph_destroy(importer.graph);
+		return status == -EEXIST ? -EINVAL : status;
+	}
+	*graph = importer.graph;
+	return 0;
+}
