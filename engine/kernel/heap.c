@@ -38,7 +38,8 @@ void gyr_kernel_heap_end(void)
 #define HEAP_ALIGN 16u
 
 static _Thread_local struct {
-	size_t used;
+	size_t used;  /* back to 0 when nothing lives here */
+	size_t alive; /* objects */
 	size_t limit; /* HEAP_BYTES between begin and end, else 0 */
 	_Alignas(64) uint8_t bytes[HEAP_BYTES];
 } heap;
@@ -56,10 +57,11 @@ static _Atomic(delete_fn *) library_delete;
 
 void *operator_new(size_t bytes)
 {
-	size_t need = (bytes + HEAP_ALIGN - 1) / HEAP_ALIGN * HEAP_ALIGN;
+	size_t need = (bytes / HEAP_ALIGN + 1) * HEAP_ALIGN; /* never 0: each object has an address of its own */
 	if (bytes <= HEAP_BYTES && heap.used + need <= heap.limit) {
 		void *object = heap.bytes + heap.used;
 		heap.used += need;
+		heap.alive++;
 		return object;
 	}
 	new_fn *library = atomic_load_explicit(&library_new, memory_order_relaxed); /* every thread finds the same */
@@ -74,8 +76,11 @@ void *operator_new(size_t bytes)
 void operator_delete(void *object)
 {
 	uintptr_t at = (uintptr_t)object, low = (uintptr_t)heap.bytes;
-	if (at >= low && at < low + HEAP_BYTES)
+	if (at >= low && at < low + HEAP_BYTES) {
+		if (--heap.alive == 0)
+			heap.used = 0;
 		return;
+	}
 	delete_fn *library = atomic_load_explicit(&library_delete, memory_order_relaxed);
 	if (library == NULL) {
 		library = (delete_fn *)dlsym(RTLD_NEXT, "_ZdlPv");
@@ -92,7 +97,6 @@ void operator_delete_sized(void *object, size_t bytes)
 
 void gyr_kernel_heap_begin(void)
 {
-	heap.used = 0;
 	heap.limit = HEAP_BYTES;
 }
 
