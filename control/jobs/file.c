@@ -1,0 +1,130 @@
+#include "control/jobs/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ALIGN 4096u
+
+/* The file beside the one that is being written, for a signal handler on the same thread. */
+static char aside[PATH_MAX];
+static atomic_bool aside_exists;
+
+static int read_all(int fd, const char *path, uint8_t *bytes, size_t size, struct gyr_error *error)
+{
+	for (size_t at = 0; at < size;) {
+		ssize_t count = read(fd, bytes + at, size - at);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return gyr_error_set(error, -EIO, "%s: reading: %s", path, strerror(errno));
+		if (count == 0)
+			return gyr_error_set(error, -EIO, "%s: became shorter while it was read", path);
+		at += (size_t)count;
+	}
+	return 0;
+}
+
+static int read_open(int fd, const char *path, uint64_t bytes_max, void **bytes, size_t *size, struct gyr_error *error)
+{
+	struct stat status;
+	if (fstat(fd, &status) != 0)
+		return gyr_error_set(error, -EIO, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(status.st_mode) || status.st_size == 0)
+		return gyr_error_set(error, -EBADMSG, "%s: %s; a model file is expected", path, S_ISREG(status.st_mode) ? "empty" : "not a regular file");
+	if ((uint64_t)status.st_size > bytes_max)
+		return gyr_error_set(error, -E2BIG, "%s: %jd bytes; %" PRIu64 " are the most", path, (intmax_t)status.st_size, bytes_max);
+	*size = (size_t)status.st_size;
+	*bytes = aligned_alloc(ALIGN, (*size + ALIGN - 1) / ALIGN * ALIGN);
+	if (*bytes == NULL)
+		return gyr_error_set(error, -ENOMEM, "%s: no memory for its %zu bytes", path, *size);
+	int result = read_all(fd, path, *bytes, *size, error);
+	if (result != 0)
+		free(*bytes);
+	return result;
+}
+
+int gyr_job_file_read(const char *path, uint64_t bytes_max, void **bytes, size_t *size, struct gyr_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return gyr_error_set(error, errno == ENOENT ? -ENOENT : -EIO, "%s: %s", path, strerror(errno));
+	int result = read_open(fd, path, bytes_max, bytes, size, error);
+	close(fd);
+	return result;
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t count = write(fd, bytes, size);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return false;
+		bytes += count;
+		size -= (size_t)count;
+	}
+	return true;
+}
+
+/* Makes a rename in PATH's folder last. */
+static bool sync_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path), slash == NULL ? "." : path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool synced = fsync(fd) == 0;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return synced;
+}
+
+int gyr_job_file_write(const char *path, const void *bytes, size_t size, struct gyr_error *error)
+{
+	int length = snprintf(aside, sizeof aside, "%s.part-%d", path, (int)getpid());
+	if (length < 0 || (size_t)length >= sizeof aside)
+		return gyr_error_set(error, -ENAMETOOLONG, "%.80s...: the path is too long", path);
+	int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		int status = errno;
+		return gyr_error_set(error, -status, "%s: %s", aside, strerror(status));
+	}
+	atomic_store(&aside_exists, true);
+	bool written = write_all(fd, bytes, size) && fsync(fd) == 0;
+	int status = errno;
+	if (close(fd) != 0 && written) {
+		written = false;
+		status = errno;
+	}
+	if (written && rename(aside, path) != 0) {
+		written = false;
+		status = errno;
+	}
+	if (!written)
+		unlink(aside);
+	atomic_store(&aside_exists, false);
+	if (written && !sync_folder(path)) {
+		written = false;
+		status = errno;
+	}
+	return written ? 0 : gyr_error_set(error, -status, "%s: writing %zu bytes: %s", path, size, strerror(status));
+}
+
+void gyr_job_file_abandon(void)
+{
+	if (atomic_load(&aside_exists))
+		unlink(aside);
+}

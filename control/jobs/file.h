@@ -1,0 +1,25 @@
+/*
+ * Whole files in and out.
+ */
+#ifndef GYR_CONTROL_JOBS_FILE_H
+#define GYR_CONTROL_JOBS_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Reads a regular file of at most BYTES_MAX bytes whole (*BYTES, 4 KiB aligned; free(3) it). -ENOENT, -EIO, -E2BIG, -ENOMEM, -EBADMSG: not a regular file, or
+ * empty. */
+GYR_MUST_CHECK int gyr_job_file_read(const char *path, uint64_t bytes_max, void **bytes, size_t *size, struct gyr_error *error);
+
+/*
+ * Makes PATH hold SIZE bytes, or not at all what it does not hold already: written beside it, synced, renamed, the folder synced. -EIO, or another errno of
+ * opening or writing.
+ */
+GYR_MUST_CHECK int gyr_job_file_write(const char *path, const void *bytes, size_t size, struct gyr_error *error);
+
+/* Removes what gyr_job_file_write has begun. Only from a signal handler that then ends the process. */
+void gyr_job_file_abandon(void);
+
+#endif
