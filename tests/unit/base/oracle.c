@@ -19,6 +19,12 @@ static bool is_same_number(struct gyr_unpack *cursor, const msgpack_object *obje
 	return !is_natural && !is_whole;
 }
 
+/* msgpack-c gives no pointer to nothing. */
+static bool is_same_bytes(const void *ours, uint32_t length, const void *theirs, uint32_t their_length)
+{
+	return length == their_length && (length == 0 || memcmp(ours, theirs, length) == 0);
+}
+
 static bool is_same_children(struct gyr_unpack *cursor, const msgpack_object *object)
 {
 	uint32_t count;
@@ -53,11 +59,9 @@ bool oracle_is_same(struct gyr_unpack *cursor, const msgpack_object *object)
 	case MSGPACK_OBJECT_FLOAT32:
 	case MSGPACK_OBJECT_FLOAT64: return type == GYR_UNPACK_FLOAT && is_same_number(cursor, object);
 	case MSGPACK_OBJECT_STR:
-		return type == GYR_UNPACK_STR && gyr_unpack_str(cursor, &str, &length) && length == object->via.str.size &&
-		       memcmp(str, object->via.str.ptr, length) == 0;
+		return type == GYR_UNPACK_STR && gyr_unpack_str(cursor, &str, &length) && is_same_bytes(str, length, object->via.str.ptr, object->via.str.size);
 	case MSGPACK_OBJECT_BIN:
-		return type == GYR_UNPACK_BIN && gyr_unpack_bin(cursor, &bin, &length) && length == object->via.bin.size &&
-		       memcmp(bin, object->via.bin.ptr, length) == 0;
+		return type == GYR_UNPACK_BIN && gyr_unpack_bin(cursor, &bin, &length) && is_same_bytes(bin, length, object->via.bin.ptr, object->via.bin.size);
 	case MSGPACK_OBJECT_EXT: return type == GYR_UNPACK_EXT && gyr_unpack_skip(cursor, 0);
 	case MSGPACK_OBJECT_ARRAY: return type == GYR_UNPACK_ARRAY && is_same_children(cursor, object);
 	case MSGPACK_OBJECT_MAP: return type == GYR_UNPACK_MAP && is_same_children(cursor, object);
