@@ -1,6 +1,6 @@
-"""A whole Gyr for a test: a veth whose other end lies in a client namespace, gyrd, gyr-dataplane, and clients inside that namespace.
+"""A whole Gyr on this machine, for quickstart, the tests and the benches: gyrd, its data plane on a port, and a network namespace for the clients.
 
-Run as root (a private network namespace around it is kind to the host: tools/check gives one). Everything is taken down by close().
+The network is that of the caller, which tools/root --alone makes a private one. close() takes everything down.
 """
 import ctypes
 import json
@@ -17,15 +17,11 @@ from pathlib import Path
 import msgpack
 
 TOP = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("GYR_BUILD", TOP / "build/release"))
+PROGRAMS = TOP / "build/release/stage/usr/local/bin"
+NEAR, FAR = "gyr0", "gyr1"
 SERVER, CLIENT, PORT = "192.0.2.1", "192.0.2.2", 4970
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
 
 
 def run(*command, check=True, **options):
@@ -47,29 +43,35 @@ def wait_for(what, condition, seconds=20.0):
 
 
 class ClientNamespace:
-    """A network namespace held by a process of ours, with one end of a veth in it."""
+    """A network namespace for clients, held by a process of ours."""
 
-    def __init__(self, near="gyr0", far="gyr1"):
-        self.near, self.far = near, far
-        self.holder = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], stdin=subprocess.DEVNULL)
         own = os.readlink("/proc/self/ns/net")
-        wait_for("the namespace", lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own)
+        wait_for("the clients' namespace", lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own)
         self.path = f"/proc/{self.holder.pid}/ns/net"
-        run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", self.holder.pid)
-        run("ip", "link", "set", near, "up")
-        self.run("ip", "addr", "add", f"{CLIENT}/24", "dev", far)
-        self.run("ip", "link", "set", far, "up")
+        self.enter = ["nsenter", f"--net={self.path}"]
         self.run("ip", "link", "set", "lo", "up")
-        self.run("ethtool", "-K", far, "tx", "off")
+
+    def make_veth(self):
+        """A cable: NEAR is the appliance's end, FAR the clients'."""
+        run("ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR)
+        run("ip", "link", "set", NEAR, "up")
+        self.take(FAR)
+        # A checksum left to the card would arrive unfinished: there is no card.
+        self.run("ethtool", "-K", FAR, "tx", "off")
+
+    def take(self, link):
+        """Moves LINK into the namespace and gives it the clients' address."""
+        run("ip", "link", "set", link, "netns", self.holder.pid)
+        self.run("ip", "addr", "add", f"{CLIENT}/24", "dev", link)
+        self.run("ip", "link", "set", link, "up")
 
     def run(self, *command, **options):
-        return run("nsenter", f"--net={self.path}", *command, **options)
-
-    def popen(self, *command, **options):
-        return subprocess.Popen(["nsenter", f"--net={self.path}", *map(str, command)], text=True, **options)
+        return run(*self.enter, *command, **options)
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_DGRAM, protocol=0):
-        """A socket of this process that lives in the client's namespace."""
+        """A socket of this process that lives in the namespace."""
         with open("/proc/self/ns/net") as own, open(self.path) as other:
             assert libc.setns(other.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
             try:
@@ -78,8 +80,8 @@ class ClientNamespace:
                 assert libc.setns(own.fileno(), CLONE_NEWNET) == 0
 
     def close(self):
-        run("ip", "link", "del", self.near, check=False)
-        self.holder.stdin.close()
+        run("ip", "link", "del", NEAR, check=False)
+        self.holder.terminate()
         self.holder.wait()
 
 
@@ -134,21 +136,39 @@ class Client:
 
 
 class Appliance:
+    """gyrd with its data plane on one port, in a folder of its own. PORT: af_xdp, af_packet or tap (clients in a namespace), or memif (clients by shared memory)."""
+
     def __init__(self, port="af_xdp", settings=None, start=True):
-        if os.geteuid() != 0:
-            skip("needs root for a veth and a network namespace")
-        self.folder = Path(tempfile.mkdtemp(prefix="gyr-e2e."))
-        self.network = ClientNamespace()
-        self.daemon, self.processes = None, []
-        self.port = port
-        devargs = {"af_xdp": "net_af_xdp0,iface=gyr0", "af_packet": "net_af_packet0,iface=gyr0"}[port]
+        self.folder = Path(tempfile.mkdtemp(prefix="gyr."))
+        self.port, self.daemon, self.network = port, None, None
+        self.memif = self.folder / "memif.sock"
+        try:
+            self.prepare(settings or {})
+            if start:
+                self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self, settings):
+        if self.port in ("af_xdp", "af_packet"):
+            self.network = ClientNamespace()
+            self.network.make_veth()
+        elif self.port == "tap":
+            self.network = ClientNamespace()
+        devargs = {
+            "af_xdp": f"net_af_xdp0,iface={NEAR}",
+            "af_packet": f"net_af_packet0,iface={NEAR}",
+            "tap": f"net_tap0,iface={FAR}",
+            "memif": f"net_memif0,role=server,id=0,socket={self.memif},socket-abstract=no",
+        }[self.port]
         values = {
             "gyrd.state_dir": self.folder / "state",
             "gyrd.run_dir": self.folder / "run",
             "dataplane.port": devargs,
             "dataplane.address": f"{SERVER}/24",
             "dataplane.hugepages": "off",
-            **(settings or {}),
+            **settings,
         }
         sections = {}
         for key, value in values.items():
@@ -156,51 +176,54 @@ class Appliance:
             sections.setdefault(section, []).append(f"{name} = {value}\n")
         self.config = self.folder / "gyr.conf"
         self.config.write_text("".join(f"[{s}]\n{''.join(lines)}" for s, lines in sections.items()))
-        if start:
-            self.start()
 
     def start(self):
-        self.log = open(self.folder / "gyrd.log", "a")
-        self.daemon = subprocess.Popen([BUILD / "control/gyrd", "--config", self.config], stdout=self.log, stderr=self.log)
-        self.wait_ready()
-
-    def wait_ready(self, seconds=30.0):
-        def ready():
-            assert self.daemon.poll() is None, f"gyrd ended: {self.log_text()}"
-            status = self.ctl("status", "--json", check=False)
-            return status.returncode == 0 and json.loads(status.stdout).get("dataplane", {}).get("state") == "ready"
-
+        with open(self.folder / "gyrd.log", "a") as log:
+            self.daemon = subprocess.Popen([PROGRAMS / "gyrd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            wait_for("the data plane", ready, seconds)
+            wait_for("the data plane", self.is_ready, 30)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.log_text()}") from None
+            raise AssertionError(f"{error}\n{self.log_text()}") from None
+        if self.port == "tap":
+            self.network.take(FAR)
+
+    def is_ready(self):
+        assert self.daemon.poll() is None, "gyrd ended"
+        status = self.ctl("status", "--json", check=False)
+        return status.returncode == 0 and json.loads(status.stdout)["dataplane"]["state"] == "ready"
 
     def log_text(self):
-        return (self.folder / "gyrd.log").read_text()
+        log = self.folder / "gyrd.log"
+        return log.read_text() if log.exists() else ""
 
     def ctl(self, *words, check=True, **options):
-        return run(BUILD / "control/gyrctl", "--config", self.config, *words, check=check, **options)
+        return run(PROGRAMS / "gyrctl", "--config", self.config, *words, check=check, **options)
 
     def ctl_json(self, *words):
         return json.loads(self.ctl(*words, "--json").stdout)
 
+    def client_command(self, *command):
+        """COMMAND as it is run where the clients are."""
+        return [*(self.network.enter if self.network else []), *map(str, command)]
+
+    def load_command(self, *words):
+        """gyr-load as a client of this appliance."""
+        way = ["--memif", self.memif] if self.port == "memif" else ["--server", f"{SERVER}:{PORT}"]
+        return self.client_command(PROGRAMS / "gyr-load", *way, *words)
+
     def predict(self, *words, check=True):
-        """gyrctl predict, from the client's namespace."""
-        return self.network.run(BUILD / "control/gyrctl", "--config", self.config, "predict", *words, check=check)
+        """gyrctl predict, from the clients' namespace."""
+        return run(*self.client_command(PROGRAMS / "gyrctl", "--config", self.config, "predict", *words), check=check)
 
     def client(self):
         return Client(self.network)
-
-    def load_generator(self, *words, **options):
-        return self.network.popen(BUILD / "tools/load/gyr-load", "--server", f"{SERVER}:{PORT}", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def dataplane_pid(self):
         return self.ctl_json("status")["dataplane"]["pid"]
 
     def stop(self):
-        if self.daemon and self.daemon.poll() is None:
-            self.ctl("stop")
-            assert self.daemon.wait(20) == 0, self.log_text()
+        self.ctl("stop")
+        assert self.daemon.wait(20) == 0, self.log_text()
 
     def close(self):
         try:
@@ -208,13 +231,14 @@ class Appliance:
                 self.daemon.send_signal(signal.SIGTERM)
                 self.daemon.wait(20)
         finally:
-            self.network.close()
+            if self.network:
+                self.network.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind not in (None, SystemExit):
-            print(self.log_text()[-4000:] if self.daemon else "gyrd was not started")
+        if kind not in (None, SystemExit, KeyboardInterrupt):
+            print(self.log_text()[-4000:], file=sys.stderr)
         self.close()

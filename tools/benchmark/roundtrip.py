@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""tools/bench roundtrip: one request in flight, Gyr over the port's own echo, in rounds that take turns.
+
+Two busy processes, the echo and the data plane, share the last CPU, and one of them is stopped (SIGSTOP) while the other is asked; the client runs on CPU 0. So each round
+measures all of them within a few seconds of each other, and a drift of the machine touches all alike. The figures are medians of the rounds, with the lowest and highest beside them.
+"""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from appliance import PORT, PROGRAMS, SERVER, TOP, Appliance, run, wait_for  # noqa: E402
+
+BENCH = TOP / "build/release/tools/benchmark"
+CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
+HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
+REQUEST_FLOATS = 100
+QUANTILES = ("p50", "p99", "p999")
+
+
+def model(name, nodes, constants, inputs, outputs):
+    row = lambda label, count: helper.make_tensor_value_info(label, TensorProto.FLOAT, ["N", count])
+    graph = helper.make_graph(nodes, name, [row("x", inputs)], [row("y", outputs)], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def null_model():
+    """Does nothing: what is left is the way of a request."""
+    return model("null", [helper.make_node("Identity", ["x"], ["y"])], [], REQUEST_FLOATS, REQUEST_FLOATS)
+
+
+def mlp_model(sizes=(100, 200, 100)):
+    random = numpy.random.default_rng(1)
+    nodes, constants, value = [], [], "x"
+    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:])):
+        last = i == len(sizes) - 2
+        constants.append(numpy_helper.from_array((random.standard_normal((rows, columns)) / rows**0.5).astype(numpy.float32), f"w{i}"))
+        constants.append(numpy_helper.from_array(random.standard_normal(columns).astype(numpy.float32), f"b{i}"))
+        nodes.append(helper.make_node("Gemm", [value, f"w{i}", f"b{i}"], ["y" if last else f"h{i}"]))
+        value = f"r{i}"
+        if not last:
+            nodes.append(helper.make_node("Relu", [f"h{i}"], [value]))
+    return model("mlp100", nodes, constants, sizes[0], sizes[-1])
+
+
+def install(appliance, name, proto):
+    path = appliance.folder / f"{name}.onnx"
+    onnx.save(proto, path)
+    appliance.ctl("model", "import", path, "--name", name)
+    appliance.ctl("promote", name, "1")
+
+
+class Echo:
+    """The echoing port, on the same CPU as the data plane."""
+
+    def __init__(self, socket, memory):
+        devargs = f"net_memif0,role=server,id=0,socket={socket},socket-abstract=no"
+        self.process = subprocess.Popen([BENCH / "gyr-bench-echo", str(CPU_SERVER), devargs, *memory], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n", "gyr-bench-echo did not start"
+        self.pids = [self.process.pid]
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait()
+
+
+def ask(command, count):
+    """One measurement: {quantile: ns}. A lost or wrong answer ends the bench."""
+    words = [*command, "--json", "--cpu", CPU_CLIENT, "--count", count, "--warm-up", count // 10]
+    answer = json.loads(run(*words, timeout=120).stdout)
+    return {quantile: answer["round_trip_ns"][quantile] for quantile in QUANTILES}
+
+
+class Figures:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, values, unit):
+        row = {"name": name, "value": statistics.median(values), "unit": unit, "low": min(values), "high": max(values)}
+        self.rows.append(row)
+        digits = 0 if unit == "ns" else 3
+        print(f"{name}\t{row['value']:.{digits}f}\t{unit}\t({row['low']:.{digits}f} to {row['high']:.{digits}f})", flush=True)
+
+
+def bare_kernel_ns(rounds):
+    """The net's time in this process, on the CPU that serves."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        run("taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-infer", "--net", "100-200-100", "--batch", "1", "--json", file.name, timeout=300)
+        figures = json.loads(Path(file.name).read_text())["figures"]
+    return next(row["value"] for row in figures if row["name"] == "infer.100-200-100.b1.ns")
+
+
+def over_memif(figures, rounds, count, huge):
+    settings = {
+        "dataplane.hugepages": "on" if huge else "off",
+        "dataplane.io_cpus": CPU_SERVER,
+        "dataplane.engine_cpus": CPU_SERVER,
+        "gyrd.control_cpus": CPU_CLIENT,
+    }
+    memory = ["--in-memory"] if huge else ["--no-huge", "-m", "64"]
+    with Appliance("memif", settings) as appliance:
+        install(appliance, "null", null_model())
+        install(appliance, "mlp100", mlp_model())
+        echo_socket = appliance.folder / "echo.sock"
+        echo = Echo(echo_socket, memory)
+        try:
+            load = [PROGRAMS / "gyr-load", "--tensor-bytes", 4 * REQUEST_FLOATS, *(["--hugepages"] if huge else [])]
+            gyr = [*load, "--memif", appliance.memif]
+            commands = {
+                "echo": ([*load, "--memif", echo_socket, "--echo"], echo.process.pid),
+                "null": ([*gyr, "--model", "null"], appliance.dataplane_pid()),
+                "mlp100": ([*gyr, "--model", "mlp100"], appliance.dataplane_pid()),
+            }
+            pids = {pid for _, pid in commands.values()}
+            seen, kernel = {name: [] for name in commands}, []
+            for _ in range(rounds):
+                for name, (command, pid) in commands.items():
+                    for other in pids - {pid}:
+                        os.kill(other, signal.SIGSTOP)
+                    os.kill(pid, signal.SIGCONT)
+                    seen[name].append(ask(command, count))
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                kernel.append(bare_kernel_ns(rounds))
+        finally:
+            os.kill(appliance.dataplane_pid_known, signal.SIGCONT)
+            echo.close()
+    for name, rows in seen.items():
+        for quantile in QUANTILES:
+            figures.add(f"roundtrip.{name}.{quantile}", [row[quantile] for row in rows], "ns")
+    figures.add("roundtrip.mlp100.kernel", kernel, "ns")
+    for quantile in QUANTILES:
+        figures.add(f"roundtrip.null.{quantile}_over_echo", [n[quantile] / e[quantile] for n, e in zip(seen["null"], seen["echo"])], "ratio")
+    for quantile in QUANTILES:
+        floors = [e[quantile] + k for e, k in zip(seen["echo"], kernel)]
+        figures.add(f"roundtrip.mlp100.{quantile}_over_floor", [m[quantile] / f for m, f in zip(seen["mlp100"], floors)], "ratio")
+    figures.add("roundtrip.mlp100.p50_over_aim", [m["p50"] / (e["p50"] + 2 * k) for m, e, k in zip(seen["mlp100"], seen["echo"], kernel)], "ratio")
+
+
+def over_udp(figures, rounds, count):
+    settings = {"dataplane.io_cpus": CPU_SERVER, "dataplane.engine_cpus": CPU_SERVER, "gyrd.control_cpus": CPU_CLIENT}
+    with Appliance("af_xdp", settings) as appliance:
+        install(appliance, "mlp100", mlp_model())
+        words = ["--model", "mlp100", "--tensor-bytes", 4 * REQUEST_FLOATS]
+        ways = {"udp_busy": [*words, "--busy-poll"], "udp_blocking": words}
+        seen = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, command in ways.items():
+                seen[name].append(ask(appliance.load_command(*command), count))
+    for name, rows in seen.items():
+        for quantile in QUANTILES:
+            figures.add(f"roundtrip.{name}.{quantile}", [row[quantile] for row in rows], "ns")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--short", action="store_true")
+    options = parser.parse_args()
+    rounds, count = (3, 50_000) if options.short else (9, 300_000)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    figures = Figures()
+    before = HUGEPAGES.read_text()
+    try:
+        try:
+            HUGEPAGES.write_text("512")
+            huge = int(HUGEPAGES.read_text()) >= 512
+        except OSError:
+            huge = False
+        print(f"machine.hugepages\t{'used' if huge else 'not to be had: without'}\t", flush=True)
+        over_memif(figures, rounds, count, huge)
+        over_udp(figures, rounds, count // 3)
+    finally:
+        if HUGEPAGES.read_text() != before:
+            HUGEPAGES.write_text(before)
+    if options.json:
+        options.json.write_text(json.dumps({"figures": figures.rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
