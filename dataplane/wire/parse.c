@@ -293,12 +293,13 @@ enum gyr_wire_code gyr_wire_parse(const void *bytes, size_t size, struct gyr_wir
 		*reason = "message: not a msgpack array that starts with version and type";
 		return GYR_WIRE_MALFORMED;
 	}
-	/* Every version of the wire starts so, which is why one that we do not know still gets an answer that its sender can match. */
+	/* Every version of the wire starts so: one that we do not know gets an answer that its sender can match, unless it is an answer itself. */
 	if (!gyr_unpack_uint(cursor, &message->id)) {
 		*reason = "id: no whole number from 0 on";
 		return GYR_WIRE_MALFORMED;
 	}
 	message->has_id = true;
+	message->type = (enum gyr_wire_type)(type <= GYR_WIRE_PING ? type : 0);
 	if (version != GYR_WIRE_VERSION) {
 		*reason = "version: only 1 is served";
 		return GYR_WIRE_UNSUPPORTED;
@@ -314,7 +315,6 @@ enum gyr_wire_code gyr_wire_parse(const void *bytes, size_t size, struct gyr_wir
 	case GYR_WIRE_FRAGMENT: *reason = "type: fragments are not served"; return GYR_WIRE_UNSUPPORTED;
 	default: *reason = "type: none of WIRE.md's"; return GYR_WIRE_UNSUPPORTED;
 	}
-	message->type = (enum gyr_wire_type)type;
 	if (good && cursor->at != cursor->end)
 		good = refuse(&parser, "message: bytes follow the array");
 	if (good)

@@ -77,9 +77,9 @@ struct gyr_wire_ref {
 };
 
 struct gyr_wire_message {
-	enum gyr_wire_type type;
+	enum gyr_wire_type type;    /* 0: none of ours */
 	uint64_t id;
-	bool has_id;                /* set as soon as the id was read, also when parsing then failed: an error can be answered */
+	bool has_id;                /* set, like type, as soon as the id was read, also when parsing then failed: an error can be answered */
 	struct gyr_wire_ref model;  /* REQUEST, DESCRIBE */
 	struct gyr_wire_ref select; /* REQUEST, DESCRIBE: nil, a version number, or a label */
 	uint32_t deadline_us;       /* REQUEST: from arrival; 0 none */

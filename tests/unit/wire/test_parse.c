@@ -249,11 +249,17 @@ static void test_heads(void **unused)
 	refuse("94 01 07 c0 c4 00", GYR_WIRE_MALFORMED, "id", false);
 	refuse("94 02 07 09 c4 00", GYR_WIRE_UNSUPPORTED, "version", true);
 	assert_int_equal(message.id, 9);
+	/* The type is told whatever the version, since no answer may be answered. */
+	refuse("95 02 03 09 02 a0", GYR_WIRE_UNSUPPORTED, "version", true);
+	assert_int_equal(message.type, GYR_WIRE_ERROR);
+	refuse("94 01 03 09 02", GYR_WIRE_MALFORMED, "error", true);
+	assert_int_equal(message.type, GYR_WIRE_ERROR);
 	refuse("94 00 07 09 c4 00", GYR_WIRE_UNSUPPORTED, "version", true);
 	refuse("96 01 06 09 05 00 c4 00", GYR_WIRE_UNSUPPORTED, "type: fragments", true);
 	refuse("94 01 00 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
 	refuse("94 01 08 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
 	refuse("94 01 cf0000000100000007 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
+	assert_int_equal(message.type, 0);
 	refuse("94 01 07 09 c4 00 00", GYR_WIRE_MALFORMED, "message: bytes follow", true);
 }
 
