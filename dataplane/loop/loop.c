@@ -83,28 +83,27 @@ static int connect_requests(struct gyr_loop *loop, struct gyr_error *error)
 /* The rule for TX queues that loop.h gives. */
 static int share_tx(struct gyr_loop *loop, struct gyr_error *error)
 {
-	uint32_t queues = UINT32_MAX, used = 0;
+	struct gyr_lcore *order[GYR_EAL_HOT_MAX];
+	uint32_t queues = UINT32_MAX, io_count = 0, used = 0;
 	for (uint32_t p = 0; p < loop->port_count; p++)
 		queues = RTE_MIN(queues, loop->ports[p].tx_queues);
-	struct gyr_lcore *order[GYR_EAL_HOT_MAX];
-	bool engines_first = queues >= loop->engine_count;
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		if (engines_first ? loop->lcores[i].engine : loop->lcores[i].io)
+		if (loop->lcores[i].io)
+			order[io_count++] = &loop->lcores[i];
+	}
+	used = io_count;
+	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		if (!loop->lcores[i].io)
 			order[used++] = &loop->lcores[i];
 	}
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		if (engines_first ? !loop->lcores[i].engine : !loop->lcores[i].io)
-			order[used++] = &loop->lcores[i];
-	}
-	GYR_ASSERT(used == loop->lcore_count);
 	for (uint32_t i = 0; i < used; i++) {
 		struct gyr_lcore *lcore = order[i];
 		lcore->tx_queue = i < queues ? (int)i : -1;
 		if (lcore->tx_queue >= 0)
 			continue;
-		struct gyr_lcore *owner = order[i % queues];
+		struct gyr_lcore *owner = order[i % RTE_MIN(queues, io_count)];
 		lcore->outbox = make_ring("outbox", lcore, loop->config->ring_entries, RING_F_SP_ENQ | RING_F_SC_DEQ);
-		struct rte_ring **inboxes = realloc(owner->inboxes, (owner->inbox_count + 1) * sizeof *inboxes);
+		struct rte_ring **inboxes = realloc(owner->inboxes, (owner->inbox_count + 1) * sizeof(struct rte_ring *));
 		if (inboxes != NULL)
 			owner->inboxes = inboxes;
 		if (lcore->outbox == NULL || inboxes == NULL)

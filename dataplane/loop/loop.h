@@ -5,8 +5,8 @@
  * A request lives in its mbuf from arrival to reply, parsed into the mbuf's private area. Whoever holds the pointer owns it: an io lcore, then a ring, then an
  * engine lcore, then the port. An lcore that is both io and engine does both in turn, with its ring between.
  *
- * TX queues: where the port has one for every engine lcore, those come first, so that a reply needs no second hop; else the io lcores come first, as they never
- * compute for long. An lcore left without a queue hands its frames, by a ring of its own, to one that has one.
+ * TX queues: every lcore gets its own where the port has one for each. Else the io lcores come first, as they never compute for long (BUSY must not wait for
+ * what it is about), and an lcore left without hands its frames, by a ring of its own, to an io lcore that has one. A virtual port has as many as `queues`.
  */
 #ifndef GYR_DATAPLANE_LOOP_LOOP_H
 #define GYR_DATAPLANE_LOOP_LOOP_H

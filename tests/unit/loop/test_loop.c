@@ -1,0 +1,612 @@
+/*
+ * The whole data path in one process: a real memif port, real plans, and a client at the other end. The first argument chooses how the lcores are laid out:
+ * fused, or split.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/unpack.h"
+#include "client.h"
+#include "dataplane/loop/models_internal.h"
+#include "models.h"
+
+#define RING_ENTRIES 64
+#define SKIP 77
+
+static struct gyr_config config;
+static struct gyr_loop *loop;
+static struct gyr_models *models;
+static char folder[64];
+static uint64_t next_id = 1000;
+static uint64_t datagrams;
+
+static const struct gyr_wire_ref no_select = {0};
+
+static struct gyr_wire_ref name_ref(const char *name)
+{
+	return (struct gyr_wire_ref){.name = name, .length = (uint32_t)strlen(name), .present = true};
+}
+
+static struct gyr_wire_ref number_ref(uint64_t number)
+{
+	return (struct gyr_wire_ref){.number = number, .present = true};
+}
+
+static int load(enum test_model kind, const char *name, uint64_t version, float factor, struct gyr_error *error)
+{
+	size_t size;
+	void *bytes = test_model_bundle(kind, factor, &size);
+	int descriptor = test_memfd(bytes, size, true);
+	int status = gyr_models_load(models, name, version, descriptor, error);
+	close(descriptor);
+	free(bytes);
+	return status;
+}
+
+static void must_load(enum test_model kind, const char *name, uint64_t version, float factor)
+{
+	struct gyr_error error;
+	if (load(kind, name, version, factor, &error) != 0)
+		fail_msg("%s", error.text);
+}
+
+static int route(const char *name, uint64_t stable)
+{
+	const struct gyr_link_label labels[] = {{.name = "stable", .version = stable}, {.name = "other", .version = stable}};
+	struct gyr_error error;
+	return gyr_models_route(models, name, labels, 2, &error);
+}
+
+static void ask(const void *payload, size_t bytes, uint64_t id, struct client_answer *answer)
+{
+	datagrams++;
+	client_ask(payload, bytes, id, answer);
+}
+
+/* Asks MODEL with COUNT inputs in one form. */
+static void request(const char *model, const struct gyr_wire_ref *select, const struct gyr_wire_output *inputs, uint32_t count, bool timing,
+		    struct client_answer *answer)
+{
+	uint8_t payload[CLIENT_BYTES_MAX];
+	const struct gyr_wire_ref ref = name_ref(model);
+	uint64_t id = next_id++;
+	size_t bytes = gyr_wire_pack_request(payload, sizeof payload, id, &ref, select, 0, inputs, count, timing);
+	assert_true(bytes > 0);
+	ask(payload, bytes, id, answer);
+}
+
+static struct gyr_wire_output tensor(enum gyr_wire_form form, enum gyr_dtype dtype, uint32_t rank, int64_t first, int64_t second, const void *data)
+{
+	return (struct gyr_wire_output){.form = (uint8_t)form, .data = data, .shape = {.dtype = dtype, .rank = rank, .dims = {first, second}}};
+}
+
+static void expect_error(const struct client_answer *answer, enum gyr_wire_code code)
+{
+	assert_int_equal(answer->message.type, GYR_WIRE_ERROR);
+	if (answer->message.code != code)
+		fail_msg("%s: %.*s", gyr_wire_code_name(answer->message.code), (int)answer->message.text_length, answer->message.text);
+	assert_true(answer->message.text_length > 0);
+}
+
+static void expect_floats(const struct gyr_wire_tensor *tensor_got, const float *expected, size_t count)
+{
+	float got[64];
+	assert_true(count <= 64);
+	if (tensor_got->form == GYR_WIRE_PLAIN) {
+		assert_int_equal(gyr_wire_plain_read(tensor_got, GYR_DTYPE_F32, got, count), GYR_WIRE_OK);
+	} else {
+		assert_int_equal(tensor_got->bytes, count * sizeof(float));
+		memcpy(got, tensor_got->data, sizeof(float) * count);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_true(got[i] == expected[i]);
+}
+
+static void answers_echo(void **state)
+{
+	assert_true(client_echo());
+}
+
+static void answers_ping(void **state)
+{
+	uint8_t payload[512], body[300];
+	struct client_answer answer;
+	memset(body, 0x5a, sizeof body);
+	size_t bytes = gyr_wire_pack_ping(payload, sizeof payload, 5, body, sizeof body);
+	ask(payload, bytes, 5, &answer);
+	assert_int_equal(answer.size, bytes);
+	assert_memory_equal(answer.bytes, payload, bytes);
+}
+
+static void answers_every_form_in_its_style(void **state)
+{
+	static const float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, twice[8] = {2, 4, 6, 8, 10, 12, 14, 16};
+	struct client_answer answer;
+	for (int form = GYR_WIRE_BARE; form <= GYR_WIRE_PLAIN; form++) {
+		for (int64_t rows = 1; rows <= 2; rows++) {
+			struct gyr_wire_output input = tensor((enum gyr_wire_form)form, GYR_DTYPE_F32, 2, rows, 4, x);
+			request("scale", &no_select, &input, 1, false, &answer);
+			const struct gyr_wire_tensor *got = &answer.message.tensors[0];
+			assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+			assert_int_equal(answer.message.version, 2);
+			assert_int_equal(answer.message.tensor_count, 1);
+			assert_false(answer.message.has_timing);
+			assert_int_equal(got->form, form);
+			if (form != GYR_WIRE_BARE) {
+				assert_int_equal(got->rank, 2);
+				assert_int_equal(got->dims[0], rows);
+				assert_int_equal(got->dims[1], 4);
+			}
+			expect_floats(got, twice, 4 * (size_t)rows);
+		}
+		if (form == GYR_WIRE_BARE)
+			continue;
+		/* One row without the dimension of rows, and the answer likewise. */
+		struct gyr_wire_output row = tensor((enum gyr_wire_form)form, GYR_DTYPE_F32, 1, 4, 0, x);
+		request("scale", &no_select, &row, 1, false, &answer);
+		assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+		assert_int_equal(answer.message.tensors[0].rank, 1);
+		expect_floats(&answer.message.tensors[0], twice, 4);
+	}
+}
+
+static void answers_every_number_of_rows(void **state)
+{
+	float x[64], twice[64];
+	struct client_answer answer;
+	for (int i = 0; i < 64; i++) {
+		x[i] = (float)i;
+		twice[i] = 2 * x[i];
+	}
+	for (int64_t rows = 1; rows <= 16; rows++) {
+		struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, rows, 4, x);
+		request("scale", &no_select, &input, 1, false, &answer);
+		assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+		expect_floats(&answer.message.tensors[0], twice, 4 * (size_t)rows);
+	}
+}
+
+static void tells_timing_when_asked(void **state)
+{
+	static const float x[4] = {0};
+	struct client_answer answer;
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 4, x);
+	request("scale", &no_select, &input, 1, true, &answer);
+	assert_true(answer.message.has_timing);
+	assert_true(answer.message.timing_ns[2] >= answer.message.timing_ns[0]);
+	assert_true(answer.message.timing_ns[2] >= answer.message.timing_ns[1]);
+	assert_true(answer.message.timing_ns[2] > 0);
+}
+
+static void selects_versions(void **state)
+{
+	static const float x[4] = {1, 1, 1, 1};
+	struct client_answer answer;
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 4, x);
+	struct gyr_wire_ref select = number_ref(1);
+	request("scale", &select, &input, 1, false, &answer);
+	assert_int_equal(answer.message.version, 1);
+	select = name_ref("other");
+	request("scale", &select, &input, 1, false, &answer);
+	assert_int_equal(answer.message.version, 2);
+	select = number_ref(9);
+	request("scale", &select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_UNKNOWN_VERSION);
+	select = name_ref("nobody");
+	request("scale", &select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_UNKNOWN_LABEL);
+	request("unrouted", &no_select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_UNKNOWN_LABEL);
+	request("scala", &no_select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_UNKNOWN_MODEL);
+}
+
+static void describes_and_answers_by_handle(void **state)
+{
+	static const float x[4] = {3, 3, 3, 3}, twice[4] = {6, 6, 6, 6};
+	uint8_t payload[512];
+	struct client_answer answer;
+	struct gyr_wire_ref ref = name_ref("scale");
+	size_t bytes = gyr_wire_pack_describe(payload, sizeof payload, 77, &ref, &no_select);
+	ask(payload, bytes, 77, &answer);
+	assert_int_equal(answer.message.type, GYR_WIRE_DESCRIPTION);
+	uint64_t handle = UINT64_MAX;
+	for (uint32_t m = 0; m < models->count; m++)
+		handle = strcmp(models->models[m]->name, "scale") == 0 ? models->models[m]->handle : handle;
+	ref = number_ref(handle);
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 4, x);
+	bytes = gyr_wire_pack_request(payload, sizeof payload, 78, &ref, &no_select, 0, &input, 1, false);
+	ask(payload, bytes, 78, &answer);
+	expect_floats(&answer.message.tensors[0], twice, 4);
+	static const uint64_t no_handles[] = {GYR_ROUTE_HANDLES_MAX, 1000, UINT64_MAX};
+	for (int i = 0; i < 3; i++) {
+		ref = number_ref(no_handles[i]);
+		bytes = gyr_wire_pack_describe(payload, sizeof payload, 79, &ref, &no_select);
+		ask(payload, bytes, 79, &answer);
+		expect_error(&answer, GYR_WIRE_UNKNOWN_MODEL);
+	}
+}
+
+static void takes_several_inputs_without_rows(void **state)
+{
+	static const float a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 1, 1, 1, 1, 1}, sum[6] = {3, 5, 7, 9, 11, 13};
+	struct client_answer answer;
+	for (int form = GYR_WIRE_BARE; form <= GYR_WIRE_PLAIN; form++) {
+		struct gyr_wire_output inputs[] = {tensor((enum gyr_wire_form)form, GYR_DTYPE_F32, 2, 2, 3, a),
+						   tensor((enum gyr_wire_form)form, GYR_DTYPE_F32, 2, 2, 3, b)};
+		request("pair", &no_select, inputs, 2, false, &answer);
+		assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+		expect_floats(&answer.message.tensors[0], sum, 6);
+		request("pair", &no_select, inputs, 1, false, &answer);
+		expect_error(&answer, GYR_WIRE_BAD_SHAPE);
+	}
+}
+
+static void refuses_bad_tensors(void **state)
+{
+	static const float x[128] = {0};
+	static const uint8_t pixels[4] = {0, 1, 2, 255};
+	static const float by_half[4] = {0, .5f, 1, 127.5f}, too_large[4] = {0, 0, 0, 256}, no_integer[4] = {0, 0, 0, .5f};
+	struct client_answer answer;
+	const struct {
+		struct gyr_wire_output input;
+		enum gyr_wire_code code;
+	} scale[] = {
+		{tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 1, 3, 0, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 1, 0, 0, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_BARE, GYR_DTYPE_U8, 1, 17, 0, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_TYPED, GYR_DTYPE_F32, 2, 1, 5, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_TYPED, GYR_DTYPE_F32, 2, 4, 1, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_TYPED, GYR_DTYPE_F32, 2, 0, 4, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_TYPED, GYR_DTYPE_F32, 0, 0, 0, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_TYPED, GYR_DTYPE_I32, 2, 1, 4, x), GYR_WIRE_BAD_DTYPE},
+		{tensor(GYR_WIRE_PLAIN, GYR_DTYPE_F32, 2, 1, 3, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_PLAIN, GYR_DTYPE_F32, 1, 5, 0, x), GYR_WIRE_BAD_SHAPE},
+		{tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 17, 4, x), GYR_WIRE_TOO_LARGE},
+	};
+	for (size_t i = 0; i < sizeof scale / sizeof scale[0]; i++) {
+		request("scale", &no_select, &scale[i].input, 1, false, &answer);
+		expect_error(&answer, scale[i].code);
+	}
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_U8, 1, 4, 0, pixels);
+	request("pixel", &no_select, &input, 1, false, &answer);
+	expect_floats(&answer.message.tensors[0], by_half, 4);
+	input = tensor(GYR_WIRE_PLAIN, GYR_DTYPE_F32, 1, 4, 0, too_large);
+	request("pixel", &no_select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_BAD_DTYPE);
+	input = tensor(GYR_WIRE_PLAIN, GYR_DTYPE_F32, 1, 4, 0, no_integer);
+	request("pixel", &no_select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_BAD_DTYPE);
+}
+
+static void answers_datagrams_that_are_no_message(void **state)
+{
+	/* [1, 9, 7], [2, 1, 7], [1, 6, 7, ...], a request whose deadline is nil */
+	static const struct {
+		uint8_t bytes[8];
+		size_t size;
+		enum gyr_wire_code code;
+	} cases[] = {{{0x93, 1, 9, 7}, 4, GYR_WIRE_UNSUPPORTED},
+		     {{0x93, 2, 1, 7}, 4, GYR_WIRE_UNSUPPORTED},
+		     {{0x96, 1, 6, 7, 0, 0, 0xc4, 0}, 8, GYR_WIRE_UNSUPPORTED},
+		     {{0x97, 1, 1, 7, 0xa1, 'm', 0xc0, 0xc0}, 8, GYR_WIRE_MALFORMED}};
+	struct client_answer answer;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ask(cases[i].bytes, cases[i].size, 7, &answer);
+		expect_error(&answer, cases[i].code);
+	}
+	/* No id to answer with, or an answer itself: silence. What follows is answered first. */
+	static const uint8_t silent[][8] = {{0xc1, 1, 2}, {0x93, 1, 1, 0xc0}, {0x95, 1, 3, 7, 1, 0xa0}, {0x94, 1, 5, 7, 0x80}, {0x92, 1, 3}};
+	static const size_t sizes[] = {3, 4, 6, 5, 3};
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		client_send(silent[i], sizes[i]);
+		datagrams++;
+	}
+	answers_ping(state);
+	assert_false(client_receive(&answer, 20));
+}
+
+static uint64_t lcores_sum(size_t first, size_t count)
+{
+	uint64_t sum = 0;
+	for (uint32_t l = 0; l < loop->lcore_count; l++) {
+		const _Atomic uint64_t *counters = (const _Atomic uint64_t *)((const char *)&loop->lcores[l].counters + first);
+		for (size_t i = 0; i < count; i++)
+			sum += atomic_load(&counters[i]);
+	}
+	return sum;
+}
+
+/* More than the ring holds, of a model that takes long: each is answered, by a result, by BUSY with a time, or by DEADLINE. */
+static void turns_away_what_it_cannot_hold(void **state)
+{
+	enum { QUESTIONS = 400 };
+	static const float x[300] = {0};
+	uint8_t payload[CLIENT_BYTES_MAX];
+	uint32_t results = 0, busy = 0, late = 0;
+	struct client_answer answer;
+	const struct gyr_wire_ref ref = name_ref("slow");
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 300, x);
+	for (uint64_t id = 0; id < QUESTIONS; id++) {
+		size_t bytes = gyr_wire_pack_request(payload, sizeof payload, id, &ref, &no_select, id % 2 == 0 ? 0 : 1, &input, 1, false);
+		client_send(payload, bytes);
+		datagrams++;
+	}
+	while (results + busy + late < QUESTIONS) {
+		assert_true(client_receive(&answer, 10000));
+		if (answer.message.type == GYR_WIRE_RESULT) {
+			results++;
+			continue;
+		}
+		assert_int_equal(answer.message.type, GYR_WIRE_ERROR);
+		if (answer.message.code == GYR_WIRE_BUSY) {
+			assert_true(answer.message.retry_after_us > 0);
+			busy++;
+		} else {
+			assert_int_equal(answer.message.code, GYR_WIRE_DEADLINE);
+			assert_int_equal(answer.message.id % 2, 1);
+			late++;
+		}
+	}
+	assert_true(results > 0);
+	assert_true(late > 0);
+	/* A fused lcore takes no more from the port than it then computes, so its ring never fills: what waits, waits in the port. */
+	if (!(loop->lcores[0].io && loop->lcores[0].engine))
+		assert_true(busy > 0);
+	else
+		assert_int_equal(busy, 0);
+}
+
+/* Loads and promotes version after version and unloads the old ones, while questions are under way: none is lost, and each answer is its version's. */
+static void swaps_versions_under_questions(void **state)
+{
+	enum { VERSIONS = 20, UNDER_WAY = 16 };
+	static const float x[4] = {1, 2, 3, 4};
+	uint8_t payload[256];
+	struct client_answer answer;
+	struct gyr_error error;
+	uint64_t newest = 0;
+	const struct gyr_wire_ref ref = name_ref("swap");
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 4, x);
+	must_load(TEST_SCALE, "swap", 1, 1);
+	assert_int_equal(route("swap", 1), 0);
+	for (uint64_t version = 2; version <= VERSIONS; version++) {
+		must_load(TEST_SCALE, "swap", version, (float)version);
+		for (uint64_t id = 0; id < UNDER_WAY; id++) {
+			size_t bytes = gyr_wire_pack_request(payload, sizeof payload, id, &ref, &no_select, 0, &input, 1, false);
+			client_send(payload, bytes);
+			datagrams++;
+			if (id != UNDER_WAY / 2)
+				continue;
+			assert_int_equal(route("swap", version), 0);
+			assert_int_equal(gyr_models_unload(models, "swap", version - 1, &error), 0);
+		}
+		for (uint64_t id = 0; id < UNDER_WAY; id++) {
+			assert_true(client_receive(&answer, 10000));
+			assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+			assert_true(answer.message.version == version || answer.message.version == version - 1);
+			assert_true(answer.message.version >= newest);
+			newest = answer.message.version;
+			const float got = (float)answer.message.version, expected[4] = {got, 2 * got, 3 * got, 4 * got};
+			expect_floats(&answer.message.tensors[0], expected, 4);
+		}
+		assert_int_equal(newest, version);
+	}
+	assert_int_equal(loop->route.stuck, 0);
+}
+
+static void refuses_to_load(void **state)
+{
+	struct gyr_error error;
+	size_t size;
+	uint8_t *bytes = test_model_bundle(TEST_SCALE, 1, &size);
+	int descriptor = test_memfd(bytes, size, false);
+	assert_int_equal(gyr_models_load(models, "bad", 1, descriptor, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "sealed"));
+	assert_int_equal(gyr_models_load(models, "", 1, descriptor, &error), -EINVAL);
+	assert_int_equal(gyr_models_load(models, "Bad", 1, descriptor, &error), -EINVAL);
+	assert_int_equal(gyr_models_load(models, "bad", 0, descriptor, &error), -EINVAL);
+	close(descriptor);
+	int pipe_ends[2];
+	assert_int_equal(pipe(pipe_ends), 0);
+	assert_int_equal(gyr_models_load(models, "bad", 1, pipe_ends[0], &error), -EINVAL);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	bytes[size / 2] ^= 1;
+	descriptor = test_memfd(bytes, size, true);
+	assert_int_equal(gyr_models_load(models, "bad", 1, descriptor, &error), -EBADMSG);
+	assert_non_null(strstr(error.text, "model bad version 1"));
+	close(descriptor);
+	descriptor = test_memfd(bytes, 0, true);
+	assert_int_equal(gyr_models_load(models, "bad", 1, descriptor, &error), -EBADMSG);
+	close(descriptor);
+	free(bytes);
+	assert_int_equal(load(TEST_WIDE, "bad", 1, 1, &error), -EMSGSIZE);
+	assert_int_equal(load(TEST_SCALE, "scale", 1, 7, &error), 0); /* is loaded: stays as it was */
+	static const struct gyr_link_label stable = {.name = "stable", .version = 1}, bad_name = {.name = "No", .version = 1},
+					   missing = {.name = "stable", .version = 9};
+	const struct gyr_link_label twice[] = {stable, stable};
+	assert_int_equal(gyr_models_route(models, "bad", &stable, 1, &error), -ENOENT);
+	assert_int_equal(gyr_models_route(models, "scale", &missing, 1, &error), -ENOENT);
+	assert_int_equal(gyr_models_route(models, "scale", &bad_name, 1, &error), -EINVAL);
+	assert_int_equal(gyr_models_route(models, "scale", twice, 2, &error), -EINVAL);
+	assert_int_equal(gyr_models_unload(models, "scale", 2, &error), -EBUSY);
+	assert_int_equal(gyr_models_unload(models, "scale", 9, &error), 0);
+	assert_int_equal(gyr_models_unload(models, "bad", 1, &error), 0);
+}
+
+static void forgets_a_model_with_its_last_version(void **state)
+{
+	static const float x[4] = {0};
+	struct client_answer answer;
+	struct gyr_error error;
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 4, x);
+	struct gyr_wire_ref select = number_ref(3);
+	must_load(TEST_SCALE, "brief", 3, 1);
+	request("brief", &select, &input, 1, false, &answer);
+	assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+	assert_int_equal(gyr_models_unload(models, "brief", 3, &error), 0);
+	request("brief", &select, &input, 1, false, &answer);
+	expect_error(&answer, GYR_WIRE_UNKNOWN_MODEL);
+}
+
+/* Every frame was counted once, and every datagram has had one outcome. */
+static void counters_add_up(void **state)
+{
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, net), GYR_NET_OUTCOMES), client_frames_sent());
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, net) + GYR_NET_DATAGRAM * sizeof(uint64_t), 1), datagrams);
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, answers), GYR_ANSWERS), datagrams);
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, unsent), 1), 0);
+}
+
+static void tells_its_status(void **state)
+{
+	static uint8_t body[65536];
+	uint32_t bytes = gyr_models_status(models, body, sizeof body), pairs;
+	struct gyr_unpack cursor = {.at = body, .end = body + bytes};
+	assert_true(gyr_unpack_skip(&cursor, 8));
+	assert_ptr_equal(cursor.at, cursor.end);
+	static const char *const keys[] = {"pid", "uptime_ns", "hugepages", "ports", "lcores", "counters", "models", "models_left_out"};
+	cursor.at = body;
+	assert_true(gyr_unpack_map(&cursor, &pairs));
+	assert_int_equal(pairs, sizeof keys / sizeof keys[0]);
+	for (uint32_t i = 0; i < pairs; i++) {
+		const char *key = NULL;
+		uint32_t length = 0;
+		assert_true(gyr_unpack_str(&cursor, &key, &length));
+		assert_true(gyr_unpack_is(key, length, keys[i]));
+		assert_true(gyr_unpack_skip(&cursor, 8));
+	}
+	/* What engine lcores measured was taken in: as many as were answered with a result. */
+	uint64_t measured = 0, answered = 0;
+	for (uint32_t m = 0; m < models->count; m++) {
+		for (uint32_t v = 0; v < models->models[m]->version_count; v++) {
+			const struct gyr_version *version = models->models[m]->versions[v];
+			measured += version->stages[GYR_STAGE_TOTAL].count;
+			for (uint32_t l = 0; l < version->lane_count; l++)
+				answered += atomic_load(&version->lanes[l]->requests);
+		}
+	}
+	assert_true(answered > 0);
+	assert_int_equal(measured, answered);
+	/* Models that do not fit are left out, and the rest is whole. */
+	uint32_t fewer = gyr_models_status(models, body, bytes - 10);
+	assert_true(fewer < bytes - 10);
+	cursor = (struct gyr_unpack){.at = body, .end = body + fewer};
+	assert_true(gyr_unpack_skip(&cursor, 8));
+	assert_ptr_equal(cursor.at, cursor.end);
+}
+
+/* What was accepted before the drain began is answered by its end. */
+static void drains(void **state)
+{
+	enum { QUESTIONS = 40 };
+	static const float x[300] = {0};
+	uint8_t payload[CLIENT_BYTES_MAX];
+	struct client_answer answer;
+	const struct gyr_wire_ref ref = name_ref("slow");
+	struct gyr_wire_output input = tensor(GYR_WIRE_BARE, GYR_DTYPE_F32, 2, 1, 300, x);
+	for (uint64_t id = 0; id < QUESTIONS; id++) {
+		size_t bytes = gyr_wire_pack_request(payload, sizeof payload, id, &ref, &no_select, 0, &input, 1, false);
+		client_send(payload, bytes);
+	}
+	uint64_t until_ns = gyr_clock_ns() + 10 * GYR_NS_PER_S;
+	while (lcores_sum(offsetof(struct gyr_lcore_counters, net), GYR_NET_OUTCOMES) == client_frames_sent() - QUESTIONS)
+		assert_true(gyr_clock_ns() < until_ns);
+	assert_true(gyr_loop_drain(loop, 10 * GYR_NS_PER_S));
+	uint64_t accepted = lcores_sum(offsetof(struct gyr_lcore_counters, net) + GYR_NET_DATAGRAM * sizeof(uint64_t), 1) - datagrams;
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, answers), GYR_ANSWERS), datagrams + accepted);
+	for (uint64_t i = 0; i < accepted; i++)
+		assert_true(client_receive(&answer, 1000));
+	assert_true(accepted > 0);
+}
+
+static int set_up(void **state)
+{
+	struct gyr_error error;
+	char socket[96];
+	snprintf(socket, sizeof socket, "%s/memif.sock", folder);
+	if (gyr_loop_create(&config, &loop, &error) != 0)
+		fail_msg("%s", error.text);
+	models = gyr_models_create(loop);
+	assert_non_null(models);
+	gyr_loop_start(loop);
+	client_start(socket, config.address);
+	must_load(TEST_SCALE, "scale", 1, 1);
+	must_load(TEST_SCALE, "scale", 2, 2);
+	must_load(TEST_SCALE, "unrouted", 1, 1);
+	must_load(TEST_PIXEL, "pixel", 1, .5f);
+	must_load(TEST_PAIR, "pair", 1, 2);
+	must_load(TEST_SLOW, "slow", 1, 0);
+	assert_int_equal(route("scale", 2), 0);
+	assert_int_equal(route("pixel", 1), 0);
+	assert_int_equal(route("pair", 1), 0);
+	assert_int_equal(route("slow", 1), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	client_stop();
+	gyr_models_destroy(models);
+	gyr_loop_destroy(loop);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_echo),
+		cmocka_unit_test(answers_ping),
+		cmocka_unit_test(answers_every_form_in_its_style),
+		cmocka_unit_test(answers_every_number_of_rows),
+		cmocka_unit_test(tells_timing_when_asked),
+		cmocka_unit_test(selects_versions),
+		cmocka_unit_test(describes_and_answers_by_handle),
+		cmocka_unit_test(takes_several_inputs_without_rows),
+		cmocka_unit_test(refuses_bad_tensors),
+		cmocka_unit_test(answers_datagrams_that_are_no_message),
+		cmocka_unit_test(turns_away_what_it_cannot_hold),
+		cmocka_unit_test(swaps_versions_under_questions),
+		cmocka_unit_test(refuses_to_load),
+		cmocka_unit_test(forgets_a_model_with_its_last_version),
+		cmocka_unit_test(counters_add_up),
+		cmocka_unit_test(tells_its_status),
+		cmocka_unit_test(drains),
+	};
+	bool split = argc == 2 && strcmp(argv[1], "split") == 0;
+	uint16_t last = (uint16_t)(sysconf(_SC_NPROCESSORS_ONLN) - 1);
+	if (split && last == 0) {
+		puts("skipped: two CPUs are needed to split io and engine");
+		return SKIP;
+	}
+	gyr_log_init("test", GYR_LOG_ERROR);
+	snprintf(folder, sizeof folder, "/tmp/gyr-test-loop-XXXXXX");
+	if (mkdtemp(folder) == NULL) {
+		perror(folder);
+		return 1;
+	}
+	gyr_config_defaults(&config);
+	snprintf(config.ports[0], sizeof config.ports[0], "net_memif0,role=server,id=0,socket=%s/memif.sock,socket-abstract=no", folder);
+	config.hugepages = GYR_HUGEPAGES_OFF;
+	config.memory_mb = 128;
+	config.batch_max = 16;
+	config.ring_entries = RING_ENTRIES;
+	config.engine_cpus = (struct gyr_cpu_list){.count = 1, .cpus = {last}};
+	config.io_cpus = (struct gyr_cpu_list){.count = 1, .cpus = {split ? 0 : last}};
+	int failed = cmocka_run_group_tests_name(split ? "loop, split" : "loop, fused", tests, set_up, tear_down);
+	char socket[96];
+	snprintf(socket, sizeof socket, "%s/memif.sock", folder);
+	unlink(socket);
+	rmdir(folder);
+	return failed;
+}
