@@ -22,18 +22,16 @@ static int64_t ir_version(uint32_t opset)
 	return opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
 }
 
-/* Makes an array of COUNT initialised messages at *LIST. False without memory. */
-#define NEW_LIST(arena, type, init, list, count) (((list) = new_list((arena), (count), sizeof(type), (ProtobufCMessageInit)(init))) != NULL)
-
-static void *new_list(struct gyr_arena *arena, size_t count, size_t bytes, ProtobufCMessageInit init)
+/* An array of COUNT initialised messages of one kind, which fits any of protobuf-c's pointers to pointers. NULL without memory. */
+static void *new_list(struct gyr_arena *arena, const ProtobufCMessageDescriptor *kind, size_t count)
 {
 	void **list = GYR_ARENA_NEW(arena, void *, count);
-	char *messages = gyr_arena_array(arena, count, bytes, 16);
+	char *messages = gyr_arena_array(arena, count, kind->sizeof_message, 16);
 	if (list == NULL || messages == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
-		list[i] = messages + i * bytes;
-		init(list[i]);
+		list[i] = messages + i * kind->sizeof_message;
+		protobuf_c_message_init(kind, list[i]);
 	}
 	return list;
 }
@@ -56,15 +54,14 @@ static bool fill_tensor(const struct gyr_value *value, Onnx__TensorProto *tensor
 /* An input or an output, with its type. */
 static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, Onnx__ValueInfoProto *info)
 {
-	Onnx__TypeProto **type;
-	Onnx__TypeProto__Tensor **tensor;
-	Onnx__TensorShapeProto **shape;
-	Onnx__TensorShapeProto__Dimension **dims;
-	if (!NEW_LIST(arena, **type, onnx__type_proto__init, type, 1) || !NEW_LIST(arena, **tensor, onnx__type_proto__tensor__init, tensor, 1) ||
-	    !NEW_LIST(arena, **shape, onnx__tensor_shape_proto__init, shape, 1) ||
-	    !NEW_LIST(arena, **dims, onnx__tensor_shape_proto__dimension__init, dims, value->shape.rank))
+	uint32_t rank = value->shape.rank;
+	Onnx__TypeProto **type = new_list(arena, &onnx__type_proto__descriptor, 1);
+	Onnx__TypeProto__Tensor **tensor = new_list(arena, &onnx__type_proto__tensor__descriptor, 1);
+	Onnx__TensorShapeProto **shape = new_list(arena, &onnx__tensor_shape_proto__descriptor, 1);
+	Onnx__TensorShapeProto__Dimension **dims = new_list(arena, &onnx__tensor_shape_proto__dimension__descriptor, rank);
+	if (type == NULL || tensor == NULL || shape == NULL || dims == NULL)
 		return false;
-	for (uint32_t i = 0; i < value->shape.rank; i++) {
+	for (uint32_t i = 0; i < rank; i++) {
 		if (value->shape.dims[i] == GYR_DIM_BATCH) {
 			dims[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
 			dims[i]->dim_param = text_field("N");
@@ -73,7 +70,7 @@ static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, O
 			dims[i]->dim_value = value->shape.dims[i];
 		}
 	}
-	shape[0]->n_dim = value->shape.rank;
+	shape[0]->n_dim = rank;
 	shape[0]->dim = dims;
 	tensor[0]->has_elem_type = true;
 	tensor[0]->elem_type = value->shape.dtype;
@@ -118,7 +115,8 @@ static bool fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, co
 	to->n_output = from->output_count;
 	to->output = fill_names(arena, graph, from->outputs, from->output_count);
 	to->n_attribute = from->attribute_count;
-	if (to->input == NULL || to->output == NULL || !NEW_LIST(arena, **to->attribute, onnx__attribute_proto__init, to->attribute, from->attribute_count))
+	to->attribute = new_list(arena, &onnx__attribute_proto__descriptor, from->attribute_count);
+	if (to->input == NULL || to->output == NULL || to->attribute == NULL)
 		return false;
 	for (uint32_t i = 0; i < from->attribute_count; i++)
 		fill_attribute(&from->attributes[i], to->attribute[i]);
@@ -131,10 +129,11 @@ static int fill_graph(struct gyr_arena *arena, const struct gyr_graph *from, Onn
 	to->n_input = from->input_count;
 	to->n_output = from->output_count;
 	to->n_node = from->node_count;
-	bool memory = NEW_LIST(arena, **to->node, onnx__node_proto__init, to->node, from->node_count) &&
-		      NEW_LIST(arena, **to->input, onnx__value_info_proto__init, to->input, from->input_count) &&
-		      NEW_LIST(arena, **to->output, onnx__value_info_proto__init, to->output, from->output_count) &&
-		      NEW_LIST(arena, **to->initializer, onnx__tensor_proto__init, to->initializer, from->value_count);
+	to->node = new_list(arena, &onnx__node_proto__descriptor, from->node_count);
+	to->input = new_list(arena, &onnx__value_info_proto__descriptor, from->input_count);
+	to->output = new_list(arena, &onnx__value_info_proto__descriptor, from->output_count);
+	to->initializer = new_list(arena, &onnx__tensor_proto__descriptor, from->value_count);
+	bool memory = to->node != NULL && to->input != NULL && to->output != NULL && to->initializer != NULL;
 	for (uint32_t i = 0; memory && i < from->node_count; i++)
 		memory = fill_node(arena, from, &from->nodes[i], to->node[i]);
 	for (uint32_t i = 0; memory && i < from->input_count; i++)
