@@ -76,12 +76,31 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size)
 	return true;
 }
 
+/* The folder of PATH, "." where it names none. */
+static void folder_of(const char *path, char folder[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	if (slash == NULL)
+		strcpy(folder, ".");
+	else
+		snprintf(folder, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+int gyr_job_file_check(const char *path, struct gyr_error *error)
+{
+	char folder[PATH_MAX];
+	folder_of(path, folder);
+	if (access(folder, W_OK | X_OK) == 0)
+		return 0;
+	int status = errno;
+	return gyr_error_set(error, -status, "%s: cannot be written: %s: %s", path, folder, strerror(status));
+}
+
 /* Makes a rename in PATH's folder last. */
 static bool sync_folder(const char *path)
 {
 	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path), slash == NULL ? "." : path);
+	folder_of(path, folder);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

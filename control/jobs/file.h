@@ -13,6 +13,9 @@
  * empty. */
 GYR_MUST_CHECK int gyr_job_file_read(const char *path, uint64_t bytes_max, void **bytes, size_t *size, struct gyr_error *error);
 
+/* That PATH's folder can be written to, which is better known before the work than after it. The errno of access(2). */
+GYR_MUST_CHECK int gyr_job_file_check(const char *path, struct gyr_error *error);
+
 /*
  * Makes PATH hold SIZE bytes, or not at all what it does not hold already: written beside it, synced, renamed, the folder synced. -EIO, or another errno of
  * opening or writing.

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "control/jobs/command.h"
 #include "control/jobs/event.h"
+#include "control/jobs/file.h"
 #include "control/jobs/golden.h"
 #include "control/jobs/model.h"
 
@@ -338,6 +339,8 @@ int gyr_job_train(const struct gyr_job_options *options, bool *usage, struct gyr
 	job->error = error;
 	int result = read_options(job);
 	*usage = result != 0;
+	if (result == 0)
+		result = gyr_job_file_check(gyr_job_option(options, "out"), error);
 	if (result == 0)
 		result = read_inputs(job);
 	if (result == 0)
