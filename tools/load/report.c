@@ -54,10 +54,12 @@ static const char *grouped(uint64_t number, char text[32])
 
 static void print_histogram(FILE *to, const char *name, const struct gyr_histogram *histogram)
 {
+	if (histogram->count == 0)
+		return;
 	fprintf(to, "%-14s", name);
 	for (size_t i = 0; i < QUANTILES; i++)
 		fprintf(to, "%s %.2f  ", quantiles[i].name, (double)gyr_histogram_quantile(histogram, quantiles[i].quantile) / 1e3);
-	fprintf(to, "max %.2f us\n", histogram->count == 0 ? 0 : (double)histogram->max_ns / 1e3);
+	fprintf(to, "max %.2f us\n", (double)histogram->max_ns / 1e3);
 }
 
 void load_report_table(const struct load_options *options, const struct load_source *source, const struct load_stats *stats)
@@ -86,7 +88,7 @@ void load_report_table(const struct load_options *options, const struct load_sou
 		fputc('\n', to);
 	}
 	print_histogram(to, "round trip", &stats->round_trip);
-	for (unsigned i = 0; i < 3 && stats->timing[0].count > 0; i++)
+	for (unsigned i = 0; i < 3; i++)
 		print_histogram(to, timing_names[i], &stats->timing[i]);
 }
 
