@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -37,8 +41,36 @@ static const char *probe_advice(const char *devargs)
 	return "a port is a PCI address or a virtual device such as net_af_xdp0,iface=eth1 or net_memif0,role=server,id=0,socket=/run/gyr/memif.sock";
 }
 
+/*
+ * A memif server that was killed leaves its socket behind, and the next one could not bind it: removes it when nobody listens there. The driver leaves this to
+ * its user.
+ */
+static void remove_stale_socket(const char *devargs)
+{
+	static const char key[] = "socket=";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = strstr(devargs, key);
+	if (strncmp(devargs, "net_memif", 9) != 0 || strstr(devargs, "role=server") == NULL || path == NULL)
+		return;
+	path += sizeof key - 1;
+	size_t length = strcspn(path, ",");
+	if (length >= sizeof address.sun_path)
+		return;
+	memcpy(address.sun_path, path, length);
+	struct stat about;
+	if (lstat(address.sun_path, &about) != 0 || !S_ISSOCK(about.st_mode))
+		return;
+	int knock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (knock < 0)
+		return;
+	if (connect(knock, (const struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED)
+		unlink(address.sun_path);
+	close(knock);
+}
+
 static int probe(struct gyr_port *port, struct gyr_error *error)
 {
+	remove_stale_socket(port->devargs);
 	gyr_said_keep();
 	/* A PCI device that was allowed at start has been probed there. */
 	int status = rte_dev_probe(port->devargs);

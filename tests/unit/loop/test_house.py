@@ -1,0 +1,217 @@
+"""gyr-dataplane as a process: its options, its link to gyrd, how it refuses and how it ends.
+
+usage: test_house.py GYR-DATAPLANE MAKE-BUNDLE
+"""
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import msgpack
+
+PROGRAM, MAKE_BUNDLE = sys.argv[1:3]
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP = range(1, 7)
+EINVAL, ENOENT, EBUSY, EBADMSG, EPROTONOSUPPORT = -22, -2, -16, -74, -93
+F_ADD_SEALS, SEALS = 1033, 1 | 2 | 4 | 8
+PATIENCE_S = 30
+
+
+class Peer:
+    def __init__(self, run_dir):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(PATIENCE_S)
+        self.socket.connect(os.path.join(run_dir, "dataplane.sock"))
+        self.seq = 0
+
+    def send(self, packet, descriptors=()):
+        socket.send_fds(self.socket, [packet], list(descriptors))
+
+    def receive(self):
+        """(type, seq, status, text, body)"""
+        version, kind, *rest = msgpack.unpackb(self.socket.recv(1 << 17))
+        assert version == 1 and kind & 0x80, (version, kind)
+        return (kind & 0x7F, *rest)
+
+    def ask(self, kind, model="", version=0, labels=(), descriptors=()):
+        self.seq += 1
+        self.send(msgpack.packb([1, kind, self.seq, model, version, list(labels)]), descriptors)
+        answered, seq, status, text, body = self.receive()
+        assert (answered, seq) == (kind, self.seq), (answered, seq)
+        assert (status == 0) == (text == ""), (status, text)
+        return status, text, body
+
+    def close(self):
+        self.socket.close()
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def memfd(content, sealed=True):
+    descriptor = os.memfd_create("bundle", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(descriptor, content)
+    if sealed:
+        fcntl.fcntl(descriptor, F_ADD_SEALS, SEALS)
+    return descriptor
+
+
+class House(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="gyr-house-")
+        self.addCleanup(self.folder.cleanup)
+        self.run_dir = os.path.join(self.folder.name, "run")
+        self.process = None
+        self.addCleanup(self.kill)
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate(timeout=PATIENCE_S)
+
+    def command(self, *more):
+        port = f"net_memif0,role=server,id=0,socket={self.folder.name}/memif.sock,socket-abstract=no"
+        return [PROGRAM, "--set", f"gyrd.run_dir={self.run_dir}", "--set", f"dataplane.port={port}", "--set", "dataplane.hugepages=off",
+                "--set", "dataplane.memory_mb=64", "--set", "dataplane.mbufs=4096", *more]
+
+    def start(self):
+        reading, writing = os.pipe()
+        self.process = subprocess.Popen([*self.command(), "--ready-fd", str(writing)], pass_fds=[writing], stderr=subprocess.PIPE, text=True)
+        os.close(writing)
+        with os.fdopen(reading) as ready:
+            line = ready.readline()
+        if line != "ready\n":
+            self.fail(self.process.communicate(timeout=PATIENCE_S)[1])
+        peer = Peer(self.run_dir)
+        self.addCleanup(peer.close)
+        return peer
+
+    def end(self):
+        """The exit status and what was logged, of one that is ending by itself."""
+        log = self.process.communicate(timeout=PATIENCE_S)[1]
+        return self.process.returncode, log
+
+    def refused(self, *more):
+        done = subprocess.run(self.command(*more), capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertNotEqual(done.returncode, 0)
+        return done.returncode, done.stderr
+
+    def test_life_of_a_version(self):
+        bundle = os.path.join(self.folder.name, "bundle")
+        subprocess.run([MAKE_BUNDLE, bundle], check=True)
+        content = read(bundle)
+        peer = self.start()
+        status, _, body = peer.ask(HELLO)
+        self.assertEqual(status, 0)
+        self.assertEqual(body["pid"], self.process.pid)
+        self.assertEqual(peer.ask(LOAD, "scale", 1, descriptors=[memfd(content)])[0], 0)
+        self.assertEqual(peer.ask(LOAD, "scale", 1, descriptors=[memfd(content)])[0], 0)
+        self.assertEqual(peer.ask(ROUTE, "scale", 0, [["stable", 2]])[0], ENOENT)
+        self.assertEqual(peer.ask(ROUTE, "other", 0, [["stable", 1]])[0], ENOENT)
+        self.assertEqual(peer.ask(ROUTE, "scale", 0, [["stable", 1]])[0], 0)
+        status, text, _ = peer.ask(UNLOAD, "scale", 1)
+        self.assertEqual(status, EBUSY)
+        self.assertIn("stable", text)
+        [model] = peer.ask(STATUS)[2]["models"]
+        self.assertEqual((model["model"], model["labels"]), ("scale", {"stable": 1}))
+        self.assertEqual([version["version"] for version in model["versions"]], [1])
+        self.assertEqual(peer.ask(ROUTE, "scale", 0, [])[0], 0)
+        self.assertEqual(peer.ask(UNLOAD, "scale", 1)[0], 0)
+        self.assertEqual(peer.ask(STATUS)[2]["models"], [])
+
+    def test_bad_packets_are_answered_and_survived(self):
+        peer = self.start()
+        for packet, expected in [(b"\xc1", EBADMSG), (b"\x96", EBADMSG), (msgpack.packb([2, HELLO, 7, "", 0, []]), EPROTONOSUPPORT),
+                                 (msgpack.packb([1, 99, 7, "", 0, []]), EBADMSG), (os.urandom(65536), EBADMSG), (b"\x00" * 70000, EBADMSG)]:
+            peer.send(packet)
+            _, _, status, text, _ = peer.receive()
+            self.assertEqual(status, expected, text)
+            self.assertNotEqual(text, "")
+        for descriptors, expected in [([], "one descriptor"), ([memfd(b"x"), memfd(b"x")], "one descriptor"), ([memfd(b"x", sealed=False)], "sealed"),
+                                      ([os.open("/dev/null", os.O_RDONLY)], "sealed")]:
+            status, text, _ = peer.ask(LOAD, "scale", 1, descriptors=descriptors)
+            self.assertEqual(status, EINVAL)
+            self.assertIn(expected, text)
+        status, text, _ = peer.ask(LOAD, "scale", 1, descriptors=[memfd(os.urandom(8192))])
+        self.assertEqual(status, EBADMSG)
+        self.assertIn("scale version 1", text)
+        # None of the descriptors that came was kept.
+        kept = [os.readlink(f"/proc/{self.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{self.process.pid}/fd")]
+        self.assertEqual([path for path in kept if "memfd:bundle" in path], [])
+
+    def test_the_next_peer_is_served_when_one_dies(self):
+        first = self.start()
+        second = Peer(self.run_dir)
+        self.addCleanup(second.close)
+        second.send(msgpack.packb([1, HELLO, 1, "", 0, []]))
+        self.assertEqual(first.ask(HELLO)[0], 0)
+        first.close()
+        self.assertEqual(second.receive()[2], 0)
+
+    def test_stop_is_answered_and_ends(self):
+        peer = self.start()
+        self.assertEqual(peer.ask(STOP)[0], 0)
+        code, log = self.end()
+        self.assertEqual(code, 0, log)
+        self.assertFalse(os.path.exists(os.path.join(self.run_dir, "dataplane.sock")))
+
+    def test_signals_end_it(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.start()
+            self.process.send_signal(number)
+            code, log = self.end()
+            self.assertEqual(code, 0, log)
+            self.assertFalse(os.path.exists(os.path.join(self.run_dir, "dataplane.sock")))
+
+    def test_starts_over_one_that_was_killed(self):
+        self.start()
+        self.kill()
+        self.assertTrue(os.path.exists(os.path.join(self.run_dir, "dataplane.sock")))
+        self.assertEqual(self.start().ask(HELLO)[0], 0)
+
+    def test_a_second_on_the_same_run_dir_is_refused(self):
+        peer = self.start()
+        code, log = self.refused()
+        self.assertEqual(code, 1)
+        self.assertIn("another gyr-dataplane", log)
+        self.assertEqual(peer.ask(HELLO)[0], 0)
+
+    def test_bad_ports_are_named(self):
+        for port, expected in [("net_af_packet0,iface=no-such-if", "no-such-if"), ("net_nonsense0", "net_nonsense0"), ("0000:7f:1f.7", "vfio-pci"),
+                               ("net_memif0,role=server,id=0,socket=/no/such/folder/memif.sock,socket-abstract=no", "socket="),
+                               ("net_memif0,role=waiter", "net_memif0,role=waiter")]:
+            code, log = self.refused("--set", f"dataplane.port={port}")
+            self.assertEqual(code, 1, log)
+            self.assertIn(f"port {port}: ", log)
+            self.assertIn(expected, log)
+        _, log = self.refused("--set", "dataplane.mtu=9000")
+        self.assertIn("mtu", log)
+
+    def test_bad_options_are_named(self):
+        for option, expected in [("dataplane.nonsense=1", "nonsense"), ("dataplane.io_cpus=900", "900"), ("dataplane.mtu=1", "mtu"), ("mtu", "SECTION.KEY=VALUE")]:
+            code, log = self.refused("--set", option)
+            self.assertEqual(code, 2, log)
+            self.assertIn(expected, log)
+        self.assertEqual(self.refused("--ready-fd", "x")[0], 2)
+        self.assertEqual(self.refused("surplus")[0], 2)
+
+    def test_missing_hugepages_are_an_error_only_when_asked_for(self):
+        free = sum(int(read(f"/sys/kernel/mm/hugepages/{size}/free_hugepages")) * int(re.findall(r"\d+", size)[0]) >> 10
+                   for size in os.listdir("/sys/kernel/mm/hugepages"))
+        code, log = self.refused("--set", "dataplane.hugepages=on", "--set", f"dataplane.memory_mb={free + 64}")
+        self.assertEqual(code, 1)
+        self.assertIn("/proc/sys/vm/nr_hugepages", log)
+
+    def test_too_little_memory_is_named(self):
+        code, log = self.refused("--set", "dataplane.mbufs=1048576")
+        self.assertEqual(code, 1)
+        self.assertIn("memory_mb", log)
+
+
+unittest.main(argv=sys.argv[:1], verbosity=1)
