@@ -165,7 +165,8 @@ int gyr_program_find(const char *name, const char *variable, char path[GYR_PROGR
 			return 0;
 		return gyr_error_set(error, -errno, "%s=%.200s: %s", variable, given, strerror(errno));
 	}
-	static const char *const places[] = {"", "../libexec/gyr/"};
+	/* The last two are where a build tree has them. */
+	static const char *const places[] = {"", "../libexec/gyr/", "../dataplane/", "jobs/"};
 	char self[GYR_PROGRAM_PATH_BYTES / 2];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (length < 0)

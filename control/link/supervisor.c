@@ -42,6 +42,8 @@ static void take_end(void *user, int status, const char *how)
 	snprintf(supervisor->said, sizeof supervisor->said, "%s", how);
 	if (!supervisor->enabled) {
 		gyr_log_info("gyr-dataplane %s", how);
+		if (supervisor->stopped != NULL)
+			supervisor->stopped(supervisor->stopped_user);
 		return;
 	}
 	if (gyr_clock_ns() - supervisor->started_ns > STEADY_NS)
@@ -123,7 +125,7 @@ int gyr_supervisor_init(struct gyr_supervisor *supervisor, struct gyr_events *ev
 
 void gyr_supervisor_fini(struct gyr_supervisor *supervisor)
 {
-	gyr_supervisor_disable(supervisor);
+	gyr_timer_cancel(supervisor->events, &supervisor->restart);
 	stop_ready(supervisor);
 	gyr_process_forget(&supervisor->process);
 }
@@ -154,8 +156,10 @@ void gyr_supervisor_present(struct gyr_supervisor *supervisor, pid_t pid)
 	gyr_log_info("gyr-dataplane was running: %s", supervisor->said);
 }
 
-void gyr_supervisor_disable(struct gyr_supervisor *supervisor)
+void gyr_supervisor_stop(struct gyr_supervisor *supervisor, void (*ended)(void *user), void *user)
 {
 	supervisor->enabled = false;
+	supervisor->stopped = ended;
+	supervisor->stopped_user = user;
 	gyr_timer_cancel(supervisor->events, &supervisor->restart);
 }

@@ -30,6 +30,8 @@ struct gyr_supervisor {
 	char said[512];               /* how it is, in words */
 	void (*is_ready)(void *user); /* it listens */
 	void *user;
+	void (*stopped)(void *user); /* of gyr_supervisor_stop */
+	void *stopped_user;
 };
 
 /*
@@ -47,7 +49,7 @@ void gyr_supervisor_absent(struct gyr_supervisor *supervisor);
 /* It answers as process PID: watched from now on. */
 void gyr_supervisor_present(struct gyr_supervisor *supervisor, pid_t pid);
 
-/* Starts it no more. */
-void gyr_supervisor_disable(struct gyr_supervisor *supervisor);
+/* Starts it no more, and calls ENDED once it has ended; whoever calls this asks it to, and sees first that there is one (process.pid). */
+void gyr_supervisor_stop(struct gyr_supervisor *supervisor, void (*ended)(void *user), void *user);
 
 #endif

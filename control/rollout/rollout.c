@@ -65,6 +65,7 @@ struct gyr_rollout {
 	struct gyr_peer *peer;
 	struct gyr_held held;
 	bool stepping;    /* a step is under way */
+	bool settled;     /* nothing was left to be done, when it was looked for last */
 	bool ending;      /* no more steps */
 	bool told_absent; /* that nobody is there was said in the log */
 	struct operation *operations;
@@ -348,7 +349,10 @@ static void end_reading(struct gyr_task *task)
 {
 	struct reading *reading = (struct reading *)task;
 	struct gyr_rollout *rollout = reading->rollout;
-	if (reading->status == 0) {
+	if (rollout->ending) {
+		if (reading->status == 0)
+			close(reading->loaded.fd);
+	} else if (reading->status == 0) {
 		struct gyr_link_request request = {.type = GYR_LINK_LOAD, .version = rollout->number};
 		snprintf(request.model, sizeof request.model, "%s", rollout->model);
 		gyr_peer_send(rollout->peer, &request, reading->loaded.fd, LOAD_NS, end_load, rollout);
@@ -588,8 +592,7 @@ static void advance(struct gyr_rollout *rollout)
 	/* Whoever was told may have asked for more, and so have begun a step. */
 	if (rollout->stepping)
 		return;
-	if (!step_load(rollout) && !step_route(rollout))
-		step_unload(rollout);
+	rollout->settled = !step_load(rollout) && !step_route(rollout) && !step_unload(rollout);
 }
 
 /* --- the link --- */
@@ -644,11 +647,13 @@ int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct 
 	return 0;
 }
 
+void gyr_rollout_end(struct gyr_rollout *rollout)
+{
+	rollout->ending = true;
+}
+
 void gyr_rollout_destroy(struct gyr_rollout *rollout)
 {
-	if (rollout == NULL)
-		return;
-	rollout->ending = true;
 	gyr_peer_destroy(rollout->peer);
 	gyr_timer_cancel(rollout->events, &rollout->retry);
 	while (rollout->operations != NULL)
@@ -719,6 +724,11 @@ bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uin
 {
 	const struct gyr_held_version *held = gyr_held_find(&rollout->held, model, number);
 	return held != NULL && !held->foreign;
+}
+
+bool gyr_rollout_is_settled(const struct gyr_rollout *rollout)
+{
+	return gyr_peer_is_up(rollout->peer) && rollout->settled && !rollout->stepping;
 }
 
 struct gyr_peer *gyr_rollout_peer(struct gyr_rollout *rollout)

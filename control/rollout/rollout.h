@@ -27,7 +27,9 @@ typedef void gyr_rollout_done(void *user, int status, const char *text);
  */
 GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct gyr_registry *registry, const char *socket,
 				      struct gyr_supervisor *supervisor, struct gyr_rollout **rollout, struct gyr_error *error);
-/* Ends: operations that wait are told -ESHUTDOWN; what they intended stays written. After gyr_work_fini. */
+/* Begins no more steps. Before gyr_work_fini, which ends the step that is in the helper thread. */
+void gyr_rollout_end(struct gyr_rollout *rollout);
+/* After gyr_rollout_end and gyr_work_fini: operations that wait are told -ESHUTDOWN; what they intended stays written. */
 void gyr_rollout_destroy(struct gyr_rollout *rollout);
 
 /*
@@ -46,6 +48,9 @@ bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uin
 
 /* Why a version that is wanted is not held; NULL: no reason known. */
 const char *gyr_rollout_fault(const struct gyr_rollout *rollout, const char *model, uint64_t number);
+
+/* Is the data plane as the registry says, but for versions that cannot be loaded (gyr_rollout_fault)? */
+bool gyr_rollout_is_settled(const struct gyr_rollout *rollout);
 
 /* The link, for questions (STATUS, STOP) that change nothing of what is held. */
 struct gyr_peer *gyr_rollout_peer(struct gyr_rollout *rollout);

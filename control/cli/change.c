@@ -1,0 +1,114 @@
+/* The commands that change something, but for train. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/ctl.h"
+
+/* Calls with NAME [VERSION] and more; prints JSON, or LINE with the version in it. */
+static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_rpc_parameter *more, uint32_t more_count, const char *done)
+{
+	struct gyr_rpc_parameter parameters[8] = {{"model", ctl->words[0]}};
+	uint32_t count = 1;
+	yyjson_mut_doc *doc;
+	if (ctl->word_count > 1)
+		parameters[count++] = (struct gyr_rpc_parameter){"version", ctl->words[1]};
+	for (uint32_t i = 0; i < more_count; i++)
+		parameters[count++] = more[i];
+	if (!ctl_call(ctl->config.run_dir, call, parameters, count, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+	if (ctl->json)
+		ctl_print_json(root);
+	else
+		printf("%s version %" PRIu64 " %s\n", ctl_text(root, "model"), ctl_whole(root, "version"), done);
+	if (!ctl->json && ctl_whole(root, "former") != 0 && ctl_whole(root, "former") != ctl_whole(root, "version"))
+		printf("the way back: gyrctl promote %s %" PRIu64 "\n", ctl_text(root, "model"), ctl_whole(root, "former"));
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
+enum ctl_exit ctl_load(struct ctl *ctl)
+{
+	return change(ctl, "load", NULL, 0, "is loaded");
+}
+
+enum ctl_exit ctl_unload(struct ctl *ctl)
+{
+	return change(ctl, "unload", NULL, 0, "is unloaded");
+}
+
+enum ctl_exit ctl_promote(struct ctl *ctl)
+{
+	struct gyr_rpc_parameter more[2];
+	uint32_t count = 0;
+	if (ctl_option(ctl, "label") != NULL)
+		more[count++] = (struct gyr_rpc_parameter){"label", ctl_option(ctl, "label")};
+	if (ctl_option(ctl, "force") != NULL)
+		more[count++] = (struct gyr_rpc_parameter){"force", "yes"};
+	return change(ctl, "promote", more, count, "is promoted");
+}
+
+enum ctl_exit ctl_model_import(struct ctl *ctl)
+{
+	char path[4096];
+	struct gyr_error error;
+	yyjson_mut_doc *doc;
+	if (ctl_path(ctl->words[1], true, path, &error) != 0)
+		return ctl_fail(&error);
+	struct gyr_rpc_parameter parameters[] = {{"model", ctl->words[0]}, {"path", path}};
+	if (!ctl_call(ctl->config.run_dir, "model.import", parameters, 2, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+	if (ctl->json)
+		ctl_print_json(root);
+	else
+		printf("%s version %" PRIu64 "%s\n", ctl_text(root, "model"), ctl_whole(root, "version"),
+		       yyjson_mut_get_bool(yyjson_mut_obj_get(root, "known")) ? ", which has this content already" : "");
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+	return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+enum ctl_exit ctl_model_export(struct ctl *ctl)
+{
+	char path[4096];
+	struct gyr_error error;
+	yyjson_mut_doc *doc;
+	const char *format = ctl_option(ctl, "format");
+	if (format == NULL)
+		format = ends_with(ctl->words[2], ".onnx") ? "onnx" : "bundle";
+	if (strcmp(format, "onnx") != 0 && strcmp(format, "bundle") != 0) {
+		gyr_error_set(&error, 0, "--format %.64s: expected onnx or bundle", format);
+		return ctl_misused(&error);
+	}
+	if (ctl_path(ctl->words[2], false, path, &error) != 0)
+		return ctl_fail(&error);
+	struct gyr_rpc_parameter parameters[] = {{"model", ctl->words[0]}, {"version", ctl->words[1]}, {"path", path}, {"format", format}};
+	if (!ctl_call(ctl->config.run_dir, "model.export", parameters, 4, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+	if (ctl->json)
+		ctl_print_json(root);
+	else
+		printf("%s version %" PRIu64 " is in %s\n", ctl_text(root, "model"), ctl_whole(root, "version"), ctl->words[2]);
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
+enum ctl_exit ctl_stop(struct ctl *ctl)
+{
+	struct gyr_rpc_parameter keep = {"keep_dataplane", "yes"};
+	yyjson_mut_doc *doc;
+	if (!ctl_call(ctl->config.run_dir, "stop", &keep, ctl_option(ctl, "keep-dataplane") != NULL, NULL, NULL, &doc))
+		return CTL_FAILED;
+	if (ctl->json)
+		ctl_print_json(yyjson_mut_doc_get_root(doc));
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}

@@ -1,0 +1,194 @@
+/* The commands that look: status, model list, model show. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/ctl.h"
+
+static const char *or_dash(const char *text)
+{
+	return text[0] == '\0' ? "-" : text;
+}
+
+static void print_counters(yyjson_mut_val *counters)
+{
+	size_t index, max;
+	yyjson_mut_val *key, *value;
+	yyjson_mut_obj_foreach(counters, index, max, key, value)
+	{
+		if (yyjson_mut_get_uint(value) != 0)
+			printf("  %-32s %" PRIu64 "\n", yyjson_mut_get_str(key), yyjson_mut_get_uint(value));
+	}
+}
+
+static void print_served(yyjson_mut_val *models)
+{
+	size_t i, j, model_count, version_count;
+	yyjson_mut_val *model, *version;
+	yyjson_mut_arr_foreach(models, i, model_count, model)
+	{
+		if (i == 0)
+			printf("\n%-20s %8s %12s %8s %10s %10s\n", "MODEL", "VERSION", "REQUESTS", "ERRORS", "P50 us", "P99 us");
+		yyjson_mut_arr_foreach(yyjson_mut_obj_get(model, "versions"), j, version_count, version)
+		{
+			printf("%-20s %8" PRIu64 " %12" PRIu64 " %8" PRIu64 " %10.1f %10.1f\n", ctl_text(model, "model"), ctl_whole(version, "version"),
+			       ctl_whole(version, "requests"), ctl_whole(version, "errors"), (double)ctl_whole(version, "p50_ns") / 1e3,
+			       (double)ctl_whole(version, "p99_ns") / 1e3);
+		}
+	}
+}
+
+static void print_dataplane(yyjson_mut_val *status)
+{
+	size_t index, max;
+	yyjson_mut_val *item;
+	char text[64];
+	printf("  up %s, huge pages %s\n", ctl_duration_text((double)ctl_whole(status, "uptime_ns") / 1e9, text, sizeof text),
+	       yyjson_mut_get_bool(yyjson_mut_obj_get(status, "hugepages")) ? "on" : "off");
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(status, "lcores"), index, max, item)
+	{
+		printf("  lcore %" PRIu64 " on CPU %" PRIu64 ": %s, busy %.0f %%\n", ctl_whole(item, "lcore"), ctl_whole(item, "cpu"), ctl_text(item, "roles"),
+		       100 * ctl_number(item, "busy"));
+	}
+	print_counters(yyjson_mut_obj_get(status, "counters"));
+	print_served(yyjson_mut_obj_get(status, "models"));
+}
+
+enum ctl_exit ctl_status(struct ctl *ctl)
+{
+	yyjson_mut_doc *doc;
+	if (!ctl_call(ctl->config.run_dir, "status", NULL, 0, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+	if (ctl->json) {
+		ctl_print_json(root);
+	} else {
+		char text[64];
+		yyjson_mut_val *gyrd = yyjson_mut_obj_get(root, "gyrd"), *dataplane = yyjson_mut_obj_get(root, "dataplane");
+		yyjson_mut_val *status = yyjson_mut_obj_get(dataplane, "status");
+		printf("gyrd %s, process %" PRIu64 ", up %s, state in %s, %" PRIu64 " versions, %" PRIu64 " jobs under way\n", ctl_text(gyrd, "version"),
+		       ctl_whole(gyrd, "pid"), ctl_duration_text((double)ctl_whole(gyrd, "uptime_ns") / 1e9, text, sizeof text), ctl_text(gyrd, "state_dir"),
+		       ctl_whole(gyrd, "versions"), ctl_whole(gyrd, "jobs"));
+		printf("data plane: %s, process %" PRIu64 ", supervisor: %s\n", ctl_text(dataplane, "state"), ctl_whole(dataplane, "pid"),
+		       ctl_text(dataplane, "supervisor"));
+		if (yyjson_mut_is_obj(status))
+			print_dataplane(status);
+		else if (strcmp(ctl_text(dataplane, "state"), "ready") == 0)
+			printf("  busy with a change; ask again for its counters\n");
+	}
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
+static void join_labels(yyjson_mut_val *model, uint64_t version, char *text, size_t size)
+{
+	size_t index, max, used = 0;
+	yyjson_mut_val *label;
+	text[0] = '\0';
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(model, "labels"), index, max, label)
+	{
+		if (ctl_whole(label, "version") == version && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ", ctl_text(label, "label"));
+		else if (ctl_whole(label, "intended") == version && used < size)
+			used += (size_t)snprintf(text + used, size - used, "%s(%s)", used == 0 ? "" : ", ", ctl_text(label, "label"));
+	}
+}
+
+static void print_versions(yyjson_mut_val *model)
+{
+	size_t index, max;
+	yyjson_mut_val *version;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(model, "versions"), index, max, version)
+	{
+		char labels[256], bytes[32], created[32];
+		uint64_t number = ctl_whole(version, "version");
+		join_labels(model, number, labels, sizeof labels);
+		printf("%-20s %8" PRIu64 "  %-10s %-16s %10s  %s  %.12s\n", ctl_text(model, "model"), number, ctl_text(version, "state"), or_dash(labels),
+		       ctl_bytes_text(ctl_whole(version, "bytes"), bytes, sizeof bytes),
+		       ctl_time_text((int64_t)ctl_whole(version, "created_s"), created, sizeof created), ctl_text(version, "id"));
+		if (ctl_text(version, "fault")[0] != '\0')
+			printf("%30s %s\n", "", ctl_text(version, "fault"));
+	}
+}
+
+static void print_head(void)
+{
+	printf("%-20s %8s  %-10s %-16s %10s  %-16s  %s\n", "MODEL", "VERSION", "STATE", "LABELS", "SIZE", "CREATED", "ID");
+}
+
+enum ctl_exit ctl_model_list(struct ctl *ctl)
+{
+	yyjson_mut_doc *doc;
+	if (!ctl_call(ctl->config.run_dir, "model.list", NULL, 0, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *model;
+	size_t index, max;
+	if (ctl->json) {
+		ctl_print_json(root);
+	} else if (yyjson_mut_arr_size(root) == 0) {
+		printf("no models yet; \"gyrctl train\" or \"gyrctl model import\" makes one\n");
+	} else {
+		print_head();
+		yyjson_mut_arr_foreach(root, index, max, model)
+		{
+			print_versions(model);
+		}
+	}
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
+static void print_values(const char *what, yyjson_mut_val *values)
+{
+	size_t i, j, count, rank;
+	yyjson_mut_val *value, *dim;
+	yyjson_mut_arr_foreach(values, i, count, value)
+	{
+		printf("  %s %s: %s[", what, ctl_text(value, "name"), ctl_text(value, "dtype"));
+		yyjson_mut_arr_foreach(yyjson_mut_obj_get(value, "shape"), j, rank, dim)
+		{
+			if (yyjson_mut_get_sint(dim) < 0)
+				printf("%sN", j == 0 ? "" : ",");
+			else
+				printf("%s%" PRId64, j == 0 ? "" : ",", yyjson_mut_get_sint(dim));
+		}
+		printf("]\n");
+	}
+}
+
+/* The signature comes as JSON in a text; it goes out as what it is. */
+static yyjson_mut_val *open_signature(yyjson_mut_doc *doc, yyjson_mut_val *root)
+{
+	const char *text = ctl_text(root, "signature");
+	yyjson_doc *parsed = yyjson_read(text, strlen(text), 0);
+	yyjson_mut_val *signature = parsed == NULL ? NULL : yyjson_val_mut_copy(doc, yyjson_doc_get_root(parsed));
+	yyjson_doc_free(parsed);
+	if (signature != NULL)
+		yyjson_mut_obj_put(root, yyjson_mut_str(doc, "signature"), signature);
+	return signature;
+}
+
+enum ctl_exit ctl_model_show(struct ctl *ctl)
+{
+	yyjson_mut_doc *doc;
+	struct gyr_rpc_parameter parameters[] = {{"model", ctl->words[0]}, {"version", ctl->words[1]}};
+	if (!ctl_call(ctl->config.run_dir, "model.show", parameters, ctl->word_count, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *key, *value, *signature = open_signature(doc, root);
+	size_t index, max;
+	if (ctl->json) {
+		ctl_print_json(root);
+	} else {
+		print_head();
+		print_versions(root);
+		printf("\nversion %" PRIu64 "\n", ctl_whole(root, "version"));
+		print_values("input", yyjson_mut_obj_get(signature, "inputs"));
+		print_values("output", yyjson_mut_obj_get(signature, "outputs"));
+		yyjson_mut_obj_foreach(yyjson_mut_obj_get(root, "lineage"), index, max, key, value)
+		{
+			printf("  %s: %s\n", yyjson_mut_get_str(key), yyjson_mut_get_str(value));
+		}
+	}
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}

@@ -1,0 +1,71 @@
+/*
+ * gyrd: what its parts share. Private to the files beside it.
+ */
+#ifndef GYR_CONTROL_GYRD_H
+#define GYR_CONTROL_GYRD_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "control/event/events.h"
+#include "control/event/work.h"
+#include "control/link/supervisor.h"
+#include "control/registry/registry.h"
+#include "control/rollout/rollout.h"
+#include "control/rpc/server.h"
+
+#define GYRD_JOBS_MAX 4u
+#define GYRD_ARGUMENTS_MAX 96u
+
+struct gyrd_job;
+
+struct gyrd {
+	struct gyr_config config;
+	char *arguments[GYRD_ARGUMENTS_MAX]; /* --config and --set, handed on to the data plane */
+	uint32_t argument_count;
+	cpu_set_t cpus; /* that gyrd was started on; its children's, but for the workers' */
+	uint64_t started_ns;
+	struct gyr_events events;
+	struct gyr_work work;
+	struct gyr_registry *registry;
+	struct gyr_supervisor supervisor; /* only with config.supervise */
+	struct gyr_rollout *rollout;
+	struct gyr_rpc_server *server;
+	struct gyrd_job *jobs; /* that are under way */
+	uint32_t job_count;
+	uint64_t job_serial;
+	struct gyr_rpc_call *stop_call; /* NULL: nobody waits for the end */
+	struct gyr_timer stop_limit;
+	bool stopping;
+};
+
+/* The calls that gyrd serves. */
+extern const struct gyr_rpc_method gyrd_methods[];
+
+/* Begins to end: with the data plane when gyrd supervises it and KEEP is false, else without. CALL (may be NULL) is answered at the end. */
+void gyrd_stop(struct gyrd *gyrd, bool keep_dataplane, struct gyr_rpc_call *call);
+
+/* show.c: calls that only look. */
+void gyrd_serve_status(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_list(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_show(void *user, struct gyr_rpc_call *call);
+
+/* job.c: calls that read, make or write whole models. */
+void gyrd_serve_train(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_import(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_export(void *user, struct gyr_rpc_call *call);
+
+/* Makes the folder of unfinished results, or empties it. */
+GYR_MUST_CHECK int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error);
+/* Kills the workers' runs that are under way; their callers are told -ESHUTDOWN. Jobs that are further end with the helper thread and the rollout. */
+void gyrd_jobs_end(struct gyrd *gyrd);
+
+/* The model that a call names. False: there is none, and CALL was answered. */
+bool gyrd_read_model(struct gyr_rpc_call *call, const char **model);
+
+/* The version that a call means: its parameters model and version, the newest where no version is given. False: CALL was answered. */
+bool gyrd_read_version(struct gyrd *gyrd, struct gyr_rpc_call *call, struct gyr_version *version);
+
+#endif

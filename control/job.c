@@ -1,0 +1,442 @@
+/*
+ * Calls that make, take or write whole models. Each is a job: perhaps a run of gyr-worker, then perhaps the helper thread, then the registry, then the answer.
+ *
+ *     train            worker: train  -> import the bundle -> row -> perhaps promote -> answer
+ *     import of ONNX   worker: import -> import the bundle -> row -> answer
+ *     import                             import the bundle -> row -> answer
+ *     export to ONNX   worker: export -> answer
+ *     export                             copy the blob     -> answer
+ *
+ * A run belongs to its caller: when he goes away it is killed. What came after the run is carried through all the same.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assertion.h"
+#include "base/log.h"
+#include "control/gyrd.h"
+#include "control/jobs/run.h"
+#include "control/rollout/import.h"
+
+#define WORDS_MAX 40u
+
+struct gyrd_job {
+	struct gyrd *gyrd;
+	struct gyr_rpc_call *call;
+	char model[GYR_NAME_BYTES];
+	char result[GYR_PATH_BYTES]; /* the unfinished bundle that is removed at the end; "": none */
+	struct gyr_run *run;         /* under way */
+	struct gyr_timer kill;
+	struct gyr_run_progress last;
+	bool promote;
+	uint64_t number;
+	bool known;
+	char id[GYR_BLOB_NAME_BYTES];
+	struct gyrd_job *next;
+};
+
+static int make_path(const struct gyrd *gyrd, const char *name, char path[GYR_PATH_BYTES])
+{
+	return snprintf(path, GYR_PATH_BYTES, "%s/jobs%s%s", gyrd->config.state_dir, name[0] == '\0' ? "" : "/", name);
+}
+
+int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error)
+{
+	char path[GYR_PATH_BYTES];
+	make_path(gyrd, "", path);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return gyr_error_set(error, -errno, "%s: cannot be made: %s", path, strerror(errno));
+	DIR *dir = opendir(path);
+	if (dir == NULL)
+		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	struct dirent *entry;
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_type == DT_REG)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	return 0;
+}
+
+static void free_job(struct gyrd_job *job)
+{
+	struct gyrd_job **at = &job->gyrd->jobs;
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	job->gyrd->job_count--;
+	gyr_timer_cancel(&job->gyrd->events, &job->kill);
+	gyr_run_kill(job->run);
+	if (job->result[0] != '\0')
+		unlink(job->result);
+	free(job);
+}
+
+static void fail_job(struct gyrd_job *job, int status, const char *text)
+{
+	gyr_rpc_answer(job->call, status, text);
+	free_job(job);
+}
+
+static void kill_run(void *user)
+{
+	struct gyrd_job *job = user;
+	gyr_log_info("%s: its caller is gone; the job is ended", job->model);
+	fail_job(job, -ECANCELED, "the caller is gone");
+}
+
+/* Not at once: the news that could not be sent may come from within the run. */
+static void be_gone(struct gyr_rpc_call *call)
+{
+	struct gyrd_job *job = call->user;
+	if (job->run != NULL)
+		gyr_timer_start(&job->gyrd->events, &job->kill, 0, kill_run, job);
+}
+
+/* NULL: the call was answered already. */
+static struct gyrd_job *begin_job(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model)
+{
+	struct gyr_error error;
+	int status = gyr_name_check("model", model, &error);
+	if (status == 0 && gyrd->stopping)
+		status = gyr_error_set(&error, -ESHUTDOWN, "gyrd is ending");
+	if (status == 0 && gyrd->job_count == GYRD_JOBS_MAX)
+		status = gyr_error_set(&error, -EBUSY, "%u jobs are under way, which is the most; try again when one has ended", GYRD_JOBS_MAX);
+	if (status != 0) {
+		gyr_rpc_answer(call, status, error.text);
+		return NULL;
+	}
+	struct gyrd_job *job = calloc(1, sizeof *job);
+	GYR_ASSERT(job != NULL);
+	job->gyrd = gyrd;
+	job->call = call;
+	snprintf(job->model, sizeof job->model, "%s", model);
+	job->next = gyrd->jobs;
+	gyrd->jobs = job;
+	gyrd->job_count++;
+	call->gone = be_gone;
+	call->user = job;
+	return job;
+}
+
+void gyrd_jobs_end(struct gyrd *gyrd)
+{
+	for (struct gyrd_job *job = gyrd->jobs, *next; job != NULL; job = next) {
+		next = job->next;
+		if (job->run != NULL)
+			fail_job(job, -ESHUTDOWN, "gyrd is ending");
+	}
+}
+
+/* --- the end of every import --- */
+
+static void answer_version(struct gyrd_job *job)
+{
+	struct gyr_rpc_buffer buffer;
+	gyr_rpc_answer_begin(&buffer);
+	msgpack_pack_map(&buffer.packer, 7);
+	gyr_rpc_pair_text(&buffer.packer, "model", job->model);
+	gyr_rpc_pair_whole(&buffer.packer, "version", job->number);
+	gyr_rpc_pair_text(&buffer.packer, "id", job->id);
+	gyr_rpc_pair_bool(&buffer.packer, "known", job->known);
+	gyr_rpc_pair_bool(&buffer.packer, "promoted", job->promote);
+	gyr_rpc_pair_number(&buffer.packer, "loss", job->last.loss);
+	gyr_rpc_pair_number(&buffer.packer, "accuracy", job->last.accuracy);
+	gyr_rpc_answer_send(job->call, &buffer);
+	free_job(job);
+}
+
+static void end_promote(void *user, int status, const char *text)
+{
+	struct gyrd_job *job = user;
+	char whole[640];
+	if (status == 0) {
+		answer_version(job);
+		return;
+	}
+	snprintf(whole, sizeof whole, "version %llu is registered, but not promoted: %s", (unsigned long long)job->number, text);
+	fail_job(job, status, whole);
+}
+
+static void end_import(void *user, int status, const char *text, const struct gyr_facts *facts)
+{
+	struct gyrd_job *job = user;
+	struct gyr_error error;
+	if (status != 0) {
+		fail_job(job, status, text);
+		return;
+	}
+	status = gyr_registry_add(job->gyrd->registry, job->model, facts, job->call->uid, &job->number, &job->known, &error);
+	if (status != 0) {
+		fail_job(job, status, error.text);
+		return;
+	}
+	memcpy(job->id, facts->id, sizeof job->id);
+	gyr_log_info("%s version %llu: %s%s", job->model, (unsigned long long)job->number, job->id, job->known ? " (known already)" : "");
+	if (job->promote)
+		gyr_rollout_promote(job->gyrd->rollout, job->model, GYR_LINK_STABLE, job->number, false, job->call->uid, end_promote, job);
+	else
+		answer_version(job);
+}
+
+static void import_file(struct gyrd_job *job, const char *path)
+{
+	gyr_import_start(&job->gyrd->work, gyr_registry_blobs(job->gyrd->registry), path, end_import, job);
+}
+
+/* --- runs of the worker --- */
+
+static void send_progress(void *user, const struct gyr_run_progress *progress)
+{
+	struct gyrd_job *job = user;
+	struct gyr_rpc_buffer buffer;
+	gyr_rpc_news_begin(&buffer);
+	msgpack_pack_map(&buffer.packer, 6);
+	gyr_rpc_pair_whole(&buffer.packer, "epoch", progress->epoch);
+	gyr_rpc_pair_whole(&buffer.packer, "epochs", progress->epochs);
+	gyr_rpc_pair_number(&buffer.packer, "loss", progress->loss);
+	gyr_rpc_pair_number(&buffer.packer, "accuracy", progress->accuracy);
+	gyr_rpc_pair_number(&buffer.packer, "examples_per_s", progress->examples_per_s);
+	gyr_rpc_pair_number(&buffer.packer, "left_s", progress->left_s);
+	gyr_rpc_news_send(job->call, &buffer);
+}
+
+static void end_run_with_bundle(void *user, int status, const char *text, const struct gyr_run_progress *last)
+{
+	struct gyrd_job *job = user;
+	job->run = NULL;
+	gyr_timer_cancel(&job->gyrd->events, &job->kill);
+	job->last = *last;
+	if (status != 0)
+		fail_job(job, status, text);
+	else
+		import_file(job, job->result);
+}
+
+/* Words of a worker's command, as long as they fit. */
+struct words {
+	uint32_t count;
+	const char *list[WORDS_MAX + 1];
+	struct gyr_arena arena;
+};
+
+static void add_word(struct words *words, const char *name, const char *value)
+{
+	char word[GYR_PATH_BYTES + 64];
+	GYR_ASSERT(words->count < WORDS_MAX);
+	int length = snprintf(word, sizeof word, "%s=%s", name, value);
+	if (length >= (int)sizeof word)
+		length = sizeof word - 1;
+	words->list[words->count] = gyr_arena_string(&words->arena, word, (size_t)length);
+	GYR_ASSERT(words->list[words->count] != NULL);
+	words->count++;
+}
+
+static void begin_words(struct words *words, const char *command)
+{
+	*words = (struct words){.count = 1, .list = {command}};
+	gyr_arena_init(&words->arena, 0);
+}
+
+/* Starts the worker, or fails the job. */
+static void start_run(struct gyrd_job *job, struct words *words, const struct gyr_run_handlers *handlers)
+{
+	struct gyr_error error;
+	int status = gyr_run_start(&job->gyrd->events, words->list, handlers, job, &job->run, &error);
+	gyr_arena_fini(&words->arena);
+	if (status != 0)
+		fail_job(job, status, error.text);
+}
+
+static void begin_result(struct gyrd_job *job)
+{
+	char name[32];
+	snprintf(name, sizeof name, "%llu", (unsigned long long)job->gyrd->job_serial++);
+	make_path(job->gyrd, name, job->result);
+}
+
+/* --- train --- */
+
+/* What is handed to the worker as it came; it checks the values. */
+static const char *const train_names[] = {"data", "targets",  "data-columns", "target-columns", "held-data", "held-targets", "sizes",   "divisor", "loss",
+					  "rate", "momentum", "optimiser",    "epochs",         "batch",     "seed",         "shuffle", "limit"};
+#define TRAIN_NAMES (sizeof train_names / sizeof train_names[0])
+
+/* "from" is a version of the same model: its blob is what the worker starts with, and it becomes the parent. */
+static int add_parent(struct gyrd_job *job, struct words *words, struct gyr_error *error)
+{
+	struct gyr_version version;
+	uint64_t number = 0;
+	char path[GYR_BLOB_PATH_BYTES], parent[32];
+	if (gyr_rpc_value(&job->call->request, "from") == NULL)
+		return 0;
+	int status = gyr_rpc_number(&job->call->request, "from", &number, error);
+	if (status == 0 && number == 0)
+		status = gyr_error_set(error, -EINVAL, "from: versions count from 1");
+	if (status == 0)
+		status = gyr_registry_version(job->gyrd->registry, job->model, number, &version, error);
+	if (status != 0)
+		return status;
+	gyr_blobs_path(gyr_registry_blobs(job->gyrd->registry), version.id, path);
+	snprintf(parent, sizeof parent, "%llu", (unsigned long long)number);
+	add_word(words, "from", path);
+	add_word(words, "parent", parent);
+	return 0;
+}
+
+static int add_train_words(struct gyrd_job *job, struct words *words, struct gyr_error *error)
+{
+	const struct gyr_rpc_request *request = &job->call->request;
+	add_word(words, "name", job->model);
+	for (uint32_t i = 0; i < request->count; i++) {
+		const char *name = request->parameters[i].name;
+		size_t known = 0;
+		while (known < TRAIN_NAMES && strcmp(train_names[known], name) != 0)
+			known++;
+		if (known < TRAIN_NAMES) {
+			if (strlen(request->parameters[i].value) >= GYR_PATH_BYTES)
+				return gyr_error_set(error, -EINVAL, "%s: at most %u bytes", name, GYR_PATH_BYTES - 1);
+			/* Each name once: the words are bounded by the names there are. */
+			if (gyr_rpc_value(request, name) != request->parameters[i].value)
+				return gyr_error_set(error, -EINVAL, "%s is given twice", name);
+			add_word(words, name, request->parameters[i].value);
+		} else if (strcmp(name, "model") != 0 && strcmp(name, "from") != 0 && strcmp(name, "promote") != 0) {
+			return gyr_error_set(error, -EINVAL, "train has no option \"%.64s\"", name);
+		}
+	}
+	begin_result(job);
+	add_word(words, "out", job->result);
+	return add_parent(job, words, error);
+}
+
+void gyrd_serve_train(void *user, struct gyr_rpc_call *call)
+{
+	static const struct gyr_run_handlers handlers = {.progress = send_progress, .ended = end_run_with_bundle};
+	const char *model, *promote = gyr_rpc_value(&call->request, "promote");
+	if (!gyrd_read_model(call, &model))
+		return;
+	struct gyrd_job *job = begin_job(user, call, model);
+	if (job == NULL)
+		return;
+	job->promote = promote != NULL && strcmp(promote, "yes") == 0;
+	struct words words;
+	struct gyr_error error;
+	begin_words(&words, "train");
+	int status = add_train_words(job, &words, &error);
+	if (status != 0) {
+		gyr_arena_fini(&words.arena);
+		fail_job(job, status, error.text);
+		return;
+	}
+	start_run(job, &words, &handlers);
+}
+
+/* --- import, export --- */
+
+/* A path that both ends mean the same file by. False: the call was answered. */
+static bool read_path(struct gyr_rpc_call *call, const char **path)
+{
+	*path = gyr_rpc_value(&call->request, "path");
+	if (*path != NULL && (*path)[0] == '/' && strlen(*path) < GYR_PATH_BYTES)
+		return true;
+	gyr_rpc_answer(call, -EINVAL, "the call names no file by an absolute path");
+	return false;
+}
+
+static int is_bundle(const char *path, bool *bundle, struct gyr_error *error)
+{
+	static const uint8_t head[4] = {0x89, 'G', 'Y', 'R'};
+	uint8_t bytes[sizeof head];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat seen;
+	if (fd < 0)
+		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
+	bool regular = fstat(fd, &seen) == 0 && S_ISREG(seen.st_mode);
+	*bundle = regular && read(fd, bytes, sizeof bytes) == sizeof bytes && memcmp(bytes, head, sizeof head) == 0;
+	close(fd);
+	return regular ? 0 : gyr_error_set(error, -EINVAL, "%s: not a file", path);
+}
+
+void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
+{
+	static const struct gyr_run_handlers handlers = {.ended = end_run_with_bundle};
+	const char *model, *path;
+	bool bundle;
+	struct gyr_error error;
+	if (!gyrd_read_model(call, &model) || !read_path(call, &path))
+		return;
+	struct gyrd_job *job = begin_job(user, call, model);
+	if (job == NULL)
+		return;
+	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
+	int status = is_bundle(path, &bundle, &error);
+	if (status != 0) {
+		fail_job(job, status, error.text);
+	} else if (bundle) {
+		import_file(job, path);
+	} else {
+		struct words words;
+		begin_words(&words, "import");
+		begin_result(job);
+		add_word(&words, "in", path);
+		add_word(&words, "out", job->result);
+		add_word(&words, "name", job->model);
+		start_run(job, &words, &handlers);
+	}
+}
+
+static void end_export(void *user, int status, const char *text)
+{
+	struct gyrd_job *job = user;
+	if (status != 0)
+		fail_job(job, status, text);
+	else
+		answer_version(job);
+}
+
+static void end_run_of_export(void *user, int status, const char *text, const struct gyr_run_progress *last)
+{
+	struct gyrd_job *job = user;
+	job->run = NULL;
+	end_export(job, status, text);
+}
+
+void gyrd_serve_export(void *user, struct gyr_rpc_call *call)
+{
+	static const struct gyr_run_handlers handlers = {.ended = end_run_of_export};
+	struct gyrd *gyrd = user;
+	struct gyr_version version;
+	const char *path, *format = gyr_rpc_value(&call->request, "format");
+	if (!read_path(call, &path) || !gyrd_read_version(gyrd, call, &version))
+		return;
+	bool onnx = format != NULL && strcmp(format, "onnx") == 0;
+	if (!onnx && (format == NULL || strcmp(format, "bundle") != 0)) {
+		gyr_rpc_answer(call, -EINVAL, "format: onnx or bundle");
+		return;
+	}
+	struct gyrd_job *job = begin_job(gyrd, call, version.model);
+	if (job == NULL)
+		return;
+	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
+	job->number = version.number;
+	job->known = true;
+	memcpy(job->id, version.id, sizeof job->id);
+	const struct gyr_blobs *blobs = gyr_registry_blobs(gyrd->registry);
+	if (!onnx) {
+		gyr_export_start(&gyrd->work, blobs, version.id, path, end_export, job);
+		return;
+	}
+	struct words words;
+	char blob[GYR_BLOB_PATH_BYTES];
+	gyr_blobs_path(blobs, version.id, blob);
+	begin_words(&words, "export");
+	add_word(&words, "in", blob);
+	add_word(&words, "out", path);
+	start_run(job, &words, &handlers);
+}

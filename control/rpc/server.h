@@ -1,0 +1,58 @@
+/*
+ * The server's end of the control socket. The loop's thread only.
+ *
+ * Everybody on the machine may connect and look. What changes something is for root and for the user that gyrd runs as, by the credentials that the kernel
+ * gives.
+ */
+#ifndef GYR_CONTROL_RPC_SERVER_H
+#define GYR_CONTROL_RPC_SERVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "control/event/events.h"
+#include "control/rpc/rpc.h"
+
+#define GYR_RPC_CONNECTIONS_MAX 64u /* more wait until one ends */
+#define GYR_RPC_IDLE_S 10u          /* a connection without a call is closed after so long */
+
+struct gyr_rpc_server;
+
+/* A call that is to be answered, once. */
+struct gyr_rpc_call {
+	struct gyr_rpc_request request;
+	uid_t uid; /* who asks */
+	/* Set by the one who serves the call, when he cares: the caller is gone. The call is still to be answered, and nobody will hear it. */
+	void (*gone)(struct gyr_rpc_call *call);
+	void *user;
+	struct gyr_rpc_connection *connection; /* NULL when gone */
+	uint8_t *bytes;                        /* that the request lies in */
+};
+
+/* One of the calls there are. */
+struct gyr_rpc_method {
+	const char *name;                                     /* NULL ends the table */
+	bool changes;                                         /* only for those who may change things */
+	void (*serve)(void *user, struct gyr_rpc_call *call); /* must come to gyr_rpc_answer, now or later */
+};
+
+/* Listens at PATH (mode 0666), taking the place of a socket that is left over. METHODS must stay. -ENAMETOOLONG, -EACCES and what else bind and listen give. */
+GYR_MUST_CHECK int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, void *user,
+					 struct gyr_rpc_server **server, struct gyr_error *error);
+/* Closes everything and removes the socket; calls that were not answered are told that their caller is gone, and are answered after that, before this returns.
+ */
+void gyr_rpc_server_destroy(struct gyr_rpc_server *server);
+
+/* Starts a news message, to be filled with one object through BUFFER->packer and sent. */
+void gyr_rpc_news_begin(struct gyr_rpc_buffer *buffer);
+void gyr_rpc_news_send(struct gyr_rpc_call *call, struct gyr_rpc_buffer *buffer);
+
+/* Starts the answer of a call that went well, likewise. Sending it frees the call. */
+void gyr_rpc_answer_begin(struct gyr_rpc_buffer *buffer);
+void gyr_rpc_answer_send(struct gyr_rpc_call *call, struct gyr_rpc_buffer *buffer);
+
+/* Answers with a status and a text, without a body, and frees the call. */
+void gyr_rpc_answer(struct gyr_rpc_call *call, int status, const char *text);
+
+#endif
