@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 
 #define ALIGN 4096u
 
-/* The file beside the one that is being written, for a signal handler on the same thread. */
+/* The file beside the one that is being written, for a signal handler. There is one thread, so volatile is what ISO C asks for here. */
 static char aside[PATH_MAX];
-static atomic_bool aside_exists;
+static volatile sig_atomic_t aside_exists;
 
 static int read_all(int fd, const char *path, uint8_t *bytes, size_t size, struct gyr_error *error)
 {
@@ -116,12 +116,13 @@ int gyr_job_file_write(const char *path, const void *bytes, size_t size, struct 
 	int length = snprintf(aside, sizeof aside, "%s.part-%d", path, (int)getpid());
 	if (length < 0 || (size_t)length >= sizeof aside)
 		return gyr_error_set(error, -ENAMETOOLONG, "%.80s...: the path is too long", path);
+	aside_exists = 1;
 	int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		int status = errno;
+		aside_exists = 0;
 		return gyr_error_set(error, -status, "%s: %s", aside, strerror(status));
 	}
-	atomic_store(&aside_exists, true);
 	bool written = write_all(fd, bytes, size) && fsync(fd) == 0;
 	int status = errno;
 	if (close(fd) != 0 && written) {
@@ -134,7 +135,7 @@ int gyr_job_file_write(const char *path, const void *bytes, size_t size, struct 
 	}
 	if (!written)
 		unlink(aside);
-	atomic_store(&aside_exists, false);
+	aside_exists = 0;
 	if (written && !sync_folder(path)) {
 		written = false;
 		status = errno;
@@ -144,6 +145,6 @@ int gyr_job_file_write(const char *path, const void *bytes, size_t size, struct 
 
 void gyr_job_file_abandon(void)
 {
-	if (atomic_load(&aside_exists))
+	if (aside_exists)
 		unlink(aside);
 }

@@ -417,6 +417,44 @@ static void digest_is_of_the_stored_bytes(void **state)
 	gyr_dataset_fini(&dataset);
 }
 
+/* Files with random bytes changed, put in or cut off: any answer will do, as long as it is one. */
+static void damaged_files_do_no_harm(void **state)
+{
+	const char csv[] = "a,\"b\",c\n1,2.5,-3e2\n\"4\",5,6\n", idx[] = "\0\0\x0d\x02\0\0\0\x02\0\0\0\x01\x3f\xc0\0\0\x40\0\0\0";
+	uint8_t npy[256], bytes[512];
+	const float numbers[] = {1, 2, 3, 4};
+	const struct {
+		const void *bytes;
+		size_t size;
+	} seeds[] = {{csv, sizeof csv - 1},
+		     {idx, sizeof idx - 1},
+		     {npy, put_npy(npy, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n", numbers, sizeof numbers)}};
+	size_t accepted = 0;
+	srand48(13);
+	for (int i = 0; i < 6000; i++) {
+		size_t size = seeds[i % 3].size, changes = (size_t)lrand48() % 4;
+		memcpy(bytes, seeds[i % 3].bytes, size);
+		for (size_t j = 0; j < changes; j++)
+			bytes[(size_t)lrand48() % size] = (uint8_t)lrand48();
+		if (lrand48() % 4 == 0)
+			size = (size_t)lrand48() % size;
+		if (i % 7 == 0)
+			store_gzip(bytes, size);
+		else
+			store(bytes, size);
+		struct gyr_dataset dataset;
+		struct gyr_error error = {0};
+		int result = gyr_dataset_read(path, lrand48() % 8 == 0 ? "a,1-2" : NULL, &dataset, &error);
+		if (result == 0) {
+			accepted++;
+			gyr_dataset_fini(&dataset);
+		} else {
+			assert_non_null(strstr(error.text, path));
+		}
+	}
+	assert_in_range(accepted, 500, 5500); /* both answers are given often */
+}
+
 static void fashion_mnist(void **state)
 {
 	struct gyr_dataset images, labels;
@@ -454,6 +492,7 @@ int main(void)
 		cmocka_unit_test(gzip_refuses),
 		cmocka_unit_test(no_file_at_all),
 		cmocka_unit_test(digest_is_of_the_stored_bytes),
+		cmocka_unit_test(damaged_files_do_no_harm),
 		cmocka_unit_test(fashion_mnist),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -304,7 +304,7 @@ static void data_and_options_that_do_not_fit(void **state)
 	options.optimiser = GYR_OPTIMISER_SGD;
 	options.rate = 1e20f;
 	options.epochs = 10;
-	fails(graph, &x, &t, NULL, NULL, &options, -EDOM, "NaN or infinite");
+	fails(graph, &x, &t, NULL, NULL, &options, -EDOM, "the loss became NaN or infinite in epoch");
 	options.epochs = 1;
 	options.rate = 3e38f;
 	options.momentum = 0.9f;
