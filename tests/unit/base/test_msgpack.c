@@ -83,7 +83,6 @@ static void test_random_objects(void **unused)
 		struct gyr_unpack cursor = {bytes, bytes + pack.used};
 		assert_true(oracle_is_same(&cursor, &unpacked.data));
 		assert_ptr_equal(cursor.at, cursor.end);
-		msgpack_unpacked_destroy(&unpacked);
 
 		cursor = (struct gyr_unpack){bytes, bytes + pack.used};
 		assert_true(gyr_unpack_skip(&cursor, 3));
@@ -96,7 +95,9 @@ static void test_random_objects(void **unused)
 			cursor = (struct gyr_unpack){start, start + length};
 			assert_false(gyr_unpack_skip(&cursor, 3));
 			assert_ptr_equal(cursor.at, start);
+			assert_false(oracle_is_same(&cursor, &unpacked.data));
 		}
+		msgpack_unpacked_destroy(&unpacked);
 	}
 	assert_true(whole > OBJECTS / 2);
 }

@@ -25,7 +25,7 @@
 static struct {
 	unsigned lose;           /* so many first */
 	bool twice;              /* send each answer twice */
-	bool stale;              /* before each answer, one to the id before it, and one that is no message at all */
+	bool stale;              /* before each answer, an error for the id before it, and one that is no message at all */
 	bool plain;              /* outputs as plain numbers */
 	bool garbled;            /* an answer that ends early, with the right id */
 	bool wrong_type;         /* a ping where a result is due */
@@ -80,7 +80,7 @@ static void *respond(void *unused)
 		if (++responder.received <= manner.lose)
 			continue;
 		if (manner.stale) {
-			size_t size = answer(out, sizeof out, &responder.last, responder.last.id - 1);
+			size_t size = gyr_wire_pack_error(out, sizeof out, responder.last.id - 1, GYR_WIRE_INTERNAL, "not this one", 0);
 			sendto(responder.fd, out, size, 0, (struct sockaddr *)&from, from_size);
 			sendto(responder.fd, "\x93no", 3, 0, (struct sockaddr *)&from, from_size);
 		}

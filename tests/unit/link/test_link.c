@@ -141,10 +141,10 @@ static void test_requests_refused(void **unused)
 	name[64] = 0;
 	struct gyr_pack *pack = head(6, 1, GYR_LINK_LOAD);
 	gyr_pack_str(pack, name);
-	refuse_request(pack, -EBADMSG, "model");
+	refuse_request(pack, -EBADMSG, "model is no str");
 	pack = head(6, 1, GYR_LINK_LOAD);
 	gyr_pack_strn(pack, "a\0b", 3);
-	refuse_request(pack, -EBADMSG, "model");
+	refuse_request(pack, -EBADMSG, "model is no str");
 	pack = head(6, 1, GYR_LINK_LOAD);
 	gyr_pack_str(pack, "m");
 	msgpack_pack_int(&pack->packer, -1);

@@ -34,13 +34,17 @@ static uint8_t *bytes_of(const char *hex, size_t *size)
 	return last;
 }
 
+/* Whatever was in the message before makes no difference. */
 static enum gyr_wire_code parse(const char *hex)
 {
 	size_t size;
 	const uint8_t *bytes = bytes_of(hex, &size);
-	memset(&message, 0xee, sizeof message);
+	memset(&message, 0, sizeof message);
+	enum gyr_wire_code code = gyr_wire_parse(bytes, size, &message, &reason);
+	memset(&message, 1, sizeof message);
 	reason = NULL;
-	return gyr_wire_parse(bytes, size, &message, &reason);
+	assert_int_equal(gyr_wire_parse(bytes, size, &message, &reason), code);
+	return code;
 }
 
 static void accept(const char *hex)
@@ -132,6 +136,7 @@ static void test_typed(void **unused)
 	refuse(HEAD "91 93 02 91 ff c4 01 ff", GYR_WIRE_MALFORMED, "tensor: a dimension", true);
 	refuse(HEAD "91 93 02 91 cfffffffffffffffff c4 01 ff", GYR_WIRE_MALFORMED, "tensor: a dimension", true);
 	refuse(HEAD "91 93 02 91 02 c4 01 ff", GYR_WIRE_MALFORMED, "tensor: the bin", true);
+	refuse(HEAD "91 93 02 91 01 c4 02 ffff", GYR_WIRE_MALFORMED, "tensor: the bin", true);
 	refuse(HEAD "91 93 02 92 cf4000000000000000 04 c4 00", GYR_WIRE_MALFORMED, "tensor: the bin", true); /* 2^62 x 4 is 0 in 64 bits */
 	refuse(HEAD "91 93 02 91 01 a1 ff", GYR_WIRE_MALFORMED, "tensor: no whole bin", true);
 	refuse(HEAD "91 93 02 91 01 c4 02 ff", GYR_WIRE_MALFORMED, "tensor: no whole bin", true);
@@ -164,6 +169,7 @@ static void test_plain(void **unused)
 	refuse(HEAD "91 92 01 91 02", GYR_WIRE_MALFORMED, "tensor: neither", true);
 	refuse(HEAD "91 92 90 91 01", GYR_WIRE_MALFORMED, "tensor: arrays of unequal", true);
 	refuse(HEAD "91 92 90 05", GYR_WIRE_MALFORMED, "tensor: arrays of unequal", true);
+	refuse(HEAD "91 92 91 05 91 90", GYR_WIRE_MALFORMED, "tensor: arrays of unequal", true);
 	refuse(HEAD "91 92 91 91 05 91 05", GYR_WIRE_MALFORMED, "tensor: arrays of unequal", true);
 	refuse(HEAD "91 92 01 a1 78", GYR_WIRE_MALFORMED, "tensor: neither", true);
 	refuse(HEAD "91 92 01 c0", GYR_WIRE_MALFORMED, "tensor: neither", true);
