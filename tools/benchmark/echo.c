@@ -3,7 +3,7 @@
  *
  *     gyr-bench-echo CPU DEVARGS [EAL-ARGUMENT...]
  *
- * where the arguments say which memory: --in-memory with hugepages, --no-huge --no-shconf -m 64 without.
+ * where the arguments say which memory: --in-memory with hugepages, --no-huge -m 64 without.
  *
  * Opens the port DEVARGS (a PCI address or a vdev), swaps the Ethernet, IPv4 and UDP addresses of every frame, and sends it back, on one busy CPU, until SIGINT
  * or SIGTERM. Swapping leaves checksums as they were. Prints "ready" when frames are taken, and at the end how many were.
@@ -80,8 +80,9 @@ static int start_port(uint16_t port, struct rte_mempool *pool)
 
 static int start_eal(char *cpu, int count, char **extra)
 {
-	char *arguments[EAL_ARGUMENTS_MAX] = {(char[]){"gyr-bench-echo"}, (char[]){"-l"}, cpu, (char[]){"--no-telemetry"}, (char[]){"--log-level=*:error"}};
-	int used = 5;
+	char *arguments[EAL_ARGUMENTS_MAX] = {(char[]){"gyr-bench-echo"},     (char[]){"-l"}, cpu, (char[]){"--no-shconf"}, (char[]){"--no-telemetry"},
+					      (char[]){"--log-level=*:error"}};
+	int used = 6;
 	if (count > EAL_ARGUMENTS_MAX - used) {
 		rte_errno = E2BIG;
 		return -1;

@@ -19,13 +19,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from appliance import PORT, PROGRAMS, SERVER, TOP, Appliance, run, wait_for  # noqa: E402
+from appliance import GYR_LOAD, TOP, Appliance, run  # noqa: E402
 
 BENCH = TOP / "build/release/tools/benchmark"
 CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
 HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
 REQUEST_FLOATS = 100
-QUANTILES = ("p50", "p99", "p999")
+QUANTILES = ("p50", "p99", "p99.9")
 
 
 def model(name, nodes, constants, inputs, outputs):
@@ -56,7 +56,7 @@ def mlp_model(sizes=(100, 200, 100)):
 def install(appliance, name, proto):
     path = appliance.folder / f"{name}.onnx"
     onnx.save(proto, path)
-    appliance.ctl("model", "import", path, "--name", name)
+    appliance.ctl("model", "import", name, path)
     appliance.ctl("promote", name, "1")
 
 
@@ -115,7 +115,7 @@ def over_memif(figures, rounds, count, huge):
         echo_socket = appliance.folder / "echo.sock"
         echo = Echo(echo_socket, memory)
         try:
-            load = [PROGRAMS / "gyr-load", "--tensor-bytes", 4 * REQUEST_FLOATS, *(["--hugepages"] if huge else [])]
+            load = [GYR_LOAD, "--tensor-bytes", 4 * REQUEST_FLOATS, *(["--hugepages"] if huge else [])]
             gyr = [*load, "--memif", appliance.memif]
             commands = {
                 "echo": ([*load, "--memif", echo_socket, "--echo"], echo.process.pid),

@@ -17,7 +17,8 @@ from pathlib import Path
 import msgpack
 
 TOP = Path(__file__).resolve().parents[2]
-PROGRAMS = TOP / "build/release/stage/usr/local/bin"
+STAGE = TOP / "build/release/stage/usr/local"
+GYRD, GYRCTL, GYR_LOAD = STAGE / "sbin/gyrd", STAGE / "bin/gyrctl", STAGE / "bin/gyr-load"
 NEAR, FAR = "gyr0", "gyr1"
 SERVER, CLIENT, PORT = "192.0.2.1", "192.0.2.2", 4970
 CLONE_NEWNET = 0x40000000
@@ -179,7 +180,7 @@ class Appliance:
 
     def start(self):
         with open(self.folder / "gyrd.log", "a") as log:
-            self.daemon = subprocess.Popen([PROGRAMS / "gyrd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.daemon = subprocess.Popen([GYRD, "--config", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             wait_for("the data plane", self.is_ready, 30)
         except AssertionError as error:
@@ -197,7 +198,7 @@ class Appliance:
         return log.read_text() if log.exists() else ""
 
     def ctl(self, *words, check=True, **options):
-        return run(PROGRAMS / "gyrctl", "--config", self.config, *words, check=check, **options)
+        return run(GYRCTL, "--config", self.config, *words, check=check, **options)
 
     def ctl_json(self, *words):
         return json.loads(self.ctl(*words, "--json").stdout)
@@ -209,11 +210,11 @@ class Appliance:
     def load_command(self, *words):
         """gyr-load as a client of this appliance."""
         way = ["--memif", self.memif] if self.port == "memif" else ["--server", f"{SERVER}:{PORT}"]
-        return self.client_command(PROGRAMS / "gyr-load", *way, *words)
+        return self.client_command(GYR_LOAD, *way, *words)
 
     def predict(self, *words, check=True):
         """gyrctl predict, from the clients' namespace."""
-        return run(*self.client_command(PROGRAMS / "gyrctl", "--config", self.config, "predict", *words), check=check)
+        return run(*self.client_command(GYRCTL, "--config", self.config, "predict", *words), check=check)
 
     def client(self):
         return Client(self.network)

@@ -1,9 +1,9 @@
-# Sourced by the tools that build or run Gyr. Sets TOP, BUILD (the release) and PROGRAMS (where it is installed for running from the checkout).
+# Sourced by the tools that build or run Gyr. Sets TOP, BUILD (the release) and STAGE (where it is installed, to be run from the checkout).
 # shellcheck shell=bash
 set -euo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 BUILD=$TOP/build/release
-PROGRAMS=$BUILD/stage/usr/local/bin
+STAGE=$BUILD/stage/usr/local
 
 # Runs this script again on the platform: enter CONTAINMENT "$@" (CONTAINMENT: --contain or --alone, see tools/root).
 enter() {

@@ -8,9 +8,9 @@
 #include "tools/load/load.h"
 
 static const struct {
-	const char *name;
+	const char *name, *key; /* for people, in JSON */
 	double quantile;
-} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+} quantiles[] = {{"p50", "p50", 0.5}, {"p90", "p90", 0.9}, {"p99", "p99", 0.99}, {"p99.9", "p999", 0.999}, {"p99.99", "p9999", 0.9999}};
 #define QUANTILES (sizeof quantiles / sizeof quantiles[0])
 
 static const char *const timing_names[] = {"queued", "computed", "served"};
@@ -110,7 +110,7 @@ static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *object, cons
 	yyjson_mut_obj_add_real(document, figures, "mean", share(histogram->sum_ns, histogram->count));
 	yyjson_mut_obj_add_uint(document, figures, "min", histogram->count == 0 ? 0 : histogram->min_ns);
 	for (size_t i = 0; i < QUANTILES; i++)
-		yyjson_mut_obj_add_uint(document, figures, quantiles[i].name, gyr_histogram_quantile(histogram, quantiles[i].quantile));
+		yyjson_mut_obj_add_uint(document, figures, quantiles[i].key, gyr_histogram_quantile(histogram, quantiles[i].quantile));
 	yyjson_mut_obj_add_uint(document, figures, "max", histogram->max_ns);
 }
 
