@@ -3,7 +3,7 @@
  *
  * Forwards, a step that does not work in place copies x to y first, so that each operator has one form: y becomes f(y). Backwards, the gradient by y, complete
  * by then and of no further use, becomes the gradient by x in the same way, and is handed on where x has a tensor of its own. So no loop reads and writes
- * overlapping arrays, and the compiler vectorises all of them.
+ * overlapping arrays. With what they use in locals (a store may change *STEP for all that the compiler knows), the compiler vectorises them.
  */
 #include <math.h>
 #include <string.h>
@@ -25,8 +25,9 @@ static void multiply(char a_form, char b_form, size_t m, size_t n, size_t k, flo
 static void add_operand(float *restrict y, size_t count, const struct gyr_tape_operand *operand, float scale)
 {
 	const float *restrict constant = operand->data;
-	for (size_t at = 0; at < count; at += operand->count)
-		for (size_t i = 0; i < operand->count; i++)
+	const size_t period = operand->count;
+	for (size_t at = 0; at < count; at += period)
+		for (size_t i = 0; i < period; i++)
 			y[at + i] += scale * constant[i];
 }
 
@@ -34,8 +35,9 @@ static void add_operand(float *restrict y, size_t count, const struct gyr_tape_o
 static void add_operand_gradient(const float *restrict dy, size_t count, const struct gyr_tape_operand *operand, float scale)
 {
 	float *restrict gradient = operand->gradient;
-	for (size_t at = 0; at < count; at += operand->count)
-		for (size_t i = 0; i < operand->count; i++)
+	const size_t period = operand->count;
+	for (size_t at = 0; at < count; at += period)
+		for (size_t i = 0; i < period; i++)
 			gradient[i] += scale * dy[at + i];
 }
 
@@ -116,8 +118,8 @@ static void constant_backward(const struct gyr_tape_step *step, uint32_t rows)
 	} else if (step->op == GYR_OP_MUL) {
 		EACH(y[i] * c[i]);
 	} else if (step->op == GYR_OP_SUB) {
-		for (size_t i = 0; i < count && step->constant_first; i++)
-			y[i] = -y[i];
+		if (step->constant_first)
+			EACH(-y[i]);
 	} else if (step->constant_first) {
 		/* (c / x)' = -(c / x) / x */
 		const float *restrict quotient = step->y->data, *restrict x = step->x->data;
@@ -133,22 +135,18 @@ static void pair_forward(const struct gyr_tape_step *step, size_t count)
 {
 	float *restrict y = step->y->data;
 	const float *restrict b = step->x2->data;
-	for (size_t i = 0; i < count && step->op == GYR_OP_ADD; i++)
-		y[i] += b[i];
-	for (size_t i = 0; i < count && step->op == GYR_OP_SUB; i++)
-		y[i] -= b[i];
-	for (size_t i = 0; i < count && step->op == GYR_OP_MUL; i++)
-		y[i] *= b[i];
-	for (size_t i = 0; i < count && step->op == GYR_OP_DIV; i++)
-		y[i] /= b[i];
+	const enum gyr_op op = step->op;
+	for (size_t i = 0; i < count; i++)
+		y[i] = op == GYR_OP_ADD ? y[i] + b[i] : op == GYR_OP_SUB ? y[i] - b[i] : op == GYR_OP_MUL ? y[i] * b[i] : y[i] / b[i];
 }
 
 /* The gradient of one computed operand from element I's derivative by y. */
 #define GIVE_EACH(tensor, expression)                                                                                                                          \
 	do {                                                                                                                                                   \
 		float *restrict given = (tensor)->gradient;                                                                                                    \
+		const bool add = (tensor)->shared;                                                                                                             \
 		for (size_t i = 0; i < count && given != NULL; i++)                                                                                            \
-			given[i] = ((tensor)->shared ? given[i] : 0) + (expression);                                                                           \
+			given[i] = (add ? given[i] : 0) + (expression);                                                                                        \
 	} while (0)
 
 static void pair_backward(const struct gyr_tape_step *step, size_t count)
@@ -201,12 +199,13 @@ static void softmax_backward(const float *restrict y, float *restrict dy, size_t
 
 #define CAST_FROM(type)                                                                                                                                        \
 	for (size_t i = 0; i < count; i++)                                                                                                                     \
-		y[i] = (float)((const type *)step->x->data)[i];                                                                                                \
+		y[i] = (float)((const type *)x)[i];                                                                                                            \
 	break
 
 static void cast_forward(const struct gyr_tape_step *step, size_t count)
 {
 	float *restrict y = step->y->data;
+	const void *restrict x = step->x->data;
 	switch (step->x->dtype) {
 	case GYR_DTYPE_U8: CAST_FROM(uint8_t);
 	case GYR_DTYPE_I8: CAST_FROM(int8_t);
