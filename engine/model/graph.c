@@ -1,11 +1,10 @@
 /*
- * Graphs: building, checking, sorting.
+ * Graphs: building and asking. finish.c completes them.
  *
  * Invariants:
  *  1. values, nodes, inputs and outputs are arrays in the arena whose room is the next power of two (8 or more) of their count; a bigger copy replaces a full
  * one.
  *  2. slots is an open hash table over the names of values, never more than half full. Its key is random, because names come from files.
- *  3. After finish every value has a shape, and each node stands behind the makers of its inputs.
  */
 #include "engine/model/graph.h"
 
@@ -23,7 +22,7 @@
 #define ROOM_MIN 8u
 #define CONSTANT_ALIGN 64u
 
-static int no_memory(struct gyr_error *error)
+int graph_no_memory(struct gyr_error *error)
 {
 	return gyr_error_set(error, -ENOMEM, "no memory for the graph");
 }
@@ -59,7 +58,7 @@ static size_t sequence_length(const unsigned char *text)
 	return code < least[length] || code > 0x10ffff || control || surrogate ? 0 : length;
 }
 
-size_t legal_length(const char *text, size_t max)
+size_t graph_legal_length(const char *text, size_t max)
 {
 	size_t at = 0;
 	for (;;) {
@@ -72,7 +71,7 @@ size_t legal_length(const char *text, size_t max)
 
 static bool name_legal(const char *text)
 {
-	return text[legal_length(text, GYR_GRAPH_NAME_MAX)] == 0;
+	return text[graph_legal_length(text, GYR_GRAPH_NAME_MAX)] == 0;
 }
 
 struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
@@ -85,7 +84,7 @@ struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
 	gyr_arena_init(&graph->arena, 0);
 	randombytes_buf(graph->hash_key, sizeof graph->hash_key);
 	graph->opset = opset;
-	graph->name = gyr_arena_string(&graph->arena, name, legal_length(name, GYR_GRAPH_NAME_MAX));
+	graph->name = gyr_arena_string(&graph->arena, name, graph_legal_length(name, GYR_GRAPH_NAME_MAX));
 	if (graph->name == NULL) {
 		gyr_graph_destroy(graph);
 		return NULL;
@@ -137,8 +136,7 @@ uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name)
 	return graph->slot_count == 0 ? GYR_VALUE_NONE : graph->slots[slot_of(graph, name)];
 }
 
-/* That SHAPE is one; of a constant (without a batch dimension) or of something computed (not empty, and not beyond all measure). */
-static int check_shape(const struct gyr_shape *shape, bool constant, struct gyr_error *error)
+int graph_check_shape(const struct gyr_shape *shape, bool constant, struct gyr_error *error)
 {
 	char text[128];
 	size_t count;
@@ -172,18 +170,18 @@ int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct 
 	if (gyr_graph_find(graph, name) != GYR_VALUE_NONE)
 		return gyr_error_set(error, -EEXIST, "value '%s' is there twice", name);
 	if (shape != NULL) {
-		int status = check_shape(shape, data != NULL, error);
+		int status = graph_check_shape(shape, data != NULL, error);
 		if (status != 0)
 			return gyr_error_prefix(error, status, "value '%s'", name);
 	}
 
 	struct gyr_value *values = with_room(&graph->arena, graph->values, graph->value_count, sizeof *values);
 	if (values == NULL)
-		return no_memory(error);
+		return graph_no_memory(error);
 	graph->values = values;
 	struct gyr_value value = {.name = gyr_arena_string(&graph->arena, name, strlen(name)), .data = data};
 	if (value.name == NULL || !grow_slots(graph))
-		return no_memory(error);
+		return graph_no_memory(error);
 	if (shape != NULL) {
 		/* Dimensions beyond the rank are zero, so that shapes are the same bytes. */
 		value.shape = (struct gyr_shape){.dtype = shape->dtype, .rank = shape->rank};
@@ -195,7 +193,7 @@ int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct 
 		GYR_ASSERT(fits); /* check_shape saw to it */
 		void *own = gyr_arena_alloc(&graph->arena, bytes, CONSTANT_ALIGN);
 		if (own == NULL)
-			return no_memory(error);
+			return graph_no_memory(error);
 		if (bytes != 0)
 			memcpy(own, data, bytes);
 		value.data = own;
@@ -236,14 +234,13 @@ static bool copy_attribute(struct gyr_arena *arena, const struct gyr_attribute *
 	GYR_ASSERT(!"an attribute type");
 }
 
-/* Puts which node it is before the message. */
-static int at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
+int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
 {
-	const char *operator= gyr_op_info(node->op)->name;
+	const char *op = gyr_op_info(node->op)->name;
 	if (node->name != NULL && node->name[0] != 0)
-		return gyr_error_prefix(error, status, "node '%s' (%s, opset %" PRIu32 ")", node->name, operator, graph->opset);
+		return gyr_error_prefix(error, status, "node '%s' (%s, opset %" PRIu32 ")", node->name, op, graph->opset);
 	const char *result = node->output_count > 0 && node->outputs[0] < graph->value_count ? graph->values[node->outputs[0]].name : "?";
-	return gyr_error_prefix(error, status, "the node that makes '%s' (%s, opset %" PRIu32 ")", result, operator, graph->opset);
+	return gyr_error_prefix(error, status, "the node that makes '%s' (%s, opset %" PRIu32 ")", result, op, graph->opset);
 }
 
 static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
@@ -278,14 +275,14 @@ int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, str
 		return gyr_error_set(error, -EINVAL, "a node's name is not up to %u bytes of UTF-8 without control characters", GYR_GRAPH_NAME_MAX);
 	int status = check_node(graph, node, error);
 	if (status != 0)
-		return at_node(graph, node, status, error);
+		return graph_at_node(graph, node, status, error);
 	if (graph->node_count == GYR_GRAPH_NODES_MAX)
 		return gyr_error_set(error, -E2BIG, "more than %u nodes", GYR_GRAPH_NODES_MAX);
 
 	struct gyr_arena *arena = &graph->arena;
 	struct gyr_node *nodes = with_room(arena, graph->nodes, graph->node_count, sizeof *nodes);
 	if (nodes == NULL)
-		return no_memory(error);
+		return graph_no_memory(error);
 	graph->nodes = nodes;
 	const char *name = node->name != NULL ? node->name : "";
 	struct gyr_node copy = *node;
@@ -294,12 +291,12 @@ int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, str
 	uint32_t *outputs = GYR_ARENA_NEW(arena, uint32_t, node->output_count);
 	struct gyr_attribute *attributes = GYR_ARENA_NEW(arena, struct gyr_attribute, node->attribute_count);
 	if (copy.name == NULL || inputs == NULL || outputs == NULL || attributes == NULL)
-		return no_memory(error);
+		return graph_no_memory(error);
 	memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
 	memcpy(outputs, node->outputs, node->output_count * sizeof *outputs);
 	for (uint32_t i = 0; i < node->attribute_count; i++)
 		if (!copy_attribute(arena, &node->attributes[i], &attributes[i]))
-			return no_memory(error);
+			return graph_no_memory(error);
 	copy.inputs = inputs;
 	copy.outputs = outputs;
 	copy.attributes = attributes;
@@ -320,7 +317,7 @@ static int add_to(struct gyr_graph *graph, uint32_t value, uint32_t **list, uint
 			return gyr_error_set(error, -EINVAL, "value '%s' is %s twice", graph->values[value].name, what);
 	uint32_t *items = with_room(&graph->arena, *list, *count, sizeof *items);
 	if (items == NULL)
-		return no_memory(error);
+		return graph_no_memory(error);
 	*list = items;
 	items[(*count)++] = value;
 	return 0;
@@ -338,178 +335,6 @@ int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_erro
 int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
 {
 	return add_to(graph, value, &graph->outputs, &graph->output_count, "output", error);
-}
-
-/* What finish works with: allocated at its start, freed at its end. */
-struct sorting {
-	uint32_t *makers;     /* for each value: the node that makes it, FROM_OUTSIDE, or GYR_VALUE_NONE */
-	uint8_t *marks;       /* for each node */
-	uint32_t *stack;      /* of nodes whose makers are being visited */
-	uint32_t *next_input; /* for each node on the stack: the input to look at next */
-	struct gyr_node *sorted;
-};
-#define FROM_OUTSIDE (UINT32_MAX - 1)
-enum { MARK_NEW, MARK_OPEN, MARK_DONE };
-
-static void sorting_fini(struct sorting *sorting)
-{
-	free(sorting->makers);
-	free(sorting->marks);
-	free(sorting->stack);
-	free(sorting->next_input);
-}
-
-/* Finds the maker of each value. */
-static int find_makers(const struct gyr_graph *graph, struct sorting *sorting, struct gyr_error *error)
-{
-	uint32_t *makers = sorting->makers;
-	for (uint32_t i = 0; i < graph->value_count; i++)
-		makers[i] = graph->values[i].data != NULL ? FROM_OUTSIDE : GYR_VALUE_NONE;
-	for (uint32_t i = 0; i < graph->input_count; i++)
-		makers[graph->inputs[i]] = FROM_OUTSIDE;
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct gyr_node *node = &graph->nodes[i];
-		for (uint32_t o = 0; o < node->output_count; o++) {
-			uint32_t value = node->outputs[o];
-			if (makers[value] == GYR_VALUE_NONE) {
-				makers[value] = i;
-				continue;
-			}
-			const char *name = graph->values[value].name;
-			int status = makers[value] == FROM_OUTSIDE ? gyr_error_set(error, -EINVAL, "its result '%s' is an input or a constant already", name)
-								   : gyr_error_set(error, -EINVAL, "its result '%s' is another node's too", name);
-			return at_node(graph, node, status, error);
-		}
-	}
-	for (uint32_t i = 0; i < graph->value_count; i++)
-		if (makers[i] == GYR_VALUE_NONE)
-			return gyr_error_set(error, -EINVAL, "value '%s' is neither an input nor a constant nor the result of a node", graph->values[i].name);
-	for (uint32_t i = 0; i < graph->output_count; i++)
-		if (makers[graph->outputs[i]] == FROM_OUTSIDE)
-			return gyr_error_set(error, -EINVAL, "output '%s' is not the result of a node", graph->values[graph->outputs[i]].name);
-	return 0;
-}
-
-/* Depth first from each node in turn, without recursion: every node comes out behind those that it needs, and an order that is right stays. */
-static int sort_nodes(const struct gyr_graph *graph, struct sorting *sorting, struct gyr_error *error)
-{
-	uint32_t done = 0;
-	for (uint32_t root = 0; root < graph->node_count; root++) {
-		if (sorting->marks[root] != MARK_NEW)
-			continue;
-		uint32_t depth = 0;
-		sorting->stack[depth++] = root;
-		sorting->marks[root] = MARK_OPEN;
-		while (depth > 0) {
-			uint32_t at = sorting->stack[depth - 1];
-			const struct gyr_node *node = &graph->nodes[at];
-			if (sorting->next_input[at] == node->input_count) {
-				sorting->marks[at] = MARK_DONE;
-				sorting->sorted[done++] = *node;
-				depth--;
-				continue;
-			}
-			uint32_t value = node->inputs[sorting->next_input[at]++];
-			uint32_t maker = value == GYR_VALUE_NONE ? FROM_OUTSIDE : sorting->makers[value];
-			if (maker == FROM_OUTSIDE || sorting->marks[maker] == MARK_DONE)
-				continue;
-			if (sorting->marks[maker] == MARK_OPEN) {
-				int status = gyr_error_set(error, -EINVAL, "it needs its own result, by way of '%s' (a cycle)", graph->values[value].name);
-				return at_node(graph, node, status, error);
-			}
-			sorting->marks[maker] = MARK_OPEN;
-			sorting->stack[depth++] = maker;
-		}
-	}
-	GYR_ASSERT(done == graph->node_count);
-	return 0;
-}
-
-static int sort(struct gyr_graph *graph, struct gyr_error *error)
-{
-	struct sorting sorting = {
-		.makers = malloc((graph->value_count + 1) * sizeof *sorting.makers),
-		.marks = calloc(graph->node_count + 1, sizeof *sorting.marks),
-		.stack = malloc((graph->node_count + 1) * sizeof *sorting.stack),
-		.next_input = calloc(graph->node_count + 1, sizeof *sorting.next_input),
-		.sorted = GYR_ARENA_NEW(&graph->arena, struct gyr_node, graph->node_count),
-	};
-	int status;
-	if (sorting.makers == NULL || sorting.marks == NULL || sorting.stack == NULL || sorting.next_input == NULL || sorting.sorted == NULL)
-		status = no_memory(error);
-	else
-		status = find_makers(graph, &sorting, error);
-	if (status == 0)
-		status = sort_nodes(graph, &sorting, error);
-	if (status == 0)
-		graph->nodes = sorting.sorted;
-	sorting_fini(&sorting);
-	return status;
-}
-
-static int infer(struct gyr_graph *graph, struct gyr_error *error)
-{
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct gyr_node *node = &graph->nodes[i];
-		struct gyr_value *result = &graph->values[node->outputs[0]];
-		struct gyr_shape shape = {0};
-		int status = infer_node(graph, node, &shape, error);
-		if (status == 0)
-			status = check_shape(&shape, false, error);
-		if (status == 0 && result->shape.dtype != GYR_DTYPE_NONE && !gyr_shape_equal(&result->shape, &shape)) {
-			char said[128], is[128];
-			status = gyr_error_set(error, -EINVAL, "its result '%s' is said to be %s and is %s", result->name,
-					       gyr_shape_text(&result->shape, said, sizeof said), gyr_shape_text(&shape, is, sizeof is));
-		}
-		if (status != 0)
-			return at_node(graph, node, status, error);
-		result->shape = shape;
-	}
-	return 0;
-}
-
-static bool has_batch(const struct gyr_graph *graph, uint32_t value)
-{
-	const struct gyr_shape *shape = &graph->values[value].shape;
-	return shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH;
-}
-
-/* All inputs and outputs have the batch dimension, or none. */
-static int check_batch(const struct gyr_graph *graph, struct gyr_error *error)
-{
-	bool batch = has_batch(graph, graph->inputs[0]);
-	const char *first = graph->values[graph->inputs[0]].name;
-	for (uint32_t i = 0; i < graph->input_count; i++)
-		if (has_batch(graph, graph->inputs[i]) != batch)
-			return gyr_error_set(error, -EINVAL, "of inputs '%s' and '%s' only one has a batch dimension (all or none must)", first,
-					     graph->values[graph->inputs[i]].name);
-	for (uint32_t i = 0; i < graph->output_count; i++)
-		if (has_batch(graph, graph->outputs[i]) != batch)
-			return gyr_error_set(error, -EINVAL, "input '%s' has a batch dimension, and output '%s' has none", first,
-					     graph->values[graph->outputs[i]].name);
-	return 0;
-}
-
-int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
-{
-	GYR_ASSERT(!graph->finished);
-	if (graph->opset < GYR_OPSET_MIN || graph->opset > GYR_OPSET_MAX)
-		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " (%u to %u)", graph->opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
-	if (graph->input_count == 0 || graph->output_count == 0)
-		return gyr_error_set(error, -EINVAL, "the graph has no %s", graph->input_count == 0 ? "input" : "output");
-	for (uint32_t i = 0; i < graph->input_count; i++) {
-		const struct gyr_value *input = &graph->values[graph->inputs[i]];
-		int status = check_shape(&input->shape, false, error);
-		if (status != 0)
-			return gyr_error_prefix(error, status, "input '%s'", input->name);
-	}
-	int status = sort(graph, error);
-	if (status == 0)
-		status = infer(graph, error);
-	if (status == 0)
-		status = check_batch(graph, error);
-	graph->finished = status == 0;
-	return status;
 }
 
 const struct gyr_attribute *gyr_node_attribute(const struct gyr_node *node, const char *name)

@@ -293,7 +293,7 @@ static int infer_softmax(const struct gyr_graph *graph, const struct gyr_node *n
 	return status;
 }
 
-int infer_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_shape *result, struct gyr_error *error)
+int graph_infer_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_shape *result, struct gyr_error *error)
 {
 	int status = check_attributes(graph, node, error);
 	if (status != 0)

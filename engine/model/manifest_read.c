@@ -231,15 +231,15 @@ static int read_node(struct reader *reader)
 	struct gyr_node node = {0};
 	struct gyr_attribute attributes[NODE_ENDS_MAX];
 	uint32_t inputs[NODE_ENDS_MAX], outputs[NODE_ENDS_MAX];
-	const char *operator;
+	const char *op;
 	if (!read_array_of(reader, 5))
 		return malformed(reader, "it");
-	int status = read_text(reader, &reader->scratch, &operator, "its operator");
+	int status = read_text(reader, &reader->scratch, &op, "its operator");
 	if (status == 0)
 		status = read_text(reader, &reader->scratch, &node.name, "its name");
 	if (status != 0)
 		return status;
-	node.op = gyr_op_from_name(operator);
+	node.op = gyr_op_from_name(op);
 	if (node.op == GYR_OP_NONE)
 		return gyr_error_set(reader->error, -EBADMSG, "its operator is none that Gyr runs");
 	if (!read_indices(reader, inputs, &node.input_count) || !read_indices(reader, outputs, &node.output_count))

@@ -21,10 +21,10 @@ static int check_lineage(const struct gyr_bundle_info *info, struct gyr_error *e
 		return gyr_error_set(error, -E2BIG, "%" PRIu32 " lineage entries (at most %u)", info->lineage_count, GYR_BUNDLE_LINEAGE_MAX);
 	for (uint32_t i = 0; i < info->lineage_count; i++) {
 		const struct gyr_lineage *entry = &info->lineage[i];
-		size_t key_bytes = legal_length(entry->key, LINEAGE_KEY_MAX);
+		size_t key_bytes = graph_legal_length(entry->key, LINEAGE_KEY_MAX);
 		if (key_bytes == 0 || entry->key[key_bytes] != 0)
 			return gyr_error_set(error, -EINVAL, "the key of lineage entry %" PRIu32 " is not 1 to %u bytes of text", i, LINEAGE_KEY_MAX);
-		if (entry->value[legal_length(entry->value, LINEAGE_VALUE_MAX)] != 0)
+		if (entry->value[graph_legal_length(entry->value, LINEAGE_VALUE_MAX)] != 0)
 			return gyr_error_set(error, -EINVAL, "the value of lineage '%s' is not up to %u bytes of text", entry->key, LINEAGE_VALUE_MAX);
 		for (uint32_t k = 0; k < i; k++)
 			if (strcmp(entry->key, info->lineage[k].key) == 0)

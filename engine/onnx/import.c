@@ -90,12 +90,12 @@ static int check_model(struct importer *importer, const Onnx__ModelProto *model)
 /* Puts which node it is before the message. */
 static int at_node(struct importer *importer, const Onnx__NodeProto *node, int status)
 {
-	char name[SHOWN_MAX], domain[SHOWN_MAX], operator[SHOWN_MAX];
+	char name[SHOWN_MAX], domain[SHOWN_MAX], op[SHOWN_MAX];
 	const char *before = node->name != NULL && node->name[0] != 0 ? "node" : "the node that makes";
 	const char *called = node->name != NULL && node->name[0] != 0 ? node->name : node->n_output != 0 ? node->output[0] : "";
-	shown(default_domain(node->domain) ? "" : node->domain, domain);
-	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRIu32 ")", before, shown(called, name), domain, domain[0] != 0 ? "." : "",
-				shown(node->op_type, operator), importer->opset);
+	onnx_shown(default_domain(node->domain) ? "" : node->domain, domain);
+	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRIu32 ")", before, onnx_shown(called, name), domain,
+				domain[0] != 0 ? "." : "", onnx_shown(node->op_type, op), importer->opset);
 }
 
 /* Whether a node is a Constant, and if so what it holds. */
@@ -113,7 +113,7 @@ static int read_constant_node(struct importer *importer, const Onnx__NodeProto *
 	bool number = strcmp(attribute->name, "value_float") == 0 || strcmp(attribute->name, "value_int") == 0;
 	bool numbers = strcmp(attribute->name, "value_floats") == 0 || strcmp(attribute->name, "value_ints") == 0;
 	char name[SHOWN_MAX];
-	return number || numbers ? 0 : gyr_error_set(error, -ENOTSUP, "a constant given as '%s'", shown(attribute->name, name));
+	return number || numbers ? 0 : gyr_error_set(error, -ENOTSUP, "a constant given as '%s'", onnx_shown(attribute->name, name));
 }
 
 static bool is_constant_node(const Onnx__NodeProto *node)
@@ -151,7 +151,7 @@ static int collect_constants(struct importer *importer, const Onnx__GraphProto *
 	qsort(constants, count, sizeof *constants, compare_constants);
 	for (size_t i = 1; i < count; i++)
 		if (compare_constants(&constants[i - 1], &constants[i]) == 0)
-			return gyr_error_set(importer->error, -EINVAL, "constant '%s' is there twice", shown(constants[i].name, name));
+			return gyr_error_set(importer->error, -EINVAL, "constant '%s' is there twice", onnx_shown(constants[i].name, name));
 	importer->constant_count = count;
 	return 0;
 }
@@ -193,7 +193,7 @@ static int add_constant(struct importer *importer, const struct constant *consta
 	const void *numbers = NULL;
 	void *elements;
 	size_t bytes;
-	int status = constant->tensor != NULL ? tensor_shape(constant->tensor, &shape, &bytes, importer->error)
+	int status = constant->tensor != NULL ? onnx_tensor_shape(constant->tensor, &shape, &bytes, importer->error)
 					      : attribute_constant(constant->attribute, &shape, &numbers, importer->error);
 	if (status != 0)
 		return status;
@@ -203,7 +203,7 @@ static int add_constant(struct importer *importer, const struct constant *consta
 	if (elements == NULL)
 		return no_memory(importer);
 	if (constant->tensor != NULL)
-		status = tensor_elements(constant->tensor, elements, importer->error);
+		status = onnx_tensor_elements(constant->tensor, elements, importer->error);
 	else if (bytes != 0)
 		memcpy(elements, numbers, bytes);
 	return status == 0 ? gyr_graph_add_value(importer->graph, constant->name, &shape, elements, false, index, importer->error) : status;
@@ -220,7 +220,7 @@ static int value_of(struct importer *importer, const char *name, uint32_t *index
 	if (constant == NULL)
 		return gyr_graph_add_value(importer->graph, name, NULL, NULL, false, index, importer->error);
 	int status = add_constant(importer, constant, index);
-	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", shown(name, text));
+	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", onnx_shown(name, text));
 }
 
 /* What VALUE declares, or NULL when it declares no tensor type. */
@@ -251,7 +251,7 @@ static int input_shape(const Onnx__ValueInfoProto *input, struct gyr_shape *shap
 			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (1 or more)", i, dim->dim_value);
 		if (!known && i != 0)
 			return gyr_error_set(error, -ENOTSUP, "dimension %" PRIu32 " '%s' is not fixed (only the first may be the batch)", i,
-					     shown(named ? dim->dim_param : "", name));
+					     onnx_shown(named ? dim->dim_param : "", name));
 		if (named)
 			*batch = dim->dim_param;
 		shape->dims[i] = known ? dim->dim_value : GYR_DIM_BATCH;
@@ -276,7 +276,7 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 		int status = input_shape(input, &shape, &own_batch, importer->error);
 		if (status == 0 && own_batch != NULL && batch != NULL && strcmp(own_batch, batch) != 0)
 			status = gyr_error_set(importer->error, -ENOTSUP, "its first dimension is '%s', and another input's is '%s' (one batch for all)",
-					       shown(own_batch, this_batch), shown(batch, first_batch));
+					       onnx_shown(own_batch, this_batch), onnx_shown(batch, first_batch));
 		if (own_batch != NULL)
 			batch = own_batch;
 		if (status == 0)
@@ -284,7 +284,7 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 		if (status == 0)
 			status = gyr_graph_add_input(importer->graph, index, importer->error);
 		if (status != 0)
-			return gyr_error_prefix(importer->error, status, "input '%s'", shown(input->name, name));
+			return gyr_error_prefix(importer->error, status, "input '%s'", onnx_shown(input->name, name));
 	}
 	return 0;
 }
@@ -295,7 +295,7 @@ static int convert_attribute(struct importer *importer, const Onnx__AttributePro
 	if (from->name == NULL)
 		return gyr_error_set(importer->error, -EINVAL, "an attribute has no name");
 	if (from->ref_attr_name != NULL && from->ref_attr_name[0] != 0)
-		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' refers to a function's", shown(from->name, name));
+		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' refers to a function's", onnx_shown(from->name, name));
 	*to = (struct gyr_attribute){.name = from->name};
 	switch (from->type) {
 	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
@@ -308,7 +308,7 @@ static int convert_attribute(struct importer *importer, const Onnx__AttributePro
 		return 0;
 	default:
 		/* No operator of the table has any other. */
-		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", shown(from->name, name), (int)from->type);
+		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", onnx_shown(from->name, name), (int)from->type);
 	}
 }
 
@@ -374,7 +374,7 @@ static int add_outputs(struct importer *importer, const Onnx__GraphProto *graph)
 		const char *output = graph->output[i]->name;
 		uint32_t index = output == NULL ? GYR_VALUE_NONE : gyr_graph_find(importer->graph, output);
 		if (index == GYR_VALUE_NONE)
-			return gyr_error_set(importer->error, -EINVAL, "output '%s' is not the result of a node", shown(output, name));
+			return gyr_error_set(importer->error, -EINVAL, "output '%s' is not the result of a node", onnx_shown(output, name));
 		int status = gyr_graph_add_output(importer->graph, index, importer->error);
 		if (status != 0)
 			return status;
@@ -438,7 +438,7 @@ int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, st
 	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &importer};
 	if (size > GYR_ONNX_BYTES_MAX)
 		return gyr_error_set(error, -E2BIG, "%zu bytes (at most %zu)", size, GYR_ONNX_BYTES_MAX);
-	int status = scan_message(&onnx__model_proto__descriptor, bytes, size, error);
+	int status = onnx_scan(&onnx__model_proto__descriptor, bytes, size, error);
 	if (status != 0)
 		return status;
 	gyr_arena_init(&importer.arena, UNPACKED_BYTES_MAX(size));

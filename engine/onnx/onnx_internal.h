@@ -10,21 +10,21 @@
 #define SHOWN_MAX 100
 
 /* A name from a file as it may be printed: at most SHOWN_MAX - 1 bytes, with '?' for what is not printable ASCII. NULL is as empty. Returns TEXT. */
-const char *shown(const char *name, char text[SHOWN_MAX]);
+const char *onnx_shown(const char *name, char text[SHOWN_MAX]);
 
 /*
  * Looks over the bytes of a message before protobuf-c, which bounds no nesting, unpacks them: lengths fit, messages nest at most 32 deep, no string holds a
  * zero. -EBADMSG.
  */
-GYR_MUST_CHECK int scan_message(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t size, struct gyr_error *error);
+GYR_MUST_CHECK int onnx_scan(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t size, struct gyr_error *error);
 
 /*
  * The type and dimensions of TENSOR, and the bytes of its elements, all of which are there. -ENOTSUP; -EINVAL: there are more elements or fewer; -EPERM: they
  * are in another file.
  */
-GYR_MUST_CHECK int tensor_shape(const Onnx__TensorProto *tensor, struct gyr_shape *shape, size_t *bytes, struct gyr_error *error);
+GYR_MUST_CHECK int onnx_tensor_shape(const Onnx__TensorProto *tensor, struct gyr_shape *shape, size_t *bytes, struct gyr_error *error);
 
 /* Copies the elements of TENSOR, whose shape was read, to ELEMENTS. -EINVAL: one is out of its type's range. */
-GYR_MUST_CHECK int tensor_elements(const Onnx__TensorProto *tensor, void *elements, struct gyr_error *error);
+GYR_MUST_CHECK int onnx_tensor_elements(const Onnx__TensorProto *tensor, void *elements, struct gyr_error *error);
 
 #endif

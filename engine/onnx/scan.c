@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 32u
 
-const char *shown(const char *name, char text[SHOWN_MAX])
+const char *onnx_shown(const char *name, char text[SHOWN_MAX])
 {
 	size_t i = 0;
 	for (; name != NULL && name[i] != 0 && i < SHOWN_MAX - 1; i++)
@@ -65,7 +65,7 @@ static int scan_at(const ProtobufCMessageDescriptor *descriptor, const uint8_t *
 	return 0;
 }
 
-int scan_message(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t size, struct gyr_error *error)
+int onnx_scan(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t size, struct gyr_error *error)
 {
 	return scan_at(descriptor, bytes, bytes + size, 1, error);
 }

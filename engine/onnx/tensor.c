@@ -52,7 +52,7 @@ static int check_count(const Onnx__TensorProto *tensor, size_t bytes, struct gyr
 	return count == needed ? 0 : gyr_error_set(error, -EINVAL, "%zu elements (its shape needs %zu)", count, needed);
 }
 
-int tensor_shape(const Onnx__TensorProto *tensor, struct gyr_shape *shape, size_t *bytes, struct gyr_error *error)
+int onnx_tensor_shape(const Onnx__TensorProto *tensor, struct gyr_shape *shape, size_t *bytes, struct gyr_error *error)
 {
 	if (tensor->n_external_data != 0 || tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
 		return gyr_error_set(error, -EPERM, "its data are in another file, which is never followed (save the model in one file)");
@@ -110,7 +110,7 @@ static bool copy_typed(const Onnx__TensorProto *tensor, void *elements)
 	}
 }
 
-int tensor_elements(const Onnx__TensorProto *tensor, void *elements, struct gyr_error *error)
+int onnx_tensor_elements(const Onnx__TensorProto *tensor, void *elements, struct gyr_error *error)
 {
 	if (!tensor->has_raw_data || tensor->raw_data.len == 0) {
 		if (!copy_typed(tensor, elements))

@@ -183,6 +183,21 @@ static void lying_headers(void **state)
 	}
 }
 
+/* A block more of tensors than the manifest knows, under a header that agrees. */
+static void bytes_behind_the_last_tensor(void **state)
+{
+	struct file file = build_sample(), longer = {aligned_alloc(GYR_BUNDLE_ALIGN, file.size + GYR_BUNDLE_ALIGN), file.size + GYR_BUNDLE_ALIGN};
+	uint64_t tensors_bytes = read_u64(&file, 48) + GYR_BUNDLE_ALIGN;
+	memset(longer.bytes, 0, longer.size);
+	memcpy(longer.bytes, file.bytes, file.size);
+	memcpy(longer.bytes + 16, &longer.size, 8);
+	memcpy(longer.bytes + 48, &tensors_bytes, 8);
+	reseal(&longer);
+	expect(&longer, -EBADMSG, "4096 bytes behind the last tensor");
+	free(longer.bytes);
+	free(file.bytes);
+}
+
 static void another_format(void **state)
 {
 	struct file file = build_sample();
@@ -327,9 +342,10 @@ static void long_lineage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trip),    cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
-		cmocka_unit_test(lying_headers), cmocka_unit_test(another_format),    cmocka_unit_test(lying_manifests),
-		cmocka_unit_test(one_form),      cmocka_unit_test(wrong_info),        cmocka_unit_test(long_lineage),
+		cmocka_unit_test(round_trip),      cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
+		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(bytes_behind_the_last_tensor),
+		cmocka_unit_test(lying_manifests), cmocka_unit_test(one_form),          cmocka_unit_test(wrong_info),
+		cmocka_unit_test(long_lineage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,7 +263,9 @@ def bad_models(tool):
     cast = lambda t: make([helper.make_node("Cast", ["c"], ["f"], to=F), helper.make_node("Add", ["x", "f"], ["y"])], [x], [y], [t])
     narrow = helper.make_tensor("c", TensorProto.UINT8, [1], [1])
     narrow.int32_data[0] = 256
-    refuse("out of range", cast(narrow), "EINVAL", "out of the range")
+    refuse("over the range", cast(narrow), "EINVAL", "out of the range")
+    narrow.int32_data[0] = -1
+    refuse("under the range", cast(narrow), "EINVAL", "out of the range")
     refuse("bool of 2", cast(helper.make_tensor("c", TensorProto.BOOL, [1], b"\2", raw=True)), "EINVAL", "neither true nor false")
     wide = helper.make_tensor("c", TensorProto.UINT32, [1], [1])
     wide.uint64_data[0] = 1 << 32

@@ -11,7 +11,7 @@
 
 #include "engine/onnx/onnx.h"
 #include "onnx.pb-c.h"
-#include "sample.h"
+#include "tests/unit/model/sample.h"
 
 static void *export_sample(size_t *size)
 {
