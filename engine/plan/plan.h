@@ -18,7 +18,7 @@
 struct gyr_plan;
 
 struct gyr_plan_options {
-	uint32_t batch_max; /* 1 to GYR_PLAN_BATCH_MAX; the plan covers the powers of two up to it */
+	uint32_t batch_max; /* 1 to GYR_PLAN_BATCH_MAX; the plan covers the powers of two up to it, and the largest of them is its own batch_max */
 	bool reference;     /* run engine/ref's plain C twins instead of oneDNN */
 };
 
@@ -47,8 +47,8 @@ const struct gyr_shape *gyr_plan_output_shape(const struct gyr_plan *plan, uint3
 
 /*
  * Computes BATCH rows (1 to batch_max). INPUTS and OUTPUTS are dense arrays in the signature's order, of any alignment, each with room for
- * gyr_plan_bucket(BATCH) rows: rows from BATCH on are read (their content does not matter) and written. SCRATCH is this thread's own. Any number of threads at
- * once. Hot path.
+ * gyr_plan_bucket(BATCH) rows: rows from BATCH on are read (their content does not matter) and written. No output overlaps an input or another output. SCRATCH
+ * is this thread's own. Any number of threads at once. Hot path.
  */
 void gyr_plan_run(const struct gyr_plan *plan, uint32_t batch, const void *const inputs[], void *const outputs[], void *scratch);
 

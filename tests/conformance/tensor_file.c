@@ -47,10 +47,15 @@ void *case_tensor_elements(const Onnx__TensorProto *tensor, const struct gyr_sha
 	size_t count, bytes, width = gyr_dtype_bytes(shape->dtype);
 	if (!gyr_shape_count(shape, 1, &count) || !gyr_shape_bytes(shape, 1, &bytes))
 		return NULL;
+	/* Another kind of message, read as a tensor, may claim any size. */
+	bool raw = tensor->has_raw_data && tensor->raw_data.len == bytes;
+	if (!raw && tensor->n_float_data != count && tensor->n_double_data != count && tensor->n_int64_data != count && tensor->n_int32_data != count &&
+	    tensor->n_uint64_data != count)
+		return NULL;
 	char *elements = malloc(bytes + 1);
 	if (elements == NULL)
 		return NULL;
-	if (tensor->has_raw_data && tensor->raw_data.len == bytes)
+	if (raw)
 		memcpy(elements, tensor->raw_data.data, bytes);
 	else if (tensor->n_float_data == count && shape->dtype == GYR_DTYPE_F32)
 		memcpy(elements, tensor->float_data, bytes);

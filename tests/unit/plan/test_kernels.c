@@ -75,7 +75,7 @@ static const float extremes[] = {0,
 #define EXTREMES (sizeof extremes / sizeof extremes[0])
 
 /* COUNT floats, random with extreme ones strewn in, OFF bytes behind an aligned address. *OWNED is what to free. */
-static float *some_floats(size_t count, size_t off, float scale, bool extreme, uint64_t *seed, void **owned)
+static void *some_floats(size_t count, size_t off, float scale, bool extreme, uint64_t *seed, void **owned)
 {
 	*owned = malloc(count * sizeof(float) + off + 64);
 	assert_non_null(*owned);
@@ -86,7 +86,7 @@ static float *some_floats(size_t count, size_t off, float scale, bool extreme, u
 			value = extremes[(size_t)(fabsf(net_random(seed)) * EXTREMES)];
 		memcpy(at + i * sizeof value, &value, sizeof value);
 	}
-	return (float *)(void *)at;
+	return at;
 }
 
 static float get(const void *at, size_t index)
@@ -115,7 +115,7 @@ static void check_dense(size_t in, size_t out, enum gyr_op activation, bool with
 		struct gyr_error error;
 		if (gyr_dense_prepare(dense, rows[r], &error) != 0)
 			fail_msg("%s", error.text);
-		float *x = some_floats(rows[r] * in, r % 4, 1, false, seed, &owned[2]);
+		void *x = some_floats(rows[r] * in, r % 4, 1, false, seed, &owned[2]);
 		size_t count = rows[r] * out, guard = 64;
 		char *y = malloc(count * sizeof(float) + guard + 3);
 		float *expected = malloc(count * sizeof(float));
@@ -171,7 +171,8 @@ static void test_unary(void **state)
 		enum gyr_op op = ops[round % 3];
 		size_t count = 1 + (size_t)(fabsf(net_random(&seed)) * 300), off = (size_t)round % 4;
 		float scale = round % 2 ? 12 : 1e-3f;
-		float *x = some_floats(count, off, scale, true, &seed, &owned), *y = malloc(count * sizeof *y), *expected = malloc(count * sizeof *y);
+		void *x = some_floats(count, off, scale, true, &seed, &owned);
+		float *y = malloc(count * sizeof *y), *expected = malloc(count * sizeof *y);
 		gyr_ref_unary(op, count, x, expected);
 		gyr_kernel_unary(op, count, x, y);
 		for (size_t i = 0; i < count; i++)
@@ -193,8 +194,8 @@ static void test_softmax(void **state)
 		size_t outer = 1 + (size_t)(fabsf(net_random(&seed)) * 5), length = 1 + (size_t)(fabsf(net_random(&seed)) * 70);
 		size_t inner = round % 2 ? 1 : 1 + (size_t)(fabsf(net_random(&seed)) * 40), count = outer * length * inner;
 		float scale = round % 5 == 0 ? 1e4f : 8;
-		float *x = some_floats(count, (size_t)round % 4, scale, false, &seed, &owned), *y = malloc(count * sizeof *y),
-		      *expected = malloc(count * sizeof *y);
+		void *x = some_floats(count, (size_t)round % 4, scale, false, &seed, &owned);
+		float *y = malloc(count * sizeof *y), *expected = malloc(count * sizeof *y);
 		if (round % 7 == 0 && length > 1) {
 			float never = -INFINITY;
 			memcpy(x, &never, sizeof never);
