@@ -1,0 +1,79 @@
+/* What the files of this folder share of a rollout. */
+#ifndef GYR_CONTROL_ROLLOUT_ROLLOUT_INTERNAL_H
+#define GYR_CONTROL_ROLLOUT_ROLLOUT_INTERNAL_H
+
+#include "base/clock.h"
+#include "control/rollout/held.h"
+#include "control/rollout/rollout.h"
+
+#define ROLLOUT_RETRY_NS GYR_NS_PER_S /* the pause after the first failure */
+
+enum verb { LOAD, UNLOAD, PROMOTE };
+
+/* What somebody waits for. */
+struct operation {
+	enum verb verb;
+	char model[GYR_NAME_BYTES], label[GYR_NAME_BYTES];
+	uint64_t number;
+	gyr_rollout_done *done;
+	void *user;
+	struct gyr_rollout *rollout;
+	struct gyr_timer limit;
+	struct operation *next;
+};
+
+/* Why a version is not held, and when it is tried again. */
+struct fault {
+	char model[GYR_NAME_BYTES];
+	uint64_t number, pause_ns, due_ns;
+	char text[512];
+	struct fault *next;
+};
+
+struct gyr_rollout {
+	struct gyr_events *events;
+	struct gyr_work *work;
+	struct gyr_registry *registry;
+	struct gyr_supervisor *supervisor; /* NULL: none */
+	struct gyr_peer *peer;
+	struct gyr_held held; /* empty while the link is down */
+	bool stepping;        /* a step is under way */
+	bool settled;         /* nothing was left to be done, when it was looked for last */
+	bool ending;          /* no more steps */
+	bool told_absent;     /* that nobody is there was said in the log */
+	struct operation *operations;
+	struct fault *faults;
+	struct gyr_timer retry;
+	char model[GYR_NAME_BYTES]; /* of the step under way, as is what follows */
+	uint64_t number;
+	struct gyr_link_request route;
+};
+
+/* operation.c: faults. */
+struct fault *rollout_find_fault(const struct gyr_rollout *rollout, const char *model, uint64_t number);
+void rollout_forget_fault(struct gyr_rollout *rollout, const char *model, uint64_t number);
+
+/* A version that is wanted could not be loaded: what was intended with it is taken back, or it is tried again later. */
+void rollout_fail_version(struct gyr_rollout *rollout, const char *model, uint64_t number, int status, const char *text);
+
+/* operation.c: operations. */
+void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, gyr_rollout_done *done,
+			     void *user);
+void rollout_end_operation(struct operation *operation, int status, const char *text);
+/* Ends all on a version. */
+void rollout_end_operations(struct gyr_rollout *rollout, const char *model, uint64_t number, int status, const char *text);
+/* Ends those that have come true. */
+void rollout_settle_operations(struct gyr_rollout *rollout);
+/* Does somebody wait until a version is loaded or promoted? */
+bool rollout_is_awaited(const struct gyr_rollout *rollout, const char *model, uint64_t number);
+/* Takes back all that is intended with a version. True when something was. */
+bool rollout_take_back(struct gyr_rollout *rollout, const char *model, uint64_t number, const char *why);
+
+/* steps.c: looks for the next step and begins it, unless one is under way. */
+void rollout_advance(struct gyr_rollout *rollout);
+/* Looks again after DELAY_NS at the latest. */
+void rollout_retry_in(struct gyr_rollout *rollout, uint64_t delay_ns);
+/* Takes what the data plane says that it holds. */
+void rollout_take_status(struct gyr_rollout *rollout, const uint8_t *body, uint32_t bytes);
+
+#endif

@@ -1,0 +1,377 @@
+/*
+ * One step is under way at a time. After each, and after whatever else changes, rollout_advance looks for the next:
+ *
+ *     settle    a label that is routed as intended: written as so
+ *     load      a version that is wanted and not held          file -> sealed memory (helper thread) -> LOAD
+ *     route     a model whose labels differ from what is routed                                     -> ROUTE
+ *     unload    a version that is held and not wanted                                               -> UNLOAD
+ *
+ * in this order, so that nothing is routed to before it is held, and nothing is unloaded that is routed to. With no step left, the data plane is as the
+ * registry says.
+ *
+ * Invariants
+ *   1. A label's intention is in the registry before ROUTE is sent, and is settled there after it was answered: a crash between leaves an intention, which the
+ *      next start routes again.
+ *   2. What failed with someone waiting for it, or intended, is taken back; what failed otherwise (a version that served before) is tried again, ever slower.
+ */
+#include "control/rollout/rollout_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assertion.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/load/loader.h"
+
+#define LOAD_NS (120 * GYR_NS_PER_S) /* compiles for every batch size and replays the golden vectors */
+#define ROUTE_NS (10 * GYR_NS_PER_S)
+#define UNLOAD_NS (30 * GYR_NS_PER_S) /* waits until no engine lcore uses it */
+#define STATUS_NS (5 * GYR_NS_PER_S)
+
+static void try_again(void *user)
+{
+	rollout_advance(user);
+}
+
+void rollout_retry_in(struct gyr_rollout *rollout, uint64_t delay_ns)
+{
+	if (!rollout->retry.running || rollout->retry.due_ns > gyr_clock_ns() + delay_ns)
+		gyr_timer_start(rollout->events, &rollout->retry, delay_ns, try_again, rollout);
+}
+
+/* A version whose content is not the registry's (another state directory's data plane was adopted) is neither routed to nor kept. */
+static void find_foreign(struct gyr_rollout *rollout)
+{
+	for (uint32_t i = 0; i < rollout->held.version_count; i++) {
+		struct gyr_held_version *held = &rollout->held.versions[i];
+		struct gyr_version version;
+		if (held->id[0] == '\0' || gyr_registry_version(rollout->registry, held->model, held->number, &version, NULL) != 0)
+			continue;
+		held->foreign = strcmp(held->id, version.id) != 0;
+		if (held->foreign)
+			gyr_log_warning("the data plane holds %s version %llu with another content than the registry's; it is replaced", held->model,
+					(unsigned long long)held->number);
+	}
+}
+
+void rollout_take_status(struct gyr_rollout *rollout, const uint8_t *body, uint32_t bytes)
+{
+	struct gyr_error error;
+	if (gyr_held_take(&rollout->held, body, bytes, &error) != 0)
+		gyr_log_warning("%s; everything is loaded anew", error.text);
+	find_foreign(rollout);
+}
+
+static void end_refresh(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	rollout->stepping = false;
+	if (answer->status == 0)
+		rollout_take_status(rollout, answer->body, answer->body_bytes);
+	rollout_retry_in(rollout, ROLLOUT_RETRY_NS);
+	rollout_settle_operations(rollout);
+}
+
+/* After something unexpected: asks what is so, and goes on from there a second later. The step under way goes on as this one. */
+static void refresh(struct gyr_rollout *rollout)
+{
+	struct gyr_link_request request = {.type = GYR_LINK_STATUS};
+	gyr_peer_send(rollout->peer, &request, -1, STATUS_NS, end_refresh, rollout);
+}
+
+static void end_load(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	if (answer->status == -ETIMEDOUT) {
+		refresh(rollout);
+		return;
+	}
+	rollout->stepping = false;
+	if (answer->status == 0) {
+		int status = gyr_held_add(&rollout->held, rollout->model, rollout->number, "");
+		GYR_ASSERT(status == 0);
+		rollout_forget_fault(rollout, rollout->model, rollout->number);
+		gyr_log_info("%s version %llu is loaded", rollout->model, (unsigned long long)rollout->number);
+	} else if (answer->status != -ENOTCONN) {
+		rollout_fail_version(rollout, rollout->model, rollout->number, answer->status, answer->text);
+	}
+	rollout_advance(rollout);
+}
+
+struct reading {
+	struct gyr_task task; /* first */
+	struct gyr_rollout *rollout;
+	char path[GYR_BLOB_PATH_BYTES];
+	char id[GYR_BLOB_NAME_BYTES];
+	struct gyr_loaded loaded;
+	int status;
+	struct gyr_error error;
+};
+
+static void run_reading(struct gyr_task *task)
+{
+	struct reading *reading = (struct reading *)task;
+	char id[GYR_BLOB_NAME_BYTES];
+	reading->status = gyr_load(reading->path, NULL, NULL, NULL, &reading->loaded, &reading->error);
+	if (reading->status != 0)
+		return;
+	gyr_bundle_id_text(reading->loaded.id, id);
+	if (strcmp(id, reading->id) == 0)
+		return;
+	close(reading->loaded.fd);
+	reading->status = gyr_error_set(&reading->error, -EBADMSG, "%s holds the bundle %s", reading->path, id);
+}
+
+static void end_reading(struct gyr_task *task)
+{
+	struct reading *reading = (struct reading *)task;
+	struct gyr_rollout *rollout = reading->rollout;
+	if (rollout->ending) {
+		if (reading->status == 0)
+			close(reading->loaded.fd);
+	} else if (reading->status == 0) {
+		struct gyr_link_request request = {.type = GYR_LINK_LOAD, .version = rollout->number};
+		snprintf(request.model, sizeof request.model, "%s", rollout->model);
+		gyr_peer_send(rollout->peer, &request, reading->loaded.fd, LOAD_NS, end_load, rollout);
+	} else {
+		rollout->stepping = false;
+		rollout_fail_version(rollout, rollout->model, rollout->number, reading->status, reading->error.text);
+		rollout_advance(rollout);
+	}
+	free(reading);
+}
+
+struct search {
+	struct gyr_rollout *rollout;
+	bool found;
+	struct gyr_version version;
+};
+
+static bool is_to_be_loaded(void *user, const struct gyr_version *version)
+{
+	struct search *search = user;
+	struct gyr_rollout *rollout = search->rollout;
+	if (gyr_held_find(&rollout->held, version->model, version->number) != NULL)
+		return true;
+	struct fault *fault = rollout_find_fault(rollout, version->model, version->number);
+	uint64_t now = gyr_clock_ns();
+	if (fault != NULL && fault->due_ns > now && !rollout_is_awaited(rollout, version->model, version->number)) {
+		rollout_retry_in(rollout, fault->due_ns - now);
+		return true;
+	}
+	search->version = *version;
+	search->found = true;
+	return false;
+}
+
+static void take_step(struct gyr_rollout *rollout, const char *model, uint64_t number)
+{
+	rollout->stepping = true;
+	rollout->number = number;
+	snprintf(rollout->model, sizeof rollout->model, "%s", model);
+}
+
+static bool step_load(struct gyr_rollout *rollout)
+{
+	struct search search = {.rollout = rollout};
+	struct gyr_error error;
+	if (gyr_registry_each_version(rollout->registry, NULL, true, is_to_be_loaded, &search, &error) != 0)
+		gyr_log_error("%s", error.text);
+	if (!search.found)
+		return false;
+	struct reading *reading = calloc(1, sizeof *reading);
+	GYR_ASSERT(reading != NULL);
+	take_step(rollout, search.version.model, search.version.number);
+	reading->task = (struct gyr_task){.run = run_reading, .done = end_reading};
+	reading->rollout = rollout;
+	memcpy(reading->id, search.version.id, sizeof reading->id);
+	gyr_blobs_path(gyr_registry_blobs(rollout->registry), search.version.id, reading->path);
+	gyr_work_submit(rollout->work, &reading->task);
+	return true;
+}
+
+struct label_list {
+	uint32_t count;
+	struct gyr_label *labels;
+};
+
+static bool collect_label(void *user, const struct gyr_label *label)
+{
+	struct label_list *list = user;
+	struct gyr_label *grown = reallocarray(list->labels, list->count + 1, sizeof *grown);
+	GYR_ASSERT(grown != NULL);
+	list->labels = grown;
+	grown[list->count++] = *label;
+	return true;
+}
+
+static void add_route(struct gyr_held *wanted, const char *model, const char *label, uint64_t number)
+{
+	struct gyr_held_route *route = gyr_held_route(wanted, model);
+	GYR_ASSERT(route != NULL);
+	GYR_ASSERT(route->label_count < GYR_LINK_LABELS_MAX);
+	struct gyr_link_label *added = &route->labels[route->label_count++];
+	*added = (struct gyr_link_label){.version = number};
+	snprintf(added->name, sizeof added->name, "%s", label);
+}
+
+static bool same_route(const struct gyr_held_route *a, const struct gyr_held_route *b)
+{
+	if (a->label_count != b->label_count)
+		return false;
+	for (uint32_t i = 0; i < a->label_count; i++) {
+		bool found = false;
+		for (uint32_t j = 0; j < b->label_count && !found; j++)
+			found = a->labels[i].version == b->labels[j].version && strcmp(a->labels[i].name, b->labels[j].name) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void end_route(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	const struct gyr_link_request *request = &rollout->route;
+	if (answer->status == 0) {
+		rollout->stepping = false;
+		struct gyr_held_route *route = gyr_held_route(&rollout->held, request->model);
+		GYR_ASSERT(route != NULL);
+		route->label_count = request->label_count;
+		memcpy(route->labels, request->labels, sizeof route->labels);
+		rollout_advance(rollout);
+		return;
+	}
+	if (answer->status != -ENOTCONN && answer->status != -ECONNRESET && answer->status != -ETIMEDOUT) {
+		gyr_log_error("%s: the data plane refuses its labels: %s", request->model, answer->text);
+		for (uint32_t i = 0; i < request->label_count; i++)
+			if (rollout_take_back(rollout, request->model, request->labels[i].version, answer->text))
+				rollout_end_operations(rollout, request->model, request->labels[i].version, answer->status, answer->text);
+	}
+	refresh(rollout);
+}
+
+static bool step_route(struct gyr_rollout *rollout)
+{
+	struct gyr_error error;
+	struct label_list list = {0};
+	struct gyr_held wanted = {0};
+	const struct gyr_held_route *differs = NULL;
+	if (gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error) != 0) {
+		gyr_log_error("%s", error.text);
+		free(list.labels);
+		return false;
+	}
+	for (uint32_t i = 0; i < list.count; i++) {
+		const struct gyr_label *label = &list.labels[i];
+		/* A version that is not held (0 never is) is left out until it is. */
+		if (gyr_rollout_holds(rollout, label->model, label->intended))
+			add_route(&wanted, label->model, label->name, label->intended);
+		else if (gyr_rollout_holds(rollout, label->model, label->version))
+			add_route(&wanted, label->model, label->name, label->version);
+	}
+	free(list.labels);
+	/* Models that are routed and shall not be are among them, with no label. */
+	for (uint32_t i = 0; i < rollout->held.route_count; i++) {
+		struct gyr_held_route *route = gyr_held_route(&wanted, rollout->held.routes[i].model);
+		GYR_ASSERT(route != NULL);
+	}
+	for (uint32_t i = 0; i < wanted.route_count && differs == NULL; i++) {
+		struct gyr_held_route *now = gyr_held_route(&rollout->held, wanted.routes[i].model);
+		GYR_ASSERT(now != NULL);
+		if (!same_route(now, &wanted.routes[i]))
+			differs = &wanted.routes[i];
+	}
+	if (differs != NULL) {
+		rollout->stepping = true;
+		rollout->route = (struct gyr_link_request){.type = GYR_LINK_ROUTE, .label_count = differs->label_count};
+		memcpy(rollout->route.model, differs->model, sizeof differs->model);
+		memcpy(rollout->route.labels, differs->labels, sizeof differs->labels);
+	}
+	gyr_held_clear(&wanted);
+	if (!rollout->stepping)
+		return false;
+	gyr_peer_send(rollout->peer, &rollout->route, -1, ROUTE_NS, end_route, rollout);
+	return true;
+}
+
+/* Writes down that labels are as they were intended. True when the registry could not be written. */
+static bool settle_labels(struct gyr_rollout *rollout)
+{
+	struct gyr_error error;
+	struct label_list list = {0};
+	int status = gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error);
+	for (uint32_t i = 0; status == 0 && i < list.count; i++) {
+		const struct gyr_label *label = &list.labels[i];
+		if (label->intended == 0)
+			continue;
+		const struct gyr_held_route *route = gyr_held_route(&rollout->held, label->model);
+		for (uint32_t j = 0; route != NULL && status == 0 && j < route->label_count; j++) {
+			if (route->labels[j].version != label->intended || strcmp(route->labels[j].name, label->name) != 0)
+				continue;
+			status = gyr_registry_settle(rollout->registry, label->model, label->name, &error);
+			if (status == 0)
+				gyr_log_info("%s: \"%s\" points at version %llu", label->model, label->name, (unsigned long long)label->intended);
+		}
+	}
+	free(list.labels);
+	if (status == 0)
+		return false;
+	gyr_log_error("%s; trying again in %llu s", error.text, (unsigned long long)(ROLLOUT_RETRY_NS / GYR_NS_PER_S));
+	return true;
+}
+
+static void end_unload(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	if (answer->status == 0) {
+		rollout->stepping = false;
+		gyr_held_remove(&rollout->held, rollout->model, rollout->number);
+		gyr_log_info("%s version %llu is unloaded", rollout->model, (unsigned long long)rollout->number);
+		rollout_advance(rollout);
+		return;
+	}
+	if (answer->status != -ENOTCONN && answer->status != -ECONNRESET && answer->status != -ETIMEDOUT) {
+		gyr_log_error("%s version %llu: the data plane does not unload it: %s", rollout->model, (unsigned long long)rollout->number, answer->text);
+		rollout_end_operations(rollout, rollout->model, rollout->number, answer->status, answer->text);
+	}
+	refresh(rollout);
+}
+
+static bool step_unload(struct gyr_rollout *rollout)
+{
+	for (uint32_t i = 0; i < rollout->held.version_count; i++) {
+		const struct gyr_held_version *held = &rollout->held.versions[i];
+		struct gyr_version version;
+		struct gyr_error error;
+		int status = gyr_registry_version(rollout->registry, held->model, held->number, &version, &error);
+		if (status == 0 && version.wanted && !held->foreign)
+			continue;
+		/* What cannot be found out is left as it is. */
+		if (status != 0 && status != -ENOENT)
+			continue;
+		take_step(rollout, held->model, held->number);
+		struct gyr_link_request request = {.type = GYR_LINK_UNLOAD, .version = held->number};
+		memcpy(request.model, held->model, sizeof request.model);
+		gyr_peer_send(rollout->peer, &request, -1, UNLOAD_NS, end_unload, rollout);
+		return true;
+	}
+	return false;
+}
+
+void rollout_advance(struct gyr_rollout *rollout)
+{
+	if (rollout->ending || rollout->stepping || !gyr_peer_is_up(rollout->peer))
+		return;
+	if (settle_labels(rollout))
+		rollout_retry_in(rollout, ROLLOUT_RETRY_NS);
+	rollout_settle_operations(rollout);
+	/* Whoever was told may have asked for more, and so have begun a step. */
+	if (rollout->stepping)
+		return;
+	rollout->settled = !step_load(rollout) && !step_route(rollout) && !step_unload(rollout);
+}
