@@ -80,7 +80,7 @@ struct load_transport {
 		void (*wait)(struct load_transport *transport, uint64_t until_ns);
 		void (*close)(struct load_transport *transport);
 	} *methods;
-	uint64_t rejected; /* frames with a wrong length or checksum */
+	uint64_t rejected; /* as of load_stats */
 };
 
 /* Each opens one way; *TRANSPORT lives until its close. 0, or a negative errno and the reason. */
@@ -100,6 +100,7 @@ struct load_stats {
 	uint64_t doubled;                         /* answers beyond one for each datagram sent */
 	uint64_t stray;                           /* datagrams that answer no question of ours */
 	uint64_t malformed;                       /* answers that wire.h refuses, or of another type than asked for */
+	uint64_t rejected;                        /* frames with a wrong length, address or checksum (memif) */
 	uint64_t errors[GYR_WIRE_CODE_COUNT + 1]; /* by code; the last counts codes that we do not know */
 	uint64_t correct;
 	uint64_t elapsed_ns; /* first question to last answer, without the warm-up */
@@ -109,7 +110,7 @@ struct load_stats {
 	struct gyr_histogram timing[3];  /* as of gyr_wire_message.timing_ns */
 };
 
-/* Asks until the options' end or until *STOP is set (by a signal). 0, or -ENOMEM. */
+/* Asks until the options' end or until *STOP is set (by a signal). 0; -ENOMEM; -EMSGSIZE: an example fits no datagram of TRANSPORT. */
 GYR_MUST_CHECK int load_run(const struct load_options *options, const struct load_source *source, struct load_transport *transport, const atomic_bool *stop,
 			    struct load_stats *stats, struct gyr_error *error);
 

@@ -68,9 +68,9 @@ void load_report_table(const struct load_options *options, const struct load_sou
 	char a[32], b[32], c[32], d[32];
 	fprintf(to, "asked         %s questions of %u bytes, answered %s, lost %s, resent %s\n", grouped(stats->asked, a), source->bytes,
 		grouped(stats->answered, b), grouped(stats->lost, c), grouped(stats->resent, d));
-	if (error_count(stats) + stats->doubled + stats->malformed + stats->stray > 0) {
-		fprintf(to, "amiss         doubled %s, malformed %s, stray %s", grouped(stats->doubled, a), grouped(stats->malformed, b),
-			grouped(stats->stray, c));
+	if (error_count(stats) + stats->doubled + stats->malformed + stats->stray + stats->rejected > 0) {
+		fprintf(to, "amiss         doubled %s, malformed %s, stray %s, rejected frames %s", grouped(stats->doubled, a), grouped(stats->malformed, b),
+			grouped(stats->stray, c), grouped(stats->rejected, d));
 		for (unsigned i = 0; i <= GYR_WIRE_CODE_COUNT; i++)
 			if (stats->errors[i] != 0)
 				fprintf(to, ", \"%s\" %s", error_name(i), grouped(stats->errors[i], a));
@@ -119,8 +119,9 @@ static void fill(yyjson_mut_doc *document, yyjson_mut_val *root, const struct lo
 	const struct {
 		const char *name;
 		uint64_t value;
-	} counts[] = {{"asked", stats->asked},     {"answered", stats->answered},   {"lost", stats->lost},   {"resent", stats->resent},
-		      {"doubled", stats->doubled}, {"malformed", stats->malformed}, {"stray", stats->stray}, {"tensor_bytes", source->bytes}};
+	} counts[] = {{"asked", stats->asked},   {"answered", stats->answered}, {"lost", stats->lost},
+		      {"resent", stats->resent}, {"doubled", stats->doubled},   {"malformed", stats->malformed},
+		      {"stray", stats->stray},   {"rejected", stats->rejected}, {"tensor_bytes", source->bytes}};
 	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
 		yyjson_mut_obj_add_uint(document, root, counts[i].name, counts[i].value);
 	yyjson_mut_val *errors = yyjson_mut_obj_add_obj(document, root, "errors");

@@ -64,17 +64,24 @@ static void end_slot(struct run *run, struct slot *slot)
 	run->waiting--;
 }
 
-/* One datagram for the question in SLOT. Without a buffer nothing goes, as if the path had lost it. */
-static void send_slot(struct run *run, struct slot *slot)
+/* Packs the question in SLOT where the transport wants it. 0: it does not fit, or there is no buffer now. */
+static size_t pack_slot(struct run *run, const struct slot *slot)
 {
 	const struct load_options *options = run->options;
 	struct gyr_wire_output input = {.shape = {.dtype = GYR_DTYPE_U8, .rank = 1, .dims = {run->source->bytes}},
 					.data = run->source->tensors + (size_t)slot->example * run->source->bytes,
 					.form = GYR_WIRE_BARE};
-	size_t size, bytes = 0;
+	size_t size;
 	uint8_t *to = run->transport->methods->buffer(run->transport, &size);
-	if (to != NULL)
-		bytes = gyr_wire_pack_request(to, size, slot->id, &options->model, &options->select, options->deadline_us, &input, 1, options->want_timing);
+	if (to == NULL)
+		return 0;
+	return gyr_wire_pack_request(to, size, slot->id, &options->model, &options->select, options->deadline_us, &input, 1, options->want_timing);
+}
+
+/* One datagram for the question in SLOT. Without a buffer nothing goes, as if the path had lost it. */
+static void send_slot(struct run *run, struct slot *slot)
+{
+	size_t bytes = pack_slot(run, slot);
 	if (bytes != 0)
 		run->transport->methods->send(run->transport, bytes);
 	slot->attempts++;
@@ -284,7 +291,13 @@ int load_run(const struct load_options *options, const struct load_source *sourc
 	if (getrandom(&start, sizeof start, 0) != sizeof start)
 		start = (uint32_t)gyr_clock_ns();
 	run.sequence = start;
+	/* The longest id there is. */
+	if (pack_slot(&run, &(struct slot){.id = UINT64_MAX}) == 0) {
+		free(run.slots);
+		return gyr_error_set(error, -EMSGSIZE, "questions of %u bytes do not fit a datagram on this way", source->bytes);
+	}
 	loop(&run, stop);
+	stats->rejected = transport->rejected;
 	stats->elapsed_ns = run.last_ns > run.first_ns ? run.last_ns - run.first_ns : 0;
 	free(run.slots);
 	return 0;
