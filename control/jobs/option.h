@@ -34,7 +34,7 @@ GYR_MUST_CHECK int gyr_job_option_whole(const struct gyr_job_options *options, c
 					struct gyr_error *error);
 GYR_MUST_CHECK int gyr_job_option_number(const struct gyr_job_options *options, const char *name, float *value, struct gyr_error *error);
 
-/* Reads an option whose value is one of WORDS (two, and NULL): *INDEX becomes its place. -EINVAL. */
+/* Reads an option whose value is one of WORDS (NULL ends them): *INDEX becomes its place. -EINVAL; the message names the first two. */
 GYR_MUST_CHECK int gyr_job_option_word(const struct gyr_job_options *options, const char *name, const char *const *words, uint32_t *index,
 				       struct gyr_error *error);
 

@@ -51,6 +51,7 @@ const struct gyr_job_option gyr_job_train_options[] = {
 
 static const char *const losses[] = {[GYR_LOSS_MSE] = "mse", [GYR_LOSS_CROSS_ENTROPY] = "cross-entropy", NULL};
 static const char *const optimisers[] = {[GYR_OPTIMISER_SGD] = "sgd", [GYR_OPTIMISER_ADAM] = "adam", NULL};
+static const char *const switches[] = {"0", "1", "no", "yes", NULL}; /* every second one is on */
 
 struct lineage {
 	uint32_t count;
@@ -116,8 +117,8 @@ static int read_options(struct job *job)
 {
 	const struct gyr_job_options *options = job->options;
 	struct gyr_error *error = job->error;
-	uint64_t epochs = 10, batch = 64, seed = 1, shuffle = 1;
-	uint32_t loss = GYR_LOSS_MSE, optimiser = GYR_OPTIMISER_ADAM;
+	uint64_t epochs = 10, batch = 64, seed = 1;
+	uint32_t loss = GYR_LOSS_MSE, optimiser = GYR_OPTIMISER_ADAM, shuffle = 1;
 	job->train.rate = 0.001f;
 	int result = gyr_job_option_name(options, "model", &job->name, error);
 	if (result == 0)
@@ -137,7 +138,7 @@ static int read_options(struct job *job)
 	if (result == 0)
 		result = gyr_job_option_whole(options, "seed", 0, UINT64_MAX, &seed, error);
 	if (result == 0)
-		result = gyr_job_option_whole(options, "shuffle", 0, 1, &shuffle, error);
+		result = gyr_job_option_word(options, "shuffle", switches, &shuffle, error);
 	if (result == 0)
 		result = gyr_job_option_whole(options, "limit", 1, INT32_MAX, &job->limit, error);
 	if (result == 0)
@@ -147,7 +148,7 @@ static int read_options(struct job *job)
 	job->train.epochs = (uint32_t)epochs;
 	job->train.batch = (uint32_t)batch;
 	job->train.seed = seed;
-	job->train.shuffle = shuffle != 0;
+	job->train.shuffle = shuffle % 2 != 0;
 	return result == 0 ? check_pairs(job) : result;
 }
 

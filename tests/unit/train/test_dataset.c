@@ -431,7 +431,7 @@ static void damaged_files_do_no_harm(void **state)
 		     {npy, put_npy(npy, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n", numbers, sizeof numbers)}};
 	size_t accepted = 0;
 	srand48(13);
-	for (int i = 0; i < 6000; i++) {
+	for (int i = 0; i < 2100; i++) {
 		size_t size = seeds[i % 3].size, changes = (size_t)lrand48() % 4;
 		memcpy(bytes, seeds[i % 3].bytes, size);
 		for (size_t j = 0; j < changes; j++)
@@ -452,7 +452,7 @@ static void damaged_files_do_no_harm(void **state)
 			assert_non_null(strstr(error.text, path));
 		}
 	}
-	assert_in_range(accepted, 500, 5500); /* both answers are given often */
+	assert_in_range(accepted, 200, 1900); /* both answers are given often */
 }
 
 static void fashion_mnist(void **state)
