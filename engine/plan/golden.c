@@ -71,6 +71,9 @@ static int run_piece(const struct replay *replay, uint32_t first, uint32_t batch
 		for (uint32_t row = 0; row < (has_rows(shape) ? batch : 1); row++)
 			memcpy((char *)replay->inputs[i] + row * bytes, (const char *)golden->inputs[i] + (first + row) % golden->batch * bytes, bytes);
 	}
+	/* What is not written must not pass because it was written before. */
+	for (uint32_t i = 0; i < plan->output_count; i++)
+		memset(replay->outputs[i], 0xff, bytes_of(&plan->outputs[i].shape, batch));
 	gyr_plan_run(plan, batch, (const void *const *)replay->inputs, replay->outputs, replay->scratch);
 	for (uint32_t i = 0; i < plan->output_count; i++) {
 		const struct gyr_shape *shape = &plan->outputs[i].shape;

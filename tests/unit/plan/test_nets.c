@@ -107,6 +107,44 @@ static void test_shared_values(void **state)
 	assert_int_equal(steps_of(graph, 1, 1e-5f), 5);
 }
 
+/* A scaled value that two layers read is made for both. */
+static void test_shared_before(void **state)
+{
+	uint64_t seed = 11;
+	struct gyr_graph *graph = gyr_graph_create("shared", 13);
+	uint32_t x = net_op2(graph, GYR_OP_MUL, net_input(graph, "f32[N,20]"), net_weights(graph, "f32[20]", 1, &seed));
+	uint32_t a = gemm(graph, x, "f32[20,9]", "f32[9]", false, &seed), b = gemm(graph, x, "f32[20,9]", "f32[9]", false, &seed);
+	net_finish(graph, net_op2(graph, GYR_OP_DIV, net_op1(graph, GYR_OP_TANH, a), net_op1(graph, GYR_OP_SIGMOID, b)));
+	assert_int_equal(steps_of(graph, 1, 1e-5f), 4);
+}
+
+/* The left side is the same for every row of the batch: against a product written out here, since the plan and its reference share the strides. */
+static void test_matmul_broadcasts(void **state)
+{
+	uint64_t seed = 12;
+	struct gyr_graph *graph = gyr_graph_create("broadcast", 13);
+	float left[2 * 3], right[2][3 * 4], made[2][2 * 4];
+	for (int i = 0; i < 6; i++)
+		left[i] = net_random(&seed);
+	for (int i = 0; i < 24; i++)
+		right[i / 12][i % 12] = net_random(&seed);
+	uint32_t a = net_constant(graph, "f32[1,2,3]", left);
+	net_finish(graph, net_op2(graph, GYR_OP_MATMUL, a, net_input(graph, "f32[N,3,4]")));
+	for (int reference = 0; reference < 2; reference++) {
+		struct gyr_plan *plan = net_plan(graph, 2, reference);
+		gyr_plan_run(plan, 2, (const void *const[]){right}, (void *const[]){made}, NULL);
+		for (int at = 0; at < 16; at++) {
+			int row = at / 8, m = at / 4 % 2, n = at % 4;
+			float sum = 0;
+			for (int k = 0; k < 3; k++)
+				sum += left[m * 3 + k] * right[row][k * 4 + n];
+			assert_true(fabsf(made[row][m * 4 + n] - sum) < 1e-6f);
+		}
+		gyr_plan_destroy(plan);
+	}
+	gyr_graph_destroy(graph);
+}
+
 /* Several outputs: a value, two views of it, and an input as it came. */
 static void test_outputs(void **state)
 {
@@ -278,10 +316,11 @@ static void test_signature(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_teaching_net),      cmocka_unit_test(test_image_net),        cmocka_unit_test(test_matmul_takes_in),
-		cmocka_unit_test(test_matmul_leaves_out), cmocka_unit_test(test_shared_values),    cmocka_unit_test(test_outputs),
-		cmocka_unit_test(test_folding),           cmocka_unit_test(test_unknown_operands), cmocka_unit_test(test_old_softmax),
-		cmocka_unit_test(test_random_nets),       cmocka_unit_test(test_refusals),         cmocka_unit_test(test_signature),
+		cmocka_unit_test(test_teaching_net),      cmocka_unit_test(test_image_net),     cmocka_unit_test(test_matmul_takes_in),
+		cmocka_unit_test(test_matmul_leaves_out), cmocka_unit_test(test_shared_values), cmocka_unit_test(test_shared_before),
+		cmocka_unit_test(test_matmul_broadcasts), cmocka_unit_test(test_outputs),       cmocka_unit_test(test_folding),
+		cmocka_unit_test(test_unknown_operands),  cmocka_unit_test(test_old_softmax),   cmocka_unit_test(test_random_nets),
+		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_signature),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

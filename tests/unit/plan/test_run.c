@@ -9,10 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "engine/plan/plan_internal.h"
 #include "net.h"
 
 #if defined(__has_feature)
@@ -116,6 +122,33 @@ static void test_run_allocates_nothing(void **state)
 	gyr_graph_destroy(graph);
 }
 
+#ifndef SANITIZED
+/* In a child that the kernel kills at its first system call but exit. */
+static void test_run_makes_no_system_call(void **state)
+{
+	struct gyr_graph *graph = make_net();
+	struct gyr_plan *plan = net_plan(graph, 64, false);
+	static uint8_t input[64 * 300];
+	static float output[64 * 20];
+	void *scratch = aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, (gyr_plan_scratch_bytes(plan) + 64) / 64 * 64);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		gyr_plan_thread_init();
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0)
+			for (uint32_t batch = 1; batch <= 64; batch++)
+				gyr_plan_run(plan, batch, (const void *const[]){input}, (void *const[]){output}, scratch);
+		syscall(SYS_exit, 0);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	free(scratch);
+	gyr_plan_destroy(plan);
+	gyr_graph_destroy(graph);
+}
+#endif
+
 static void test_threads_share_a_plan(void **state)
 {
 	struct gyr_graph *graph = make_net();
@@ -166,12 +199,22 @@ static void test_golden(void **state)
 	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), 0);
 	assert_int_equal(gyr_plan_check_golden(reference, &bundle, &error), 0);
 
+	float kept = output[2 * 20 + 7];
 	output[2 * 20 + 7] += 1e-3f; /* one element of the last row */
 	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), -EILSEQ);
 	assert_non_null(strstr(error.text, "golden vector 1: output 'value"));
 	assert_non_null(strstr(error.text, "row 2, element 7 at batch size 1 is "));
 	output[2 * 20 + 7] = NAN;
 	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), -EILSEQ);
+	output[2 * 20 + 7] = kept;
+	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), 0);
+
+	/* A plan that is wrong in the last row of one batch size only. */
+	struct gyr_step *last = &plan->buckets[2].steps[plan->buckets[2].step_count - 1];
+	assert_int_equal(last->kind, GYR_STEP_SOFTMAX);
+	last->softmax.outer--;
+	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), -EILSEQ);
+	assert_non_null(strstr(error.text, "row 0, element 0 at batch size 4 is "));
 	bundle.info.golden_count = 0;
 	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), 0);
 	gyr_plan_destroy(plan);
@@ -205,6 +248,9 @@ int main(void)
 		cmocka_unit_test(test_thread_init),
 		cmocka_unit_test(test_threads_share_a_plan),
 		cmocka_unit_test(test_run_allocates_nothing),
+#ifndef SANITIZED
+		cmocka_unit_test(test_run_makes_no_system_call),
+#endif
 		cmocka_unit_test(test_create_and_destroy_leave_nothing),
 		cmocka_unit_test(test_golden),
 	};
