@@ -8,11 +8,13 @@
 
 #include <rte_errno.h>
 #include <rte_launch.h>
+#include <rte_pause.h>
 
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/loop/loop_internal.h"
+#include "dataplane/port/quiet.h"
 
 #define ACK_POLL_NS 20000
 
@@ -194,6 +196,41 @@ static void count_turn(struct gyr_lcore *lcore)
 	lcore->began_tsc = 0;
 }
 
+/* Waits outside the ports while DPDK's interrupt thread is at work in them. */
+static void wait_while_paused(struct gyr_lcore *lcore)
+{
+	atomic_store_explicit(&lcore->waiting, true, memory_order_release);        /* R6 pairs with A6 in pause_lcores */
+	while (atomic_load_explicit(&lcore->loop->paused, memory_order_acquire)) { /* A7 pairs with R7 in resume_lcores */
+		if (lcore->engine)
+			gyr_route_report(&lcore->loop->route, lcore->engine_index);
+		rte_pause();
+	}
+	atomic_store_explicit(&lcore->waiting, false, memory_order_relaxed);
+}
+
+static void pause_lcores(void *argument)
+{
+	struct gyr_loop *loop = argument;
+	atomic_store_explicit(&loop->paused, true, memory_order_seq_cst);
+	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		const struct gyr_lcore *lcore = &loop->lcores[i];
+		/* One that has not started, or has ended, is in no port. */
+		while (atomic_load_explicit(&lcore->running, memory_order_seq_cst) && !atomic_load_explicit(&lcore->waiting, memory_order_acquire)) /* A6 */
+			rte_pause();
+	}
+}
+
+static void resume_lcores(void *argument)
+{
+	struct gyr_loop *loop = argument;
+	atomic_store_explicit(&loop->paused, false, memory_order_release); /* R7 pairs with A7 in wait_while_paused */
+	/* So that the next pause does not take this one's word for its own. */
+	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		while (atomic_load_explicit(&loop->lcores[i].waiting, memory_order_relaxed))
+			rte_pause();
+	}
+}
+
 static int lcore_main(void *argument)
 {
 	struct gyr_lcore *lcore = argument;
@@ -202,9 +239,15 @@ static int lcore_main(void *argument)
 		gyr_plan_thread_init();
 		gyr_route_reader_start(&loop->route, lcore->engine_index);
 	}
-	atomic_store_explicit(&lcore->running, true, memory_order_release); /* R3 pairs with A3 in gyr_loop_start: the reader is registered */
+	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `paused`, as pause_lcores sets that before it looks
+	 * here. */
+	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
+	if (atomic_load_explicit(&loop->paused, memory_order_seq_cst))
+		wait_while_paused(lcore);
 	uint32_t acked = GYR_PHASE_RUN;
 	while (acked != GYR_PHASE_END) {
+		if (atomic_load_explicit(&loop->paused, memory_order_relaxed))
+			wait_while_paused(lcore);
 		uint32_t phase = atomic_load_explicit(&loop->phase, memory_order_acquire); /* A4 pairs with R4 in gyr_loop_drain */
 		uint32_t work = 0;
 		if (lcore->io && phase == GYR_PHASE_RUN)
@@ -223,6 +266,7 @@ static int lcore_main(void *argument)
 	}
 	if (lcore->engine)
 		gyr_route_reader_stop(&loop->route, lcore->engine_index);
+	atomic_store_explicit(&lcore->running, false, memory_order_release);
 	return 0;
 }
 
@@ -230,6 +274,7 @@ void gyr_loop_start(struct gyr_loop *loop)
 {
 	loop->started_ns = gyr_clock_ns();
 	loop->started_tsc = rte_rdtsc();
+	gyr_quiet_set(pause_lcores, resume_lcores, loop);
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		int status = rte_eal_remote_launch(lcore_main, &loop->lcores[i], loop->lcores[i].lcore);
 		GYR_ASSERT(status == 0);
@@ -261,6 +306,7 @@ bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns)
 		}
 	}
 	rte_eal_mp_wait_lcore();
+	gyr_quiet_set(NULL, NULL, NULL);
 	return true;
 }
 

@@ -57,7 +57,7 @@ struct gyr_lcore_tx {
 	struct rte_mbuf *frames[GYR_LOOP_BURST];
 };
 
-/* One lcore of the data path. What is not a counter, an ack or service_tsc belongs to it alone once it runs. */
+/* One lcore of the data path. What is not atomic belongs to it alone once it runs. */
 struct gyr_lcore {
 	_Alignas(RTE_CACHE_LINE_SIZE) struct gyr_loop *loop;
 	uint16_t lcore, cpu;
@@ -85,6 +85,7 @@ struct gyr_lcore {
 	uint64_t began_tsc; /* when this turn found its first work; 0: none yet */
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
+	_Atomic bool waiting; /* outside the ports, until loop->paused ends */
 	_Atomic uint32_t acked_phase;
 	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
 	struct gyr_lcore_counters counters;
@@ -112,8 +113,9 @@ struct gyr_loop {
 	uint64_t ns_per_tsc_32; /* nanoseconds of 2^32 cycles */
 	uint64_t started_ns, started_tsc;
 
-	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase;
-	_Atomic uint32_t histogram_side; /* of struct gyr_version_lane: where engine lcores count */
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase; /* enum gyr_loop_phase */
+	_Atomic bool paused;                                  /* lcores stay out of the ports */
+	_Atomic uint32_t histogram_side;                      /* of struct gyr_version_lane: where engine lcores count */
 	struct gyr_route_cell route;
 };
 
