@@ -36,7 +36,7 @@
 #define ALIGN 64u
 #define HUGE_PAGE ((size_t)2 << 20)
 
-enum part { TILE_FULL, TILE_TAIL };
+enum tile_kind { TILE_FULL, TILE_TAIL };
 
 struct gyr_dense {
 	size_t in, out;
@@ -46,7 +46,7 @@ struct gyr_dense {
 	bool plain; /* no bias and no activation: nothing to do after the product */
 	size_t bytes;
 	float *weights, *bias;
-	dnnl_dim_t offsets[2][2 * PARTS_MAX]; /* by enum part: where the parts of x and of the tile start, in bytes, in pairs */
+	dnnl_dim_t offsets[2][2 * PARTS_MAX]; /* by enum tile_kind: where the parts of x and of the tile start, in bytes, in pairs */
 	dnnl_brgemm_t kernels[ROWS_BLOCK + 1][2];
 };
 
@@ -200,7 +200,7 @@ static inline float as_it_is(float x)
 	return x;
 }
 
-static void run_tile(const struct gyr_dense *dense, enum part which, size_t rows, size_t first, size_t outputs, const gyr_f32_u *x, const float *weights,
+static void run_tile(const struct gyr_dense *dense, enum tile_kind which, size_t rows, size_t first, size_t outputs, const gyr_f32_u *x, const float *weights,
 		     gyr_f32_u *y)
 {
 	dnnl_status_t status = dnnl_brgemm_execute(dense->kernels[rows][which], x, weights, dense->offsets[which], y + first, NULL);

@@ -25,10 +25,7 @@ static int no_memory(struct gyr_error *error)
 	return gyr_error_set(error, -ENOMEM, "no memory to compile the graph");
 }
 
-/*
- * Where dimension i of a constant's walk over FEATURES trailing elements of SHAPE begins: the number of trailing dimensions of SHAPE whose product is FEATURES,
- * or UINT32_MAX when there is no such number.
- */
+/* How many of the last dimensions of SHAPE hold FEATURES elements together; UINT32_MAX when no number of them does. */
 static uint32_t trailing_dims(const struct gyr_shape *shape, size_t features)
 {
 	size_t total = 1;
