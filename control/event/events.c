@@ -82,27 +82,31 @@ void gyr_timer_cancel(struct gyr_events *events, struct gyr_timer *timer)
 	timer->running = false;
 }
 
-/* Calls what is due; milliseconds until the next, -1 when there is none. */
-static int serve_timers(struct gyr_events *events)
+/* Calls the first timer when it is due: true. Else *WAIT_MS is the time until it is, -1 when there is none. */
+static bool serve_timer(struct gyr_events *events, int *wait_ms)
 {
-	for (;;) {
-		struct gyr_timer *first = events->timers;
-		if (first == NULL)
-			return -1;
-		uint64_t now = gyr_clock_ns();
-		if (first->due_ns > now) {
-			uint64_t wait_ms = (first->due_ns - now + GYR_NS_PER_MS - 1) / GYR_NS_PER_MS;
-			return wait_ms > 60000 ? 60000 : (int)wait_ms;
-		}
-		events->timers = first->next;
-		first->running = false;
-		first->due(first->user);
+	struct gyr_timer *first = events->timers;
+	*wait_ms = -1;
+	if (first == NULL)
+		return false;
+	uint64_t now = gyr_clock_ns();
+	if (first->due_ns > now) {
+		uint64_t left_ms = (first->due_ns - now + GYR_NS_PER_MS - 1) / GYR_NS_PER_MS;
+		*wait_ms = left_ms > 60000 ? 60000 : (int)left_ms;
+		return false;
 	}
+	events->timers = first->next;
+	first->running = false;
+	first->due(first->user);
+	return true;
 }
 
+/* One thing only, so that the loop's condition is looked at after each. */
 static void serve_one(struct gyr_events *events)
 {
-	int wait_ms = serve_timers(events);
+	int wait_ms;
+	if (serve_timer(events, &wait_ms))
+		return;
 	struct epoll_event event;
 	int count = epoll_wait(events->epoll_fd, &event, 1, wait_ms);
 	GYR_ASSERT(count >= 0 || errno == EINTR);
