@@ -324,6 +324,5 @@ void gyr_loop_destroy(struct gyr_loop *loop)
 		free(lcore->inboxes);
 	}
 	free(loop->lcores);
-	gyr_eal_stop();
 	free(loop);
 }

@@ -34,7 +34,7 @@ void gyr_loop_start(struct gyr_loop *loop);
  */
 GYR_MUST_CHECK bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns);
 
-/* Stops ports and DPDK and frees the rest. Drained, or never started; no route table holds a version any more. */
+/* Stops the ports and frees the rest. Drained, or never started; no route table holds a version any more. */
 void gyr_loop_destroy(struct gyr_loop *loop);
 
 #endif

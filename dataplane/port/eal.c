@@ -161,8 +161,3 @@ int gyr_eal_start(const struct gyr_config *config, struct gyr_eal *eal, struct g
 		return gyr_error_set(error, -EIO, "DPDK did not start (%s): %s", rte_strerror(rte_errno), said[0] != '\0' ? said : "it gave no reason");
 	return 0;
 }
-
-void gyr_eal_stop(void)
-{
-	rte_eal_cleanup();
-}

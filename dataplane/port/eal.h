@@ -1,5 +1,7 @@
 /*
- * DPDK's environment: started once in the life of the process, from the configuration. One thread, which becomes DPDK's main lcore: the house thread.
+ * DPDK's environment: started once in the life of the process, from the configuration. One thread, which becomes DPDK's main lcore: the house thread. It is
+ * never ended (rte_eal_cleanup unmaps memory that DPDK's own interrupt thread still reads, and killed half of our failed starts): what outlives a process is
+ * closed with the ports.
  */
 #ifndef GYR_DATAPLANE_PORT_EAL_H
 #define GYR_DATAPLANE_PORT_EAL_H
@@ -36,8 +38,5 @@ GYR_MUST_CHECK int gyr_eal_start(const struct gyr_config *config, struct gyr_eal
 
 /* Whether DEVARGS begin with a PCI address ("0000:3b:00.0" or "3b:00.0"); else they name a virtual device. */
 bool gyr_eal_is_pci(const char *devargs);
-
-/* Ends what gyr_eal_start began; ports are stopped before. DPDK cannot be started again in this process. */
-void gyr_eal_stop(void);
 
 #endif
