@@ -244,6 +244,11 @@ int main(int argc, char **argv)
 		gyr_error_set(&error, 0, "usage: gyrctl %s %s; see \"gyrctl %s --help\"", ctl.command->name, ctl.command->words, ctl.command->name);
 		return ctl_misused(&error);
 	}
+	/* Where a command takes a version, it is the word behind the model's name. */
+	if (strstr(ctl.command->words, "VERSION") != NULL && ctl.word_count > 1 && strspn(ctl.words[1], "0123456789") != strlen(ctl.words[1])) {
+		gyr_error_set(&error, 0, "\"%.64s\" is no version: a whole number is expected, such as \"model list\" shows", ctl.words[1]);
+		return ctl_misused(&error);
+	}
 	if (read_config(&ctl, &error) != 0)
 		return ctl_misused(&error);
 	ctl.json = ctl_option(&ctl, "json") != NULL;

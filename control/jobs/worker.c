@@ -45,7 +45,7 @@ static void lower_priority(void)
 {
 	struct sched_param none = {0};
 	setpriority(PRIO_PROCESS, 0, 19);
-	sched_setscheduler(0, SCHED_BATCH, &none);
+	sched_setscheduler(0, SCHED_IDLE, &none);
 }
 
 static int fail(int status, const char *text)

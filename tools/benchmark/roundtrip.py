@@ -25,7 +25,7 @@ BENCH = TOP / "build/release/tools/benchmark"
 CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
 HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
 REQUEST_FLOATS = 100
-QUANTILES = ("p50", "p99", "p99.9")
+QUANTILES = ("p50", "p99", "p999")
 
 
 def model(name, nodes, constants, inputs, outputs):

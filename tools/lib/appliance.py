@@ -59,12 +59,14 @@ class ClientNamespace:
         run("ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR)
         run("ip", "link", "set", NEAR, "up")
         self.take(FAR)
-        # A checksum left to the card would arrive unfinished: there is no card.
-        self.run("ethtool", "-K", FAR, "tx", "off")
 
     def take(self, link):
         """Moves LINK into the namespace and gives it the clients' address."""
         run("ip", "link", "set", link, "netns", self.holder.pid)
+        # A TAP gives both its ends the same address: the clients' gets another, as a cable would have.
+        self.run("ip", "link", "set", link, "address", "02:00:00:00:00:02")
+        # A checksum left to the card would arrive unfinished: there is no card.
+        self.run("ethtool", "-K", link, "tx", "off")
         self.run("ip", "addr", "add", f"{CLIENT}/24", "dev", link)
         self.run("ip", "link", "set", link, "up")
 

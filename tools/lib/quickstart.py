@@ -56,7 +56,7 @@ def table(report):
     for version in report["versions"]:
         print(f"  version {version['version']}: {version['answers']:,} answers, accuracy {version['accuracy']:.2%}")
     print("  round trip in microseconds: " + ", ".join(f"{name} {trip[key] / 1e3:.1f}" for name, key in
-                                                       (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p99.9", "p99.9"), ("max", "max"))), flush=True)
+                                                       (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p99.9", "p999"), ("max", "max"))), flush=True)
 
 
 def ask_all(appliance):
@@ -71,6 +71,9 @@ def ask_all(appliance):
 def swap(appliance):
     """Trains version 2 and promotes it while a client keeps asking."""
     words = appliance.load_command(*QUESTIONS, "--until-version", 2, "--then", 10000, "--json")
+    if appliance.port == "memif":
+        # This client spins, and would leave the training nothing of a CPU that they share.
+        words = ["chrt", "--idle", "0", *words]
     with tempfile.TemporaryFile("w+") as out:
         asking = subprocess.Popen([str(word) for word in words], stdout=out, stderr=subprocess.DEVNULL)
         try:

@@ -262,7 +262,7 @@ class Worker(unittest.TestCase):
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
             self.assertEqual(json.loads(process.stdout.readline())["event"], "progress")
             # It runs at the lowest priority, whatever that of who started it.
-            self.assertEqual((os.getpriority(os.PRIO_PROCESS, process.pid), os.sched_getscheduler(process.pid)), (19, os.SCHED_BATCH))
+            self.assertEqual((os.getpriority(os.PRIO_PROCESS, process.pid), os.sched_getscheduler(process.pid)), (19, os.SCHED_IDLE))
             process.send_signal(signal.SIGTERM)
             rest = events_of(process.stdout.read())
         self.assertEqual((process.returncode, rest[-1]["event"]), (1, "error"))
