@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	uint8_t ping[64];
 	struct client_answer answer;
 	size_t bytes = gyr_wire_pack_ping(ping, sizeof ping, 1, "x", 1);
-	client_start(argv[1], RTE_IPV4(192, 0, 2, 1));
+	client_start(argv[1], RTE_IPV4(192u, 0, 2, 1));
 	for (int i = 0; i < PINGS; i++)
 		client_ask(ping, bytes, 1, &answer);
 	uint64_t until_ns = gyr_clock_ns() + strtoull(argv[3], NULL, 10) * GYR_NS_PER_US;

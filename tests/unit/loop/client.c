@@ -21,7 +21,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/net.h"
 
-#define OUR_ADDRESS RTE_IPV4(192, 0, 2, 9)
+#define OUR_ADDRESS RTE_IPV4(192u, 0, 2, 9)
 #define OUR_PORT 40000
 #define PATIENCE_NS (10 * GYR_NS_PER_S)
 

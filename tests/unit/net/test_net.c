@@ -14,8 +14,8 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/net.h"
 
-#define OUR_ADDRESS RTE_IPV4(192, 0, 2, 1)
-#define THEIR_ADDRESS RTE_IPV4(192, 0, 2, 77)
+#define OUR_ADDRESS RTE_IPV4(192u, 0, 2, 1)
+#define THEIR_ADDRESS RTE_IPV4(192u, 0, 2, 77)
 #define OUR_PORT 4970
 #define THEIR_PORT 33333
 #define MTU 1500
@@ -378,14 +378,14 @@ static void refuses_bad_ip(void **state)
 
 static void refuses_bad_addresses(void **state)
 {
-	static const uint32_t destinations[] = {RTE_IPV4(192, 0, 2, 2), RTE_IPV4(192, 0, 2, 255), RTE_IPV4_BROADCAST, RTE_IPV4(224, 0, 0, 1)};
+	static const uint32_t destinations[] = {RTE_IPV4(192u, 0, 2, 2), RTE_IPV4(192u, 0, 2, 255), RTE_IPV4_BROADCAST, RTE_IPV4(224u, 0, 0, 1)};
 	static const uint32_t sources[] = {0,
-					   RTE_IPV4(0, 1, 2, 3),
-					   RTE_IPV4(127, 0, 0, 1),
-					   RTE_IPV4(224, 0, 0, 1),
-					   RTE_IPV4(240, 0, 0, 1),
+					   RTE_IPV4(0u, 1, 2, 3),
+					   RTE_IPV4(127u, 0, 0, 1),
+					   RTE_IPV4(224u, 0, 0, 1),
+					   RTE_IPV4(240u, 0, 0, 1),
 					   RTE_IPV4_BROADCAST,
-					   RTE_IPV4(192, 0, 2, 255),
+					   RTE_IPV4(192u, 0, 2, 255),
 					   OUR_ADDRESS};
 	for (size_t i = 0; i < sizeof destinations / sizeof destinations[0]; i++) {
 		struct udp_frame sent = udp_frame();
@@ -409,15 +409,15 @@ static void refuses_bad_addresses(void **state)
 static void small_subnets_have_no_broadcast(void **state)
 {
 	struct udp_frame sent = udp_frame();
-	sent.ip.src_addr = rte_cpu_to_be_32(RTE_IPV4(192, 0, 2, 3));
-	sent.ip.dst_addr = rte_cpu_to_be_32(RTE_IPV4(192, 0, 2, 2));
+	sent.ip.src_addr = rte_cpu_to_be_32(RTE_IPV4(192u, 0, 2, 3));
+	sent.ip.dst_addr = rte_cpu_to_be_32(RTE_IPV4(192u, 0, 2, 2));
 	sum_ip(&sent.ip);
 	sum_udp(&sent);
 	for (uint8_t prefix = 30; prefix <= 32; prefix++) {
-		gyr_net_host_init(&host, &our_mac, RTE_IPV4(192, 0, 2, 2), prefix, OUR_PORT, MTU);
+		gyr_net_host_init(&host, &our_mac, RTE_IPV4(192u, 0, 2, 2), prefix, OUR_PORT, MTU);
 		assert_int_equal(INPUT(sent), prefix == 30 ? GYR_NET_IP_SOURCE : GYR_NET_DATAGRAM);
 	}
-	gyr_net_host_init(&host, &our_mac, RTE_IPV4(192, 0, 2, 2), 0, OUR_PORT, MTU);
+	gyr_net_host_init(&host, &our_mac, RTE_IPV4(192u, 0, 2, 2), 0, OUR_PORT, MTU);
 	assert_int_equal(INPUT(sent), GYR_NET_DATAGRAM);
 }
 
