@@ -67,7 +67,6 @@ class Echo:
         devargs = f"net_memif0,role=server,id=0,socket={socket},socket-abstract=no"
         self.process = subprocess.Popen([BENCH / "gyr-bench-echo", str(CPU_SERVER), devargs, *memory], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n", "gyr-bench-echo did not start"
-        self.pids = [self.process.pid]
 
     def close(self):
         self.process.send_signal(signal.SIGCONT)
@@ -93,10 +92,10 @@ class Figures:
         print(f"{name}\t{row['value']:.{digits}f}\t{unit}\t({row['low']:.{digits}f} to {row['high']:.{digits}f})", flush=True)
 
 
-def bare_kernel_ns(rounds):
+def bare_kernel_ns():
     """The net's time in this process, on the CPU that serves."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        run("taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-infer", "--net", "100-200-100", "--batch", "1", "--json", file.name, timeout=300)
+        run("taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-infer", "--short", "--net", "100-200-100", "--batch", "1", "--json", file.name, timeout=300)
         figures = json.loads(Path(file.name).read_text())["figures"]
     return next(row["value"] for row in figures if row["name"] == "infer.100-200-100.b1.ns")
 
@@ -108,12 +107,12 @@ def over_memif(figures, rounds, count, huge):
         "dataplane.engine_cpus": CPU_SERVER,
         "gyrd.control_cpus": CPU_CLIENT,
     }
-    memory = ["--in-memory"] if huge else ["--no-huge", "-m", "64"]
+    memory = ["--no-pci", *(["--in-memory"] if huge else ["--no-huge", "--no-shconf", "-m", "64"])]
     with Appliance("memif", settings) as appliance:
         install(appliance, "null", null_model())
         install(appliance, "mlp100", mlp_model())
         echo_socket = appliance.folder / "echo.sock"
-        echo = Echo(echo_socket, memory)
+        echo, dataplane = Echo(echo_socket, memory), None
         try:
             load = [GYR_LOAD, "--tensor-bytes", 4 * REQUEST_FLOATS, *(["--hugepages"] if huge else [])]
             gyr = [*load, "--memif", appliance.memif]
@@ -123,6 +122,7 @@ def over_memif(figures, rounds, count, huge):
                 "mlp100": ([*gyr, "--model", "mlp100"], appliance.dataplane_pid()),
             }
             pids = {pid for _, pid in commands.values()}
+            dataplane = commands["null"][1]
             seen, kernel = {name: [] for name in commands}, []
             for _ in range(rounds):
                 for name, (command, pid) in commands.items():
@@ -132,9 +132,10 @@ def over_memif(figures, rounds, count, huge):
                     seen[name].append(ask(command, count))
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
-                kernel.append(bare_kernel_ns(rounds))
+                kernel.append(bare_kernel_ns())
         finally:
-            os.kill(appliance.dataplane_pid_known, signal.SIGCONT)
+            if dataplane:
+                os.kill(dataplane, signal.SIGCONT)
             echo.close()
     for name, rows in seen.items():
         for quantile in QUANTILES:
@@ -163,6 +164,11 @@ def over_udp(figures, rounds, count):
             figures.add(f"roundtrip.{name}.{quantile}", [row[quantile] for row in rows], "ns")
 
 
+def cpu_name():
+    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path)
@@ -178,14 +184,16 @@ def main():
             huge = int(HUGEPAGES.read_text()) >= 512
         except OSError:
             huge = False
-        print(f"machine.hugepages\t{'used' if huge else 'not to be had: without'}\t", flush=True)
+        machine = {"cpu": cpu_name(), "cpus": os.cpu_count(), "kernel": os.uname().release, "hugepages": "used" if huge else "not to be had: without"}
+        for name, value in machine.items():
+            print(f"machine.{name}\t{value}\t", flush=True)
         over_memif(figures, rounds, count, huge)
         over_udp(figures, rounds, count // 3)
     finally:
         if HUGEPAGES.read_text() != before:
             HUGEPAGES.write_text(before)
     if options.json:
-        options.json.write_text(json.dumps({"figures": figures.rows}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"machine": machine, "figures": figures.rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
