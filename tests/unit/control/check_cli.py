@@ -1,0 +1,213 @@
+"""gyrctl and gyrd as a person meets them: what is printed, exit statuses, messages that say what to do next."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from harness import Gyrd
+
+BUILD = sys.argv.pop(1)
+COMMANDS = ["status", "train", "model import", "model list", "model show", "model export", "load", "unload", "promote", "predict", "stop"]
+
+
+def gyrctl(*words):
+    return subprocess.run([f"{BUILD}/control/gyrctl", *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+class Usage(unittest.TestCase):
+    def refuses(self, words, *said):
+        result = gyrctl(*words)
+        self.assertEqual(result.returncode, 2, (words, result))
+        self.assertEqual(result.stdout, "")
+        for text in said:
+            self.assertIn(text, result.stderr)
+
+    def test_mistakes_are_named(self):
+        self.refuses([], "usage")
+        self.refuses(["frobnicate"], "frobnicate", "--help")
+        self.refuses(["model"], "model")
+        self.refuses(["model", "burn"], "model")
+        self.refuses(["load"], "NAME [VERSION]")
+        self.refuses(["load", "a", "1", "2"], "NAME [VERSION]")
+        self.refuses(["unload", "a"], "NAME VERSION")
+        self.refuses(["load", "a", "x"], "\"x\"", "whole number")
+        self.refuses(["status", "--frob"], "--frob", "gyrctl status --help")
+        self.refuses(["status", "--json=yes"], "--json")
+        self.refuses(["promote", "a", "--label"], "--label", "NAME")
+        self.refuses(["--config", "/nonexistent.conf", "status"], "/nonexistent.conf")
+        self.refuses(["--run-dir", "relative", "status"], "absolute")
+        self.refuses(["model", "export", "a", "1", "f", "--format", "pickle"], "onnx or bundle")
+        self.refuses(["train", "a", "--data", "/dev/null"], "--targets")
+        self.refuses(["train", "a", "--data", "/dev/null", "--targets", "/dev/null", "--sizes", "1-1", "--from", "1"], "either")
+        self.refuses(["predict", "a", "[1]", "--timeout-ms", "0"], "1 to 60000")
+        self.refuses(["predict", "a", "[1]", "--row", "x"], "--row")
+
+    def test_help(self):
+        result = gyrctl("--help")
+        self.assertEqual(result.returncode, 0)
+        for command in COMMANDS:
+            self.assertIn(f"\n  {command} ", result.stdout)
+            one = gyrctl(*command.split(), "--help")
+            self.assertEqual(one.returncode, 0)
+            self.assertIn(f"usage: gyrctl {command}", one.stdout)
+            self.assertIn(f"  gyrctl {command}", one.stdout)
+
+    def test_nobody_there(self):
+        for command in (["status"], ["model", "list"], ["load", "a"], ["stop"]):
+            result = gyrctl("--run-dir", "/nonexistent", *command)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("start it with", result.stderr)
+        result = gyrctl("predict", "a", "[1]", "--server", "localhost")
+        self.assertEqual((result.returncode, "numeric" in result.stderr or "localhost" in result.stderr), (1, True))
+        result = gyrctl("predict", "a", "[1]", "--server", "127.0.0.1:1", "--timeout-ms", "50")
+        self.assertEqual(result.returncode, 1)
+
+    def test_gyrd_options(self):
+        for words, said in ([["--set", "gyrd.frob=1"], "frob"], [["--set", "gyrd.supervise"], "SECTION.KEY=VALUE"], [["extra"], "extra"],
+                            [["--config", "/nonexistent.conf"], "/nonexistent.conf"], [["--ready-fd", "99"], "--ready-fd"], [["--frob"], "usage"]):
+            result = subprocess.run([f"{BUILD}/control/gyrd", *words], capture_output=True, text=True, timeout=20)
+            self.assertEqual(result.returncode, 2, result)
+            self.assertIn(said, result.stderr)
+
+
+class Appliance(unittest.TestCase):
+    def setUp(self):
+        self.gyrd = Gyrd(BUILD)
+        self.addCleanup(self.gyrd.close)
+        self.gyrd.start()
+
+    def test_a_version_from_file_to_promoted(self):
+        gyrd = self.gyrd
+        self.assertIn("no models yet", gyrd.ctl("model", "list").stdout)
+        self.assertEqual(gyrd.json("model", "list"), [])
+        first, second = gyrd.bundle("first", salt=1), gyrd.bundle("second", salt=2)
+        answer = gyrd.json("model", "import", "net", first)
+        self.assertEqual((answer["model"], answer["version"], answer["known"]), ("net", 1, False))
+        self.assertEqual(gyrd.ctl("model", "import", "net", second).stdout, "net version 2\n")
+        self.assertTrue(gyrd.json("model", "import", "net", first)["known"])
+        self.assertEqual(gyrd.json("load", "net", 1), {"model": "net", "version": 1})
+        self.assertEqual(gyrd.plane.versions["net", 1], first.read_bytes())
+        self.assertEqual(gyrd.ctl("promote", "net", 1).stdout, "net version 1 is promoted\n")
+        self.assertIn("gyrctl promote net 1\n", gyrd.ctl("promote", "net").stdout)
+        self.assertEqual(gyrd.plane.labels, {"net": {"stable": 2}})
+        self.assertEqual(gyrd.json("promote", "net", 1, "--label", "canary")["label"], "canary")
+        self.assertEqual(gyrd.plane.labels, {"net": {"stable": 2, "canary": 1}})
+        self.assertIn("canary", gyrd.ctl("unload", "net", 1, status=1).stderr)
+        shown = gyrd.json("model", "show", "net", 2)
+        self.assertEqual(shown["lineage"], {"accuracy": "0.9", "tool": "test"})
+        self.assertEqual(shown["signature"]["inputs"], [{"name": "x", "dtype": "f32", "shape": [-1, 4]}])
+        self.assertEqual([v["state"] for v in shown["versions"]], ["loaded", "loaded"])
+        text = gyrd.ctl("model", "show", "net").stdout
+        for words in ("input x: f32[N,4]", "output y: f32[N,2]", "accuracy: 0.9"):
+            self.assertIn(words, text)
+        out = gyrd.folder / "out"
+        gyrd.ctl("model", "export", "net", 1, out)
+        self.assertEqual(out.read_bytes(), first.read_bytes())
+        status = gyrd.json("status")
+        self.assertEqual((status["dataplane"]["state"], status["gyrd"]["versions"]), ("ready", 2))
+        self.assertIn("answer.result", gyrd.ctl("status").stdout)
+        self.assertNotIn("net.datagram", gyrd.ctl("status").stdout)
+
+    def test_onnx_in_and_out(self):
+        gyrd = self.gyrd
+        gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
+        onnx = gyrd.folder / "net.onnx"
+        gyrd.ctl("model", "export", "net", 1, onnx)
+        self.assertEqual(gyrd.json("model", "import", "other", onnx)["version"], 1)
+        shown = gyrd.json("model", "show", "other")
+        self.assertEqual(shown["signature"], gyrd.json("model", "show", "net")["signature"])
+        # What is neither is refused by the worker, and leaves nothing behind.
+        junk = gyrd.folder / "junk"
+        junk.write_bytes(b"neither a bundle nor ONNX")
+        self.assertIn(str(junk), gyrd.ctl("model", "import", "net", junk, status=1).stderr)
+        junk.write_bytes(gyrd.bundle("cut").read_bytes()[:-1])
+        self.assertIn(str(junk), gyrd.ctl("model", "import", "net", junk, status=1).stderr)
+        self.assertEqual(len(gyrd.json("model", "show", "net")["versions"]), 1)
+        self.assertEqual(list((gyrd.state / "jobs").iterdir()), [])
+
+    def test_refusals_name_what_is_wrong(self):
+        gyrd = self.gyrd
+        gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
+        gyrd.ctl("model", "import", "net", gyrd.bundle("wide", width=8))
+        gyrd.ctl("promote", "net", 1)
+        for words, said in ([["load", "none"], "gyrctl model list"], [["load", "net", 9], "it has 1, 2"], [["load", "net", 0], "count from 1"], [["load", "No"], "a-z"], [["promote", "net", 2], "--force"], [["promote", "net", 1, "--label", "No"], "a-z"],
+                            [["model", "import", "net", "/nonexistent"], "/nonexistent"], [["model", "import", "net", "/tmp"], "not a file"],
+                            [["model", "import", "No", gyrd.bundle("again")], "a-z"], [["model", "export", "net", 1, "/nonexistent/x"], "/nonexistent"],
+                            [["train", "net", "--data", "/nonexistent", "--targets", "/dev/null", "--sizes", "1-1"], "--data"],
+                            [["train", "net", "--data", "/dev/null", "--targets", "/dev/null", "--from", "9"], "no version 9"],
+                            [["train", "net", "--data", "/dev/null", "--targets", "/dev/null", "--sizes", "1-1"], "/dev/null"]):
+            result = gyrd.ctl(*words, status=1)
+            self.assertIn(said, result.stderr, words)
+            self.assertTrue(result.stderr.startswith("gyrctl: "))
+        gyrd.plane.refuse = True
+        self.assertIn("refused by the test", gyrd.ctl("load", "net", 2, status=1).stderr)
+        gyrd.plane.refuse = False
+        self.assertEqual(gyrd.ctl("promote", "net", 2, "--force").returncode, 0)
+
+    def train_words(self, epochs):
+        data, targets = self.gyrd.folder / "data.csv", self.gyrd.folder / "targets.csv"
+        data.write_text("a,b\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(200)))
+        targets.write_text("t\n" + "".join(f"{(i % 7) * 0.5 - (i % 5)}\n" for i in range(200)))
+        return ["train", "line", "--data", data, "--targets", targets, "--sizes", "2-4-1", "--loss", "mse", "--epochs", epochs, "--rate", "0.01"]
+
+    def test_training(self):
+        gyrd = self.gyrd
+        lines = [json.loads(line) for line in gyrd.ctl(*self.train_words(3), "--json", "--promote").stdout.splitlines()]
+        # Epochs that follow each other at once may share a line.
+        epochs = [line["epoch"] for line in lines[:-1]]
+        self.assertEqual((epochs[0], epochs[-1], epochs), (1, 3, sorted(set(epochs))))
+        self.assertEqual((lines[-1]["version"], lines[-1]["promoted"]), (1, True))
+        self.assertEqual(gyrd.plane.labels, {"line": {"stable": 1}})
+        words = self.train_words(2)
+        words[words.index("--sizes"):words.index("--sizes") + 2] = ["--from", "1"]
+        text = gyrd.ctl(*words).stdout
+        self.assertIn("epoch 2/2  loss ", text)
+        self.assertIn("line version 2, loss ", text)
+        self.assertEqual(gyrd.json("model", "show", "line", 2)["lineage"]["parent"], "1")
+
+    def test_an_interrupted_training_ends(self):
+        gyrd = self.gyrd
+        child = subprocess.Popen(gyrd.ctl_command(*self.train_words(1000000)), stdout=subprocess.PIPE, text=True)
+        self.assertIn("epoch 1/", child.stdout.readline())
+        self.assertEqual(gyrd.json("status")["gyrd"]["jobs"], 1)
+        child.send_signal(signal.SIGINT)
+        child.stdout.close()
+        child.wait(20)
+        gyrd.wait_until("the job's end", lambda: gyrd.json("status")["gyrd"]["jobs"] == 0)
+        self.assertIn("no models yet", gyrd.ctl("model", "list").stdout)
+        # And one is ended by the end of gyrd.
+        child = subprocess.Popen(gyrd.ctl_command(*self.train_words(1000000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("epoch 1/", child.stdout.readline())
+        gyrd.ctl("stop")
+        self.assertEqual(gyrd.daemon.wait(20), 0)
+        self.assertIn("gyrd is ending", child.communicate(timeout=20)[1])
+        self.assertEqual(child.returncode, 1)
+        gyrd.daemon = None
+
+    def test_a_second_gyrd_is_refused(self):
+        gyrd = self.gyrd
+        second = subprocess.run(gyrd.command(), capture_output=True, text=True, timeout=20)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("run_dir of its own", second.stderr)
+        other = gyrd.folder / "other"
+        second = subprocess.run(gyrd.command() + ["--set", f"gyrd.run_dir={other}"], capture_output=True, text=True, timeout=20)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn(str(gyrd.daemon.pid), second.stderr)
+        self.assertEqual(gyrd.ctl("status").returncode, 0)
+
+    def test_stop(self):
+        gyrd = self.gyrd
+        gyrd.ctl("stop")
+        self.assertEqual(gyrd.daemon.wait(20), 0)
+        gyrd.daemon = None
+        self.assertFalse(os.path.exists(gyrd.run_dir / "gyrd.sock"))
+        gyrd.start()
+        gyrd.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
