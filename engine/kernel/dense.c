@@ -90,7 +90,7 @@ int gyr_dense_create(size_t in, size_t out, const float *weights, const float *b
 	dense->tail = out % dense->tile;
 	dense->bytes = (floats + bias_floats) * sizeof(float);
 	size_t align = dense->bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
-	dense->weights = aligned_alloc(align, round_up(dense->bytes, ALIGN));
+	dense->weights = aligned_alloc(align, round_up(dense->bytes, align));
 	if (dense->weights == NULL) {
 		free(dense);
 		return gyr_error_set(error, -ENOMEM, "no memory for %zu x %zu weights", in, out);
