@@ -198,10 +198,14 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 	default: return gyr_error_set(error, -EBADMSG, "link: no such request");
 	}
 	static const char *const verbs[] = {[GYR_LINK_LOAD] = "load", [GYR_LINK_UNLOAD] = "unload", [GYR_LINK_ROUTE] = "route"};
-	if (status == 0)
-		gyr_log_info("%s %s version %llu", verbs[request->type], request->model, (unsigned long long)request->version);
-	else
+	if (status != 0) {
 		gyr_log_warning("%s: %s", verbs[request->type], error->text);
+	} else if (request->type != GYR_LINK_ROUTE) {
+		gyr_log_info("%s %s version %llu", verbs[request->type], request->model, (unsigned long long)request->version);
+	} else {
+		for (uint32_t i = 0; i < request->label_count; i++)
+			gyr_log_info("route %s: %s is version %llu", request->model, request->labels[i].name, (unsigned long long)request->labels[i].version);
+	}
 	return status;
 }
 

@@ -86,7 +86,7 @@ static int connect_requests(struct gyr_loop *loop, struct gyr_error *error)
 static int share_tx(struct gyr_loop *loop, struct gyr_error *error)
 {
 	struct gyr_lcore *order[GYR_EAL_HOT_MAX];
-	uint32_t queues = UINT32_MAX, io_count = 0, used = 0;
+	uint32_t queues = UINT32_MAX, io_count = 0, used;
 	for (uint32_t p = 0; p < loop->port_count; p++)
 		queues = RTE_MIN(queues, loop->ports[p].tx_queues);
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {

@@ -19,7 +19,7 @@
 enum gyr_stage {
 	GYR_STAGE_QUEUED,  /* arrival to dequeue */
 	GYR_STAGE_COMPUTE, /* the plan's run that it was part of */
-	GYR_STAGE_TOTAL,   /* arrival to reply ready to send */
+	GYR_STAGE_TOTAL,   /* arrival to the end of that run; the reply is packed and sent in what comes after */
 	GYR_STAGES
 };
 
