@@ -15,7 +15,7 @@ struct gyr_held_version {
 	char model[GYR_NAME_BYTES];
 	uint64_t number;
 	char id[GYR_BLOB_NAME_BYTES]; /* of its bundle; "" when not told */
-	bool foreign;                 /* ID is not what the registry has under that number */
+	bool foreign;                 /* not what the registry has under that number */
 };
 
 struct gyr_held_route {

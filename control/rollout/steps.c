@@ -43,17 +43,19 @@ void rollout_retry_in(struct gyr_rollout *rollout, uint64_t delay_ns)
 		gyr_timer_start(rollout->events, &rollout->retry, delay_ns, try_again, rollout);
 }
 
-/* A version whose content is not the registry's (another state directory's data plane was adopted) is neither routed to nor kept. */
+/*
+ * A version that the registry does not have, or has with another content (the data plane served another state directory before), is neither routed to nor kept.
+ * That is settled now: the registry may give the same number to something else a moment later.
+ */
 static void find_foreign(struct gyr_rollout *rollout)
 {
 	for (uint32_t i = 0; i < rollout->held.version_count; i++) {
 		struct gyr_held_version *held = &rollout->held.versions[i];
 		struct gyr_version version;
-		if (held->id[0] == '\0' || gyr_registry_version(rollout->registry, held->model, held->number, &version, NULL) != 0)
-			continue;
-		held->foreign = strcmp(held->id, version.id) != 0;
+		int status = gyr_registry_version(rollout->registry, held->model, held->number, &version, NULL);
+		held->foreign = status == -ENOENT || (status == 0 && held->id[0] != '\0' && strcmp(held->id, version.id) != 0);
 		if (held->foreign)
-			gyr_log_warning("the data plane holds %s version %llu with another content than the registry's; it is replaced", held->model,
+			gyr_log_warning("the data plane holds a %s version %llu that is not this registry's; it is dropped", held->model,
 					(unsigned long long)held->number);
 	}
 }

@@ -134,8 +134,8 @@ static void files_are_read_whole_or_by_row(void **state)
 
 static void elements_are_printed_short(void **state)
 {
-	static const float f32[] = {0.1f, 1.0f / 3, 16777217};
-	static const uint8_t u8[] = {255};
+	static const float f32[] = {0.1f, 1.0f / 3, 16777216};
+	static const uint8_t u8[] = {255, 0};
 	static const int64_t i64[] = {INT64_MIN};
 	static const char *const texts[] = {"0.1", "0.33333334", "16777216.0"};
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
