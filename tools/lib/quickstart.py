@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from appliance import CLIENT, GYRCTL, PORT, SERVER, Appliance, run
+from appliance import CLIENT, GYRCTL, PORT, SERVER, TOP, Appliance, run
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
 MODEL = "fashion"
@@ -102,12 +102,12 @@ What to try next:
         print("  tools/quickstart --stay            the same, left running for you to ask")
         return
     enter = f"tools/root nsenter --net=/proc/{appliance.network.holder.pid}/ns/net" if appliance.network else "tools/root"
-    top = os.path.relpath(GYRCTL, os.getcwd())
+    gyrctl = GYRCTL.relative_to(TOP)
     print(f"""
-It is running, with its files in {appliance.folder}:
-  tools/root {top} --config {appliance.config} status""")
+It is running, with its files in {appliance.folder}. From the checkout's folder:
+  tools/root {gyrctl} --config {appliance.config} status""")
     if appliance.network:
-        print(f"  {enter} {top} --config {appliance.config} predict {MODEL} {DATA}/t10k-images-idx3-ubyte.gz --row 0")
+        print(f"  {enter} {gyrctl} --config {appliance.config} predict {MODEL} {DATA}/t10k-images-idx3-ubyte.gz --row 0")
         print(f"  (clients are at {CLIENT} in that network namespace, the appliance is at {SERVER}, UDP port {PORT})")
     print(f"Stop it with:\n  tools/quickstart --stop {appliance.folder}")
 
