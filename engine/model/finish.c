@@ -9,6 +9,8 @@
 
 #include "base/assertion.h"
 #include "engine/model/graph_internal.h"
+#include "engine/model/infer.h"
+#include "engine/model/rows.h"
 
 /* What finish works with: allocated at its start, freed at its end. */
 struct sorting {
@@ -41,6 +43,8 @@ static int find_makers(const struct gyr_graph *graph, struct sorting *sorting, s
 		const struct gyr_node *node = &graph->nodes[i];
 		for (uint32_t o = 0; o < node->output_count; o++) {
 			uint32_t value = node->outputs[o];
+			if (value == GYR_VALUE_NONE)
+				continue;
 			if (makers[value] == GYR_VALUE_NONE) {
 				makers[value] = i;
 				continue;
@@ -117,47 +121,164 @@ static int sort(struct gyr_graph *graph, struct gyr_error *error)
 	return status;
 }
 
-static int infer(struct gyr_graph *graph, struct gyr_error *error)
-{
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct gyr_node *node = &graph->nodes[i];
-		struct gyr_value *result = &graph->values[node->outputs[0]];
-		struct gyr_shape shape = {0};
-		int status = graph_infer_node(graph, node, &shape, error);
-		if (status == 0)
-			status = graph_check_shape(&shape, false, error);
-		if (status == 0 && result->shape.dtype != GYR_DTYPE_NONE && !gyr_shape_equal(&result->shape, &shape)) {
-			char said[128], is[128];
-			status = gyr_error_set(error, -EINVAL, "its result '%s' is said to be %s and is %s", result->name,
-					       gyr_shape_text(&result->shape, said, sizeof said), gyr_shape_text(&shape, is, sizeof is));
-		}
-		if (status != 0)
-			return graph_at_node(graph, node, status, error);
-		result->shape = shape;
-	}
-	return 0;
-}
-
 static bool has_batch(const struct gyr_graph *graph, uint32_t value)
 {
 	const struct gyr_shape *shape = &graph->values[value].shape;
 	return shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH;
 }
 
-/* All inputs and outputs have the batch dimension, or none. */
-static int check_batch(const struct gyr_graph *graph, struct gyr_error *error)
+/* What is known of all values at one batch number. */
+struct knowledge {
+	struct gyr_shape *shapes; /* dtype NONE: not known */
+	const void **contents;    /* of constants only */
+	enum gyr_rows *rows;
+};
+
+static void knowledge_fini(struct knowledge *known)
 {
-	bool batch = has_batch(graph, graph->inputs[0]);
-	const char *first = graph->values[graph->inputs[0]].name;
-	for (uint32_t i = 0; i < graph->input_count; i++)
-		if (has_batch(graph, graph->inputs[i]) != batch)
-			return gyr_error_set(error, -EINVAL, "of inputs '%s' and '%s' only one has a batch dimension (all or none must)", first,
-					     graph->values[graph->inputs[i]].name);
-	for (uint32_t i = 0; i < graph->output_count; i++)
-		if (has_batch(graph, graph->outputs[i]) != batch)
-			return gyr_error_set(error, -EINVAL, "input '%s' has a batch dimension, and output '%s' has none", first,
-					     graph->values[graph->outputs[i]].name);
+	free(known->shapes);
+	free(known->contents);
+	free(known->rows);
+}
+
+static int knowledge_init(struct knowledge *known, const struct gyr_graph *graph, int64_t batch, struct gyr_error *error)
+{
+	known->shapes = calloc(graph->value_count + 1, sizeof *known->shapes);
+	known->contents = calloc(graph->value_count + 1, sizeof *known->contents);
+	known->rows = calloc(graph->value_count + 1, sizeof *known->rows);
+	if (known->shapes == NULL || known->contents == NULL || known->rows == NULL)
+		return graph_no_memory(error);
+	for (uint32_t i = 0; i < graph->value_count; i++) {
+		known->contents[i] = graph->values[i].data;
+		if (known->contents[i] != NULL)
+			known->shapes[i] = graph->values[i].shape;
+	}
+	for (uint32_t i = 0; i < graph->input_count; i++) {
+		const struct gyr_shape *shape = &graph->values[graph->inputs[i]].shape;
+		known->shapes[graph->inputs[i]] = gyr_infer_concrete(shape, batch);
+		known->rows[graph->inputs[i]] = has_batch(graph, graph->inputs[i]) ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+	}
 	return 0;
+}
+
+static bool inputs_known(const struct gyr_node *node, const struct knowledge *known)
+{
+	for (uint32_t i = 0; i < node->input_count; i++)
+		if (node->inputs[i] != GYR_VALUE_NONE && known->shapes[node->inputs[i]].dtype == GYR_DTYPE_NONE)
+			return false;
+	return true;
+}
+
+/* Infers everything at BATCH rows, as far as it can be known without computing. *WHOLE is whether that was all. */
+static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge *known, bool *whole, struct gyr_error *error)
+{
+	struct gyr_shape outputs[GYR_NODE_ENDS_MAX];
+	*whole = true;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		const struct gyr_node *node = &graph->nodes[i];
+		int status = inputs_known(node, known) ? gyr_infer_node(graph, node, known->shapes, known->contents, outputs, error) : -EAGAIN;
+		if (status == -EAGAIN) {
+			*whole = false;
+			continue;
+		}
+		if (status != 0)
+			return graph_at_node(graph, node, status, error);
+		enum gyr_rows rows = gyr_rows_of(graph, node, known->shapes, known->rows, outputs, batch);
+		for (uint32_t o = 0; o < node->output_count; o++) {
+			if (node->outputs[o] == GYR_VALUE_NONE)
+				continue;
+			known->shapes[node->outputs[o]] = outputs[o];
+			known->rows[node->outputs[o]] = rows;
+		}
+	}
+	return 0;
+}
+
+/* Whether rows stay apart, and if so the shapes of all values with their batch dimension into SHAPES. What does not fit at the probes is not proven. */
+static int judge(const struct gyr_graph *graph, struct gyr_shape *shapes, bool *apart, struct gyr_error *error)
+{
+	static const int64_t probes[2] = GYR_ROWS_PROBES;
+	struct knowledge known[2] = {0};
+	int status = 0;
+	*apart = true;
+	for (int i = 0; i < 2 && status == 0 && *apart; i++) {
+		bool whole;
+		struct gyr_error unfit;
+		status = knowledge_init(&known[i], graph, probes[i], error);
+		if (status == 0)
+			*apart = infer(graph, probes[i], &known[i], &whole, &unfit) == 0;
+		for (uint32_t o = 0; o < graph->output_count && status == 0; o++)
+			*apart = *apart && known[i].rows[graph->outputs[o]] == GYR_ROWS_APART;
+	}
+	for (uint32_t i = 0; i < graph->value_count && status == 0 && *apart; i++)
+		(void)gyr_rows_merge(&known[0].shapes[i], &known[1].shapes[i], &shapes[i]);
+	for (uint32_t o = 0; o < graph->output_count && status == 0 && *apart; o++)
+		*apart = shapes[graph->outputs[o]].rank > 0 && shapes[graph->outputs[o]].dims[0] == GYR_DIM_BATCH;
+	knowledge_fini(&known[0]);
+	knowledge_fini(&known[1]);
+	return status;
+}
+
+/* Gives a result SHAPE, which must be what was said of it; where the batch stands in what was said, a 1 may be. */
+static int settle_value(struct gyr_value *value, const struct gyr_shape *shape, struct gyr_error *error)
+{
+	if (shape->dtype == GYR_DTYPE_NONE)
+		return 0;
+	struct gyr_shape said = value->shape;
+	if (said.rank > 0 && said.dims[0] == GYR_DIM_BATCH && shape->rank > 0 && shape->dims[0] == 1)
+		said.dims[0] = 1;
+	if (said.dtype != GYR_DTYPE_NONE && !gyr_shape_equal(&said, shape)) {
+		char said_text[128], is[128];
+		return gyr_error_set(error, -EINVAL, "its result '%s' is said to be %s and is %s", value->name,
+				     gyr_shape_text(&value->shape, said_text, sizeof said_text), gyr_shape_text(shape, is, sizeof is));
+	}
+	value->shape = *shape;
+	return 0;
+}
+
+int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bool batched, struct gyr_error *error)
+{
+	size_t count;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		const struct gyr_node *node = &graph->nodes[i];
+		for (uint32_t o = 0; o < node->output_count; o++) {
+			if (node->outputs[o] == GYR_VALUE_NONE)
+				continue;
+			int status = settle_value(&graph->values[node->outputs[o]], &shapes[node->outputs[o]], error);
+			if (status == 0 && gyr_shape_count(&shapes[node->outputs[o]], 1, &count) && count > GYR_VALUE_ELEMENTS_MAX)
+				status = gyr_error_set(error, -EINVAL, "its result has too many elements");
+			if (status != 0)
+				return graph_at_node(graph, node, status, error);
+		}
+	}
+	for (uint32_t i = 0; !batched && i < graph->input_count; i++)
+		if (has_batch(graph, graph->inputs[i]))
+			graph->values[graph->inputs[i]].shape.dims[0] = 1;
+	graph->settled = true;
+	return 0;
+}
+
+/* Shapes of all values, and whether there is a batch dimension. */
+static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
+{
+	struct knowledge known = {0};
+	bool batched = true, apart = false, whole;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		int status = gyr_infer_check_node(&graph->nodes[i], graph->opset, error);
+		if (status != 0)
+			return graph_at_node(graph, &graph->nodes[i], status, error);
+	}
+	for (uint32_t i = 0; i < graph->input_count; i++)
+		batched = batched && has_batch(graph, graph->inputs[i]);
+	int status = knowledge_init(&known, graph, 1, error);
+	if (status == 0)
+		status = infer(graph, 1, &known, &whole, error);
+	if (status == 0 && whole && batched)
+		status = judge(graph, known.shapes, &apart, error);
+	if (status == 0 && whole)
+		status = gyr_graph_settle(graph, known.shapes, apart, error);
+	knowledge_fini(&known);
+	return status;
 }
 
 int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
@@ -175,9 +296,7 @@ int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
 	}
 	int status = sort(graph, error);
 	if (status == 0)
-		status = infer(graph, error);
-	if (status == 0)
-		status = check_batch(graph, error);
+		status = infer_all(graph, error);
 	graph->finished = status == 0;
 	return status;
 }

@@ -230,6 +230,26 @@ static bool copy_attribute(struct gyr_arena *arena, const struct gyr_attribute *
 		copy->numbers.items = items;
 		return items != NULL;
 	}
+	case GYR_ATTRIBUTE_STRINGS: {
+		const char **items = GYR_ARENA_NEW(arena, const char *, attribute->strings.count);
+		copy->strings.items = items;
+		for (uint32_t i = 0; items != NULL && i < attribute->strings.count; i++) {
+			items[i] = gyr_arena_string(arena, attribute->strings.items[i], strlen(attribute->strings.items[i]));
+			if (items[i] == NULL)
+				return false;
+		}
+		return items != NULL;
+	}
+	case GYR_ATTRIBUTE_TENSOR: {
+		size_t bytes;
+		bool fits = gyr_shape_bytes(&attribute->tensor.shape, 1, &bytes);
+		GYR_ASSERT(fits); /* check_node saw to it */
+		void *data = gyr_arena_alloc(arena, bytes, CONSTANT_ALIGN);
+		if (data != NULL && bytes != 0)
+			memcpy(data, attribute->tensor.data, bytes);
+		copy->tensor.data = data;
+		return data != NULL;
+	}
 	}
 	GYR_ASSERT(!"an attribute type");
 }
@@ -245,10 +265,14 @@ int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, in
 
 static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
 {
-	const struct gyr_op_info *info = gyr_op_info(node->op);
-	if (graph->opset < info->opset_min || graph->opset > info->opset_max)
-		return gyr_error_set(error, -EINVAL, "Gyr runs it from opset %" PRIu32 " to %" PRIu32, info->opset_min, info->opset_max);
-	uint32_t input_min = gyr_op_input_min(node->op, graph->opset);
+	const struct gyr_op_info *info = gyr_op_at(node->op, graph->opset);
+	if (info == NULL) {
+		uint32_t first = GYR_OPSET_MIN;
+		while (gyr_op_at(node->op, first) == NULL)
+			first++;
+		return gyr_error_set(error, -EINVAL, "Gyr runs it from opset %" PRIu32 " to %" PRIu32, first, gyr_op_info(node->op)->opset_max);
+	}
+	uint32_t input_min = info->input_min;
 	if (node->input_count < input_min || node->input_count > info->input_max)
 		return gyr_error_set(error, -EINVAL, "%" PRIu32 " inputs (%" PRIu32 " to %" PRIu32 ")", node->input_count, input_min, info->input_max);
 	if (node->output_count < 1 || node->output_count > info->output_max)
@@ -260,11 +284,16 @@ static int check_node(const struct gyr_graph *graph, const struct gyr_node *node
 			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->inputs[i], graph->value_count);
 	}
 	for (uint32_t i = 0; i < node->output_count; i++)
-		if (node->outputs[i] >= graph->value_count)
+		if (node->outputs[i] >= graph->value_count && (i == 0 || node->outputs[i] != GYR_VALUE_NONE))
 			return gyr_error_set(error, -EINVAL, "output %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->outputs[i], graph->value_count);
-	for (uint32_t i = 0; i < node->attribute_count; i++)
-		if (!name_legal(node->attributes[i].name))
+	for (uint32_t i = 0; i < node->attribute_count; i++) {
+		const struct gyr_attribute *attribute = &node->attributes[i];
+		if (!name_legal(attribute->name))
 			return gyr_error_set(error, -EINVAL, "the name of attribute %" PRIu32 " is no name", i);
+		int status = attribute->type == GYR_ATTRIBUTE_TENSOR ? graph_check_shape(&attribute->tensor.shape, true, error) : 0;
+		if (status != 0)
+			return gyr_error_prefix(error, status, "attribute '%s'", attribute->name);
+	}
 	return 0;
 }
 
@@ -355,6 +384,12 @@ float gyr_node_number(const struct gyr_node *node, const char *name, float other
 {
 	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
 	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_FLOAT ? attribute->number : otherwise;
+}
+
+const char *gyr_node_string(const struct gyr_node *node, const char *name, const char *otherwise)
+{
+	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
+	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_STRING ? attribute->string : otherwise;
 }
 
 /* The first difference between two lists of inputs or outputs. */

@@ -5,8 +5,13 @@
  * Life: create, add values and nodes in any order, then gyr_graph_finish, which checks everything, sorts the nodes and infers every shape. A finished graph is
  * immutable and may be read by any thread; before that, one thread at a time.
  *
- * The batch dimension. dims[0] of every input may be GYR_DIM_BATCH; then dims[0] of every input and output is, rows never mix (a node that would add up,
- * normalise over or move the batch dimension is refused), and so rows of different questions may be computed together. Constants have no batch dimension.
+ * The batch dimension. dims[0] of every input may be GYR_DIM_BATCH. Where it is proven that rows never mix (rows.h), dims[0] of every output is so too after
+ * finish, and rows of different questions may be computed together. Where it is not, finish puts 1 in its place, in inputs and outputs: such a model answers
+ * one question of one row at a time. Constants have no batch dimension.
+ *
+ * Shapes that depend on what the model computes. Where the shape of a result depends on the content of a value that is neither an input nor a constant, finish
+ * leaves it unknown (dtype NONE), unless it was given one, which stays and is checked by the plan; the graph is then not "settled": its batch dimension is
+ * judged, and its outputs' shapes are found, when a plan is made, and gyr_plan_settle writes them into the graph.
  *
  * Softmax before opset 13 works over all dimensions from "axis" (default 1) on, from opset 13 over the one dimension "axis" (default -1): whoever runs it reads
  * graph.opset. Everything else means the same in all opsets of the table.
@@ -32,7 +37,7 @@
 
 struct gyr_value {
 	const char *name;       /* unique within the graph, not empty */
-	struct gyr_shape shape; /* of inputs and constants from the start, of the others after finish */
+	struct gyr_shape shape; /* of inputs and constants from the start, of the others after finish (dtype NONE: not known yet) */
 	const void *data;       /* a constant's elements, row-major little-endian, 4-byte aligned or better; NULL for what is not a constant */
 };
 
@@ -51,6 +56,14 @@ struct gyr_attribute {
 			uint32_t count;
 			const float *items;
 		} numbers;
+		struct {
+			uint32_t count;
+			const char *const *items;
+		} strings;
+		struct {
+			struct gyr_shape shape;
+			const void *data; /* as a constant's */
+		} tensor;
 	};
 };
 
@@ -59,7 +72,7 @@ struct gyr_node {
 	uint32_t input_count, output_count, attribute_count;
 	const char *name;        /* may be empty */
 	const uint32_t *inputs;  /* indices into values, or GYR_VALUE_NONE */
-	const uint32_t *outputs; /* indices into values */
+	const uint32_t *outputs; /* indices into values, or (not the first) GYR_VALUE_NONE */
 	const struct gyr_attribute *attributes;
 };
 
@@ -72,6 +85,7 @@ struct gyr_graph {
 	struct gyr_node *nodes;     /* after finish: each behind those that it needs */
 	uint32_t *inputs, *outputs; /* indices into values, in the model's order */
 	bool finished;
+	bool settled; /* finish knew every shape, and its judgement of the batch dimension is final */
 
 	uint32_t *slots; /* graph.c's own: value indices by hash of the name */
 	uint32_t slot_count;
@@ -101,11 +115,17 @@ GYR_MUST_CHECK int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value,
 
 /*
  * Checks and completes the graph: at least one input and one output; every value is an input, a constant or the result of exactly one node, and every output is
- * a result; no cycle; attributes known and in range; types as ONNX has them at this opset; shapes fit, and only constants are empty. Sorts the nodes (an order
- * that is right already is kept), infers shapes; where a result was given a shape it must agree. Reshape's second input must be a constant. -EINVAL with node,
- * operator and reason; -ENOMEM. After an error the graph can only be destroyed.
+ * a result; no cycle; attributes known and in range; types as ONNX has them at this opset; shapes fit. Sorts the nodes (an order
+ * that is right already is kept), infers shapes; where a result was given a shape it must agree. -EINVAL with node, operator and reason; -ENOMEM. After an
+ * error the graph can only be destroyed.
  */
 GYR_MUST_CHECK int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error);
+
+/*
+ * Completes a finished graph that is not settled: gives every result the shape in SHAPES (one for each value; dtype NONE where it is not known), and where not
+ * BATCHED takes the batch dimension from the inputs. -EINVAL: a result was given another shape before. One thread at a time.
+ */
+GYR_MUST_CHECK int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bool batched, struct gyr_error *error);
 
 /* The index of the value of that name, or GYR_VALUE_NONE. */
 uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name);
@@ -113,9 +133,10 @@ uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name);
 /* The attribute of NODE of that name, or NULL. */
 const struct gyr_attribute *gyr_node_attribute(const struct gyr_node *node, const char *name);
 
-/* The attribute of NODE of that name and of type int or float, or OTHERWISE where it is left out. */
+/* The attribute of NODE of that name and of type int, float or string, or OTHERWISE where it is left out. */
 int64_t gyr_node_integer(const struct gyr_node *node, const char *name, int64_t otherwise);
 float gyr_node_number(const struct gyr_node *node, const char *name, float otherwise);
+const char *gyr_node_string(const struct gyr_node *node, const char *name, const char *otherwise);
 
 /* Same inputs and outputs, in names, types and shapes. Otherwise false, with the first difference in ERROR. */
 bool gyr_graph_same_signature(const struct gyr_graph *a, const struct gyr_graph *b, struct gyr_error *error);

@@ -12,7 +12,15 @@
 #include "engine/model/bundle.h"
 
 /* ONNX's numbers (AttributeProto.AttributeType). */
-enum manifest_attribute { MANIFEST_FLOAT = 1, MANIFEST_INT = 2, MANIFEST_STRING = 3, MANIFEST_FLOATS = 6, MANIFEST_INTS = 7 };
+enum manifest_attribute {
+	MANIFEST_FLOAT = 1,
+	MANIFEST_INT = 2,
+	MANIFEST_STRING = 3,
+	MANIFEST_TENSOR = 4,
+	MANIFEST_FLOATS = 6,
+	MANIFEST_INTS = 7,
+	MANIFEST_STRINGS = 8,
+};
 
 /* Where a constant lies in the tensor section, whose first byte is 0, and its hash. */
 struct manifest_tensor {

@@ -10,7 +10,7 @@
 #include "base/unpack.h"
 #include "engine/model/manifest.h"
 
-#define NODE_ENDS_MAX 16u /* inputs, outputs or attributes of one node: more than any operator has */
+#define ATTRIBUTES_MAX 64u /* of one node: more than any operator has */
 
 struct reader {
 	struct gyr_unpack cursor;
@@ -98,9 +98,23 @@ static int read_tensor(struct reader *reader, const struct gyr_shape *shape, str
 	return 0;
 }
 
+/* A type and dimensions: two elements of the array around them. */
+static bool read_shape(struct reader *reader, struct gyr_shape *shape)
+{
+	uint32_t dtype;
+	*shape = (struct gyr_shape){0};
+	if (!read_u32(reader, &dtype) || !gyr_unpack_array(&reader->cursor, &shape->rank) || shape->rank > GYR_RANK_MAX)
+		return false;
+	shape->dtype = (enum gyr_dtype)dtype;
+	for (uint32_t i = 0; i < shape->rank; i++)
+		if (!gyr_unpack_int(&reader->cursor, &shape->dims[i]))
+			return false;
+	return shape->dtype != GYR_DTYPE_NONE || shape->rank == 0;
+}
+
 static int read_value(struct reader *reader, struct manifest_tensor *tensor)
 {
-	uint32_t places, dtype, index;
+	uint32_t places, index;
 	const char *name;
 	const uint8_t *data = NULL;
 	struct gyr_shape shape = {0};
@@ -109,18 +123,15 @@ static int read_value(struct reader *reader, struct manifest_tensor *tensor)
 	int status = read_text(reader, &reader->scratch, &name, "its name");
 	if (status != 0)
 		return status;
-	if (!read_u32(reader, &dtype) || !gyr_unpack_array(&reader->cursor, &shape.rank) || shape.rank > GYR_RANK_MAX)
+	if (!read_shape(reader, &shape))
 		return malformed(reader, "its shape");
-	shape.dtype = (enum gyr_dtype)dtype;
-	for (uint32_t i = 0; i < shape.rank; i++)
-		if (!gyr_unpack_int(&reader->cursor, &shape.dims[i]))
-			return malformed(reader, "its shape");
 	if (places == 6) {
 		status = read_tensor(reader, &shape, tensor);
 		data = reader->section + tensor->offset;
 	}
 	if (status == 0)
-		status = from_graph(gyr_graph_add_value(reader->graph, name, &shape, data, false, &index, reader->error));
+		status =
+			from_graph(gyr_graph_add_value(reader->graph, name, shape.dtype == GYR_DTYPE_NONE ? NULL : &shape, data, false, &index, reader->error));
 	return status;
 }
 
@@ -161,9 +172,9 @@ static int read_ends(struct reader *reader, int (*add)(struct gyr_graph *, uint3
 }
 
 /* A node's inputs or outputs; nil stands for an input that is left out. */
-static bool read_indices(struct reader *reader, uint32_t items[NODE_ENDS_MAX], uint32_t *count)
+static bool read_indices(struct reader *reader, uint32_t items[GYR_NODE_ENDS_MAX], uint32_t *count)
 {
-	if (!gyr_unpack_array(&reader->cursor, count) || *count > NODE_ENDS_MAX)
+	if (!gyr_unpack_array(&reader->cursor, count) || *count > GYR_NODE_ENDS_MAX)
 		return false;
 	for (uint32_t i = 0; i < *count; i++) {
 		items[i] = GYR_VALUE_NONE;
@@ -180,6 +191,36 @@ static bool read_float(struct reader *reader, float *number)
 		return false;
 	*number = (float)value;
 	return true;
+}
+
+static int read_strings(struct reader *reader, struct gyr_attribute *attribute)
+{
+	uint32_t count;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, "an attribute");
+	const char **items = GYR_ARENA_NEW(&reader->scratch, const char *, count);
+	if (items == NULL)
+		return no_memory(reader);
+	attribute->type = GYR_ATTRIBUTE_STRINGS;
+	attribute->strings.count = count;
+	attribute->strings.items = items;
+	int status = 0;
+	for (uint32_t i = 0; i < count && status == 0; i++)
+		status = read_text(reader, &reader->scratch, &items[i], "an attribute");
+	return status;
+}
+
+static int read_tensor_attribute(struct reader *reader, struct gyr_attribute *attribute)
+{
+	const uint8_t *bytes;
+	uint32_t size;
+	size_t expected;
+	attribute->type = GYR_ATTRIBUTE_TENSOR;
+	if (!read_array_of(reader, 3) || !read_shape(reader, &attribute->tensor.shape) || !gyr_unpack_bin(&reader->cursor, &bytes, &size) ||
+	    !gyr_shape_bytes(&attribute->tensor.shape, 1, &expected) || size != expected)
+		return malformed(reader, "an attribute");
+	attribute->tensor.data = bytes;
+	return 0;
 }
 
 static int read_attribute(struct reader *reader, struct gyr_attribute *attribute)
@@ -199,6 +240,8 @@ static int read_attribute(struct reader *reader, struct gyr_attribute *attribute
 	case MANIFEST_STRING: attribute->type = GYR_ATTRIBUTE_STRING; return read_text(reader, &reader->scratch, &attribute->string, what);
 	case MANIFEST_INTS:
 	case MANIFEST_FLOATS: break;
+	case MANIFEST_STRINGS: return read_strings(reader, attribute);
+	case MANIFEST_TENSOR: return read_tensor_attribute(reader, attribute);
 	default: return malformed(reader, what);
 	}
 	if (!gyr_unpack_array(&reader->cursor, &count))
@@ -229,8 +272,8 @@ static int read_attribute(struct reader *reader, struct gyr_attribute *attribute
 static int read_node(struct reader *reader)
 {
 	struct gyr_node node = {0};
-	struct gyr_attribute attributes[NODE_ENDS_MAX];
-	uint32_t inputs[NODE_ENDS_MAX], outputs[NODE_ENDS_MAX];
+	struct gyr_attribute attributes[ATTRIBUTES_MAX];
+	uint32_t inputs[GYR_NODE_ENDS_MAX], outputs[GYR_NODE_ENDS_MAX];
 	const char *op;
 	if (!read_array_of(reader, 5))
 		return malformed(reader, "it");
@@ -244,7 +287,7 @@ static int read_node(struct reader *reader)
 		return gyr_error_set(reader->error, -EBADMSG, "its operator is none that Gyr runs");
 	if (!read_indices(reader, inputs, &node.input_count) || !read_indices(reader, outputs, &node.output_count))
 		return malformed(reader, "a list of its inputs or outputs");
-	if (!gyr_unpack_array(&reader->cursor, &node.attribute_count) || node.attribute_count > NODE_ENDS_MAX)
+	if (!gyr_unpack_array(&reader->cursor, &node.attribute_count) || node.attribute_count > ATTRIBUTES_MAX)
 		return malformed(reader, "the list of its attributes");
 	for (uint32_t i = 0; i < node.attribute_count; i++) {
 		status = read_attribute(reader, &attributes[i]);

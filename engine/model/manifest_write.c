@@ -37,6 +37,10 @@ int manifest_check_info(const struct gyr_graph *graph, const struct gyr_bundle_i
 {
 	const struct gyr_shape *first = &graph->values[graph->inputs[0]].shape;
 	bool batched = first->rank > 0 && first->dims[0] == GYR_DIM_BATCH;
+	for (uint32_t i = 0; i < graph->output_count; i++)
+		if (graph->values[graph->outputs[i]].shape.dtype == GYR_DTYPE_NONE)
+			return gyr_error_set(error, -EINVAL, "the shape of output '%s' is not known (gyr_plan_settle finds it)",
+					     graph->values[graph->outputs[i]].name);
 	uint32_t batch_max = batched ? GYR_BUNDLE_GOLDEN_BATCH_MAX : 1;
 	if (info->golden_count > GYR_BUNDLE_GOLDEN_MAX)
 		return gyr_error_set(error, -E2BIG, "%" PRIu32 " golden vectors (at most %u)", info->golden_count, GYR_BUNDLE_GOLDEN_MAX);
@@ -50,6 +54,15 @@ int manifest_check_info(const struct gyr_graph *graph, const struct gyr_bundle_i
 	return check_lineage(info, error);
 }
 
+/* Its type and its dimensions: two elements of the array around it. */
+static void pack_shape(struct gyr_pack *pack, const struct gyr_shape *shape)
+{
+	msgpack_pack_uint32(&pack->packer, shape->dtype);
+	msgpack_pack_array(&pack->packer, shape->rank);
+	for (uint32_t d = 0; d < shape->rank; d++)
+		msgpack_pack_int64(&pack->packer, shape->dims[d]);
+}
+
 static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor *tensors)
 {
 	msgpack_packer *packer = &pack->packer;
@@ -58,10 +71,7 @@ static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, co
 		const struct gyr_value *value = &graph->values[i];
 		msgpack_pack_array(packer, value->data != NULL ? 6 : 3);
 		gyr_pack_str(pack, value->name);
-		msgpack_pack_uint32(packer, value->shape.dtype);
-		msgpack_pack_array(packer, value->shape.rank);
-		for (uint32_t d = 0; d < value->shape.rank; d++)
-			msgpack_pack_int64(packer, value->shape.dims[d]);
+		pack_shape(pack, &value->shape);
 		if (value->data == NULL)
 			continue;
 		msgpack_pack_uint64(packer, tensors[i].offset);
@@ -111,6 +121,22 @@ static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *at
 		for (uint32_t i = 0; i < attribute->numbers.count; i++)
 			msgpack_pack_float(packer, attribute->numbers.items[i]);
 		break;
+	case GYR_ATTRIBUTE_STRINGS:
+		msgpack_pack_uint8(packer, MANIFEST_STRINGS);
+		msgpack_pack_array(packer, attribute->strings.count);
+		for (uint32_t i = 0; i < attribute->strings.count; i++)
+			gyr_pack_str(pack, attribute->strings.items[i]);
+		break;
+	case GYR_ATTRIBUTE_TENSOR: {
+		size_t bytes;
+		bool fits = gyr_shape_bytes(&attribute->tensor.shape, 1, &bytes);
+		GYR_ASSERT(fits); /* gyr_graph_add_node saw to it */
+		msgpack_pack_uint8(packer, MANIFEST_TENSOR);
+		msgpack_pack_array(packer, 3);
+		pack_shape(pack, &attribute->tensor.shape);
+		gyr_pack_bin(pack, attribute->tensor.data, bytes);
+		break;
+	}
 	}
 }
 

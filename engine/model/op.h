@@ -1,5 +1,7 @@
 /*
  * The table of operators: what Gyr runs, from which opset to which. Everything that must know the list (importer, checker, docs) reads it here.
+ *
+ * The table is put together from families, one file each (op_elementwise.c, op_movement.c, ...): see op_family.h, and docs/OPERATOR-FAMILIES.md on adding one.
  */
 #ifndef GYR_ENGINE_MODEL_OP_H
 #define GYR_ENGINE_MODEL_OP_H
@@ -11,27 +13,42 @@
 
 #define GYR_OPSET_MIN 7u
 #define GYR_OPSET_MAX 22u
+#define GYR_NODE_ENDS_MAX 256u /* inputs, and outputs, of one node */
+#define GYR_OP_VARIADIC GYR_NODE_ENDS_MAX
 
+/* By family, in the families' order. */
 enum gyr_op {
 	GYR_OP_NONE,
+	/* elementwise */
 	GYR_OP_ADD,
 	GYR_OP_CAST,
 	GYR_OP_DIV,
-	GYR_OP_FLATTEN,
-	GYR_OP_GEMM,
-	GYR_OP_IDENTITY,
-	GYR_OP_MATMUL,
 	GYR_OP_MUL,
 	GYR_OP_RELU,
-	GYR_OP_RESHAPE,
 	GYR_OP_SIGMOID,
-	GYR_OP_SOFTMAX,
 	GYR_OP_SUB,
 	GYR_OP_TANH,
+	/* movement */
+	GYR_OP_FLATTEN,
+	GYR_OP_IDENTITY,
+	GYR_OP_RESHAPE,
+	GYR_OP_SHAPE,
+	/* matrix */
+	GYR_OP_GEMM,
+	GYR_OP_MATMUL,
+	GYR_OP_SOFTMAX,
 	GYR_OP_COUNT
 };
 
-enum gyr_attribute_type { GYR_ATTRIBUTE_INT, GYR_ATTRIBUTE_FLOAT, GYR_ATTRIBUTE_STRING, GYR_ATTRIBUTE_INTS, GYR_ATTRIBUTE_FLOATS };
+enum gyr_attribute_type {
+	GYR_ATTRIBUTE_INT,
+	GYR_ATTRIBUTE_FLOAT,
+	GYR_ATTRIBUTE_STRING,
+	GYR_ATTRIBUTE_INTS,
+	GYR_ATTRIBUTE_FLOATS,
+	GYR_ATTRIBUTE_STRINGS,
+	GYR_ATTRIBUTE_TENSOR,
+};
 
 struct gyr_op_attribute {
 	const char *name;
@@ -40,25 +57,71 @@ struct gyr_op_attribute {
 	bool required;
 };
 
-struct gyr_op_info {
-	const char *name; /* ONNX's, as in NodeProto.op_type */
-	uint32_t opset_min, opset_max;
-	uint32_t input_min, input_max;
-	uint32_t output_max; /* at least one is always needed */
-	uint32_t attribute_count;
-	const struct gyr_op_attribute *attributes;
+/* Element types that joined a type variable with an opset; they hold for it and all later ones. */
+struct gyr_op_type {
+	char variable;
+	uint32_t opset_min;
+	uint32_t types; /* bit 1 << dtype */
 };
 
-/* The row of OP (not GYR_OP_NONE). Any thread. */
+/* What is known of a value's rows: see rows.h. */
+enum gyr_rows {
+	GYR_ROWS_NONE,  /* it depends neither on the inputs' contents nor on the number of rows */
+	GYR_ROWS_COUNT, /* it depends on the number of rows (a Shape, and what is computed from it), not on the inputs' contents */
+	GYR_ROWS_APART, /* its dims[0] is the batch, and row i depends on row i alone */
+	GYR_ROWS_MIXED, /* nothing is known */
+};
+
+struct gyr_infer;
+
+/*
+ * What an operator is from one opset to another. An operator that takes other inputs or attributes in later opsets has several rows, in order.
+ *
+ * INPUTS has a letter for each input, the last of which stands for all that follow: inputs of the same capital letter have the same type, each one of those
+ * that TYPES lists under the letter; inputs of a small letter are only each held against the list. OUTPUTS is the same; its letters are for whoever reads.
+ */
+struct gyr_op_info {
+	enum gyr_op op;
+	const char *name;   /* ONNX's, as in NodeProto.op_type */
+	const char *domain; /* NULL for the default one */
+	uint32_t opset_min, opset_max;
+	uint32_t input_min, input_max; /* GYR_OP_VARIADIC: any number */
+	uint32_t output_max;           /* at least one is always needed */
+	const char *inputs, *outputs;
+	uint32_t type_count;
+	const struct gyr_op_type *types;
+	uint32_t attribute_count;
+	const struct gyr_op_attribute *attributes;
+	/* Gives types and shapes of the outputs: see infer.h. */
+	int (*infer)(struct gyr_infer *infer);
+	/* Says what becomes of the rows of a batch: see rows.h. NULL: nothing is known, so rows are never computed together. */
+	enum gyr_rows (*rows)(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
+	/* With one output, of the type of input 0, the result is the memory of input 0 under another shape: nothing is computed. */
+	bool view;
+};
+
+/* The newest row of OP (not GYR_OP_NONE). Any thread. */
 const struct gyr_op_info *gyr_op_info(enum gyr_op op);
+
+/* The row of OP (not GYR_OP_NONE) that holds at OPSET, or NULL. */
+const struct gyr_op_info *gyr_op_at(enum gyr_op op, uint32_t opset);
+
+/* All rows, for who prints them: row INDEX, or NULL behind the last. Those of one operator are neighbours, the oldest first. */
+const struct gyr_op_info *gyr_op_row(uint32_t index);
+
+/* The operator of that ONNX name in DOMAIN (NULL: the default one), or GYR_OP_NONE. */
+enum gyr_op gyr_op_find(const char *domain, const char *name);
 
 /* The operator of that ONNX name in the default domain, or GYR_OP_NONE. */
 enum gyr_op gyr_op_from_name(const char *name);
 
-/* The fewest inputs that OP needs at OPSET (Gemm's third became optional with opset 11). */
-uint32_t gyr_op_input_min(enum gyr_op op, uint32_t opset);
-
-/* Whether OP (not GYR_OP_NONE) takes elements of DTYPE at OPSET, as ONNX's operator schema says. Of Reshape's inputs: the first. */
+/* Whether OP (not GYR_OP_NONE) takes elements of DTYPE as input 0 at OPSET, as ONNX's operator schema says. */
 bool gyr_op_takes(enum gyr_op op, uint32_t opset, enum gyr_dtype dtype);
+
+/* Whether ROW's type VARIABLE has DTYPE at OPSET. */
+bool gyr_op_type_has(const struct gyr_op_info *row, char variable, uint32_t opset, enum gyr_dtype dtype);
+
+/* The letter of input INDEX in the list of letters LETTERS. */
+char gyr_op_letter(const char *letters, uint32_t index);
 
 #endif

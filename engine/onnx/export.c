@@ -55,6 +55,9 @@ static bool fill_tensor(const struct gyr_value *value, Onnx__TensorProto *tensor
 static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, Onnx__ValueInfoProto *info)
 {
 	uint32_t rank = value->shape.rank;
+	info->name = text_field(value->name);
+	if (value->shape.dtype == GYR_DTYPE_NONE)
+		return true;
 	Onnx__TypeProto **type = new_list(arena, &onnx__type_proto__descriptor, 1);
 	Onnx__TypeProto__Tensor **tensor = new_list(arena, &onnx__type_proto__tensor__descriptor, 1);
 	Onnx__TensorShapeProto **shape = new_list(arena, &onnx__tensor_shape_proto__descriptor, 1);
@@ -77,25 +80,65 @@ static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, O
 	tensor[0]->shape = shape[0];
 	type[0]->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
 	type[0]->tensor_type = tensor[0];
-	info->name = text_field(value->name);
 	info->type = type[0];
 	return true;
 }
 
-static void fill_attribute(const struct gyr_attribute *from, Onnx__AttributeProto *to)
+static ProtobufCBinaryData bytes_field(const char *text)
+{
+	return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+}
+
+static bool fill_attribute(struct gyr_arena *arena, const struct gyr_attribute *from, Onnx__AttributeProto *to)
 {
 	to->name = text_field(from->name);
 	to->has_type = true;
-	if (from->type == GYR_ATTRIBUTE_INT) {
+	switch (from->type) {
+	case GYR_ATTRIBUTE_INT:
 		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
 		to->has_i = true;
 		to->i = from->integer;
-	} else {
-		GYR_ASSERT(from->type == GYR_ATTRIBUTE_FLOAT); /* no operator of the table has any other */
+		return true;
+	case GYR_ATTRIBUTE_FLOAT:
 		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT;
 		to->has_f = true;
 		to->f = from->number;
+		return true;
+	case GYR_ATTRIBUTE_STRING:
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
+		to->has_s = true;
+		to->s = bytes_field(from->string);
+		return true;
+	case GYR_ATTRIBUTE_INTS:
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+		to->n_ints = from->integers.count;
+		to->ints = (int64_t *)(uintptr_t)from->integers.items;
+		return true;
+	case GYR_ATTRIBUTE_FLOATS:
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
+		to->n_floats = from->numbers.count;
+		to->floats = (float *)(uintptr_t)from->numbers.items;
+		return true;
+	case GYR_ATTRIBUTE_STRINGS:
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS;
+		to->n_strings = from->strings.count;
+		to->strings = GYR_ARENA_NEW(arena, ProtobufCBinaryData, from->strings.count);
+		for (uint32_t i = 0; to->strings != NULL && i < from->strings.count; i++)
+			to->strings[i] = bytes_field(from->strings.items[i]);
+		return to->strings != NULL;
+	case GYR_ATTRIBUTE_TENSOR: {
+		const struct gyr_value value = {.name = "", .shape = from->tensor.shape, .data = from->tensor.data};
+		Onnx__TensorProto **tensor = new_list(arena, &onnx__tensor_proto__descriptor, 1);
+		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+		if (tensor == NULL)
+			return false;
+		to->t = tensor[0];
+		(void)fill_tensor(&value, tensor[0]); /* what is too large, the whole file is too */
+		tensor[0]->dims = (int64_t *)(uintptr_t)from->tensor.shape.dims;
+		return true;
 	}
+	}
+	gyr_assert_failed("an attribute type", __FILE__, __LINE__);
 }
 
 static char **fill_names(struct gyr_arena *arena, const struct gyr_graph *graph, const uint32_t *values, uint32_t count)
@@ -119,7 +162,8 @@ static bool fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, co
 	if (to->input == NULL || to->output == NULL || to->attribute == NULL)
 		return false;
 	for (uint32_t i = 0; i < from->attribute_count; i++)
-		fill_attribute(&from->attributes[i], to->attribute[i]);
+		if (!fill_attribute(arena, &from->attributes[i], to->attribute[i]))
+			return false;
 	return true;
 }
 

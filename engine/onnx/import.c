@@ -14,7 +14,7 @@
 
 #define IR_MIN 3
 #define IR_MAX 10
-#define NODE_ENDS_MAX 16u /* inputs, outputs or attributes of one node: more than any operator has */
+#define ATTRIBUTES_MAX 64u /* of one node: more than any operator has */
 
 /* Unpacked messages take more room than their bytes: a node of 50 bytes takes about 400, small integers up to eight times theirs. */
 #define UNPACKED_BYTES_MAX(size) (16 * (size) + ((size_t)1 << 20))
@@ -289,6 +289,35 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 	return 0;
 }
 
+static int convert_strings(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
+{
+	const char **items = GYR_ARENA_NEW(&importer->arena, const char *, from->n_strings);
+	for (size_t i = 0; items != NULL && i < from->n_strings; i++) {
+		items[i] = gyr_arena_string(&importer->arena, (const char *)from->strings[i].data, from->strings[i].len);
+		if (items[i] == NULL)
+			return no_memory(importer);
+	}
+	to->type = GYR_ATTRIBUTE_STRINGS;
+	to->strings.count = (uint32_t)from->n_strings;
+	to->strings.items = items;
+	return items != NULL ? 0 : no_memory(importer);
+}
+
+static int convert_tensor(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
+{
+	size_t bytes;
+	char name[SHOWN_MAX];
+	if (from->t == NULL)
+		return gyr_error_set(importer->error, -EINVAL, "attribute '%s' holds no tensor", onnx_shown(from->name, name));
+	int status = onnx_tensor_shape(from->t, &to->tensor.shape, &bytes, importer->error);
+	void *elements = status == 0 ? gyr_arena_alloc(&importer->arena, bytes, 64) : NULL;
+	if (status == 0)
+		status = elements == NULL ? no_memory(importer) : onnx_tensor_elements(from->t, elements, importer->error);
+	to->type = GYR_ATTRIBUTE_TENSOR;
+	to->tensor.data = elements;
+	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "attribute '%s'", onnx_shown(from->name, name));
+}
+
 static int convert_attribute(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
 {
 	char name[SHOWN_MAX];
@@ -306,17 +335,31 @@ static int convert_attribute(struct importer *importer, const Onnx__AttributePro
 		to->type = GYR_ATTRIBUTE_FLOAT;
 		to->number = from->f;
 		return 0;
-	default:
-		/* No operator of the table has any other. */
-		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", onnx_shown(from->name, name), (int)from->type);
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+		to->type = GYR_ATTRIBUTE_STRING;
+		to->string = gyr_arena_string(&importer->arena, (const char *)from->s.data, from->s.len);
+		return to->string != NULL ? 0 : no_memory(importer);
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
+		to->type = GYR_ATTRIBUTE_INTS;
+		to->integers.count = (uint32_t)from->n_ints;
+		to->integers.items = from->ints;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
+		to->type = GYR_ATTRIBUTE_FLOATS;
+		to->numbers.count = (uint32_t)from->n_floats;
+		to->numbers.items = from->floats;
+		return 0;
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: return convert_strings(importer, from, to);
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return convert_tensor(importer, from, to);
+	default: return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", onnx_shown(from->name, name), (int)from->type);
 	}
 }
 
 /* A node as the graph takes it, in the caller's room. */
 struct converted {
 	struct gyr_node node;
-	struct gyr_attribute attributes[NODE_ENDS_MAX];
-	uint32_t inputs[NODE_ENDS_MAX], outputs[NODE_ENDS_MAX];
+	struct gyr_attribute attributes[ATTRIBUTES_MAX];
+	uint32_t inputs[GYR_NODE_ENDS_MAX], outputs[GYR_NODE_ENDS_MAX];
 };
 
 static int convert_node(struct importer *importer, const Onnx__NodeProto *from, struct converted *to)
@@ -324,16 +367,19 @@ static int convert_node(struct importer *importer, const Onnx__NodeProto *from, 
 	enum gyr_op op = default_domain(from->domain) && from->op_type != NULL ? gyr_op_from_name(from->op_type) : GYR_OP_NONE;
 	if (op == GYR_OP_NONE)
 		return gyr_error_set(importer->error, -ENOTSUP, "Gyr does not run this operator");
-	if (from->n_input > NODE_ENDS_MAX || from->n_output > NODE_ENDS_MAX || from->n_attribute > NODE_ENDS_MAX)
-		return gyr_error_set(importer->error, -EINVAL, "more than %u inputs, outputs or attributes", NODE_ENDS_MAX);
+	if (from->n_input > GYR_NODE_ENDS_MAX || from->n_output > GYR_NODE_ENDS_MAX || from->n_attribute > ATTRIBUTES_MAX)
+		return gyr_error_set(importer->error, -EINVAL, "more than %u inputs or outputs, or than %u attributes", GYR_NODE_ENDS_MAX, ATTRIBUTES_MAX);
 	int status = 0;
 	for (size_t i = 0; i < from->n_input && status == 0; i++) {
 		to->inputs[i] = GYR_VALUE_NONE;
 		if (from->input[i][0] != 0)
 			status = value_of(importer, from->input[i], &to->inputs[i]);
 	}
-	for (size_t i = 0; i < from->n_output && status == 0; i++)
-		status = value_of(importer, from->output[i], &to->outputs[i]);
+	for (size_t i = 0; i < from->n_output && status == 0; i++) {
+		to->outputs[i] = GYR_VALUE_NONE;
+		if (i == 0 || from->output[i][0] != 0)
+			status = value_of(importer, from->output[i], &to->outputs[i]);
+	}
 	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
 		status = convert_attribute(importer, from->attribute[i], &to->attributes[i]);
 	to->node = (struct gyr_node){
@@ -348,6 +394,8 @@ static int convert_node(struct importer *importer, const Onnx__NodeProto *from, 
 	};
 	while (status == 0 && to->node.input_count > 0 && to->inputs[to->node.input_count - 1] == GYR_VALUE_NONE)
 		to->node.input_count--;
+	while (status == 0 && to->node.output_count > 1 && to->outputs[to->node.output_count - 1] == GYR_VALUE_NONE)
+		to->node.output_count--;
 	return status;
 }
 
@@ -391,6 +439,8 @@ static int check_declared(struct importer *importer, Onnx__ValueInfoProto *const
 		if (type == NULL || index == GYR_VALUE_NONE)
 			continue;
 		const struct gyr_shape *shape = &importer->graph->values[index].shape;
+		if (shape->dtype == GYR_DTYPE_NONE)
+			continue; /* known only to a plan */
 		bool same = !type->has_elem_type || (enum gyr_dtype)type->elem_type == shape->dtype;
 		if (type->shape != NULL) {
 			same = same && type->shape->n_dim == shape->rank;

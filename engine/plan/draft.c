@@ -3,67 +3,16 @@
  */
 #include "engine/plan/draft.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/assertion.h"
-#include "engine/plan/step.h"
+#include "engine/kernel/kernel.h"
 
 static int no_memory(struct gyr_error *error)
 {
 	return gyr_error_set(error, -ENOMEM, "no memory to compile the graph");
-}
-
-int gyr_draft_blame(const struct gyr_node *node, int status, struct gyr_error *error)
-{
-	return gyr_error_prefix(error, status, "node '%s' (%s)", node->name, gyr_op_info(node->op)->name);
-}
-
-/* The node's result is its first input's memory under another shape. */
-static bool is_view(const struct gyr_draft *draft, const struct gyr_node *node)
-{
-	switch (node->op) {
-	case GYR_OP_FLATTEN:
-	case GYR_OP_IDENTITY:
-	case GYR_OP_RESHAPE: return true;
-	case GYR_OP_CAST: return draft->values[node->inputs[0]].shape.dtype == draft->values[node->outputs[0]].shape.dtype;
-	default: return false;
-	}
-}
-
-static bool all_constant(const struct gyr_draft *draft, const struct gyr_draft_node *node)
-{
-	for (uint32_t i = 0; i < 3; i++)
-		if (node->inputs[i] != GYR_DRAFT_NONE && draft->values[node->inputs[i]].data == NULL)
-			return false;
-	return true;
-}
-
-/* Computes the node now, with the reference twins, and makes its result a constant. */
-static int fold(struct gyr_draft *draft, const struct gyr_draft_node *node, struct gyr_error *error)
-{
-	struct gyr_draft_value *result = &draft->values[node->output];
-	const struct gyr_shape *shapes[3] = {NULL, NULL, NULL};
-	struct gyr_step step;
-	size_t bytes;
-	for (uint32_t i = 0; i < 3; i++)
-		if (node->inputs[i] != GYR_DRAFT_NONE)
-			shapes[i] = &draft->values[node->inputs[i]].shape;
-	int status = gyr_step_init(&step, node->source, draft->graph->opset, shapes, &result->shape, 1, true, error);
-	if (status != 0)
-		return gyr_draft_blame(node->source, status, error);
-	if (!gyr_shape_bytes(&result->shape, 1, &bytes))
-		return no_memory(error);
-	void *data = gyr_arena_alloc(&draft->arena, bytes, GYR_ALIGN_CONSTANT);
-	if (data == NULL)
-		return no_memory(error);
-	for (uint32_t i = 0; i < 3; i++)
-		if (node->inputs[i] != GYR_DRAFT_NONE)
-			step.inputs[i] = (struct gyr_place){.kind = GYR_PLACE_CONSTANT, .constant = draft->values[node->inputs[i]].data};
-	step.output = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = 0};
-	gyr_step_run(&step, &(struct gyr_frame){.scratch = data});
-	result->data = data;
-	return 0;
 }
 
 /* Counts who reads what, from the outputs backwards, and drops what nobody reads. */
@@ -74,10 +23,12 @@ static void count_uses(struct gyr_draft *draft)
 		draft->values[draft->values[graph->outputs[i]].root].uses++;
 	for (uint32_t n = draft->node_count; n-- > 0;) {
 		struct gyr_draft_node *node = &draft->nodes[n];
-		node->dead = draft->values[node->output].uses == 0;
+		node->dead = true;
+		for (uint32_t o = 0; o < node->output_count; o++)
+			node->dead = node->dead && (node->outputs[o] == GYR_DRAFT_NONE || draft->values[node->outputs[o]].uses == 0);
 		if (node->dead)
 			continue;
-		for (uint32_t i = 0; i < 3; i++) {
+		for (uint32_t i = 0; i < node->input_count; i++) {
 			if (node->inputs[i] == GYR_DRAFT_NONE)
 				continue;
 			struct gyr_draft_value *root = &draft->values[draft->values[node->inputs[i]].root];
@@ -89,8 +40,45 @@ static void count_uses(struct gyr_draft *draft)
 		draft->values[draft->values[graph->outputs[i]].root].consumer = GYR_DRAFT_NONE;
 }
 
-int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, bool do_fold, struct gyr_error *error)
+static uint32_t *copy_ends(struct gyr_arena *arena, const uint32_t *ends, uint32_t count)
 {
+	uint32_t *copy = GYR_ARENA_NEW(arena, uint32_t, count);
+	if (copy != NULL && count != 0)
+		memcpy(copy, ends, count * sizeof *copy); /* GYR_VALUE_NONE is GYR_DRAFT_NONE */
+	return copy;
+}
+
+static int add_node(struct gyr_draft *draft, const struct gyr_node *source, struct gyr_error *error)
+{
+	struct gyr_draft_value *values = draft->values;
+	struct gyr_draft_value *result = &values[source->outputs[0]];
+	if (result->known)
+		return 0;
+	if (gyr_kernel_is_view(source, draft->graph->opset, values[source->inputs[0]].shape.dtype, result->shape.dtype)) {
+		result->root = values[source->inputs[0]].root;
+		return 0;
+	}
+	struct gyr_draft_node *node = &draft->nodes[draft->node_count];
+	*node = (struct gyr_draft_node){
+		.source = source,
+		.input_count = source->input_count,
+		.output_count = source->output_count,
+		.inputs = copy_ends(&draft->arena, source->inputs, source->input_count),
+		.outputs = copy_ends(&draft->arena, source->outputs, source->output_count),
+	};
+	if (node->inputs == NULL || node->outputs == NULL)
+		return no_memory(error);
+	for (uint32_t o = 0; o < source->output_count; o++)
+		if (source->outputs[o] != GYR_VALUE_NONE)
+			values[source->outputs[o]].producer = draft->node_count;
+	draft->node_count++;
+	return 0;
+}
+
+int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, const struct gyr_special *one, const struct gyr_special *other,
+		   struct gyr_error *error)
+{
+	static_assert(GYR_DRAFT_NONE == GYR_VALUE_NONE, "ends are copied as they are");
 	GYR_ASSERT(graph->finished);
 	*draft = (struct gyr_draft){.graph = graph};
 	gyr_arena_init(&draft->arena, 0);
@@ -98,33 +86,21 @@ int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, bool 
 	draft->nodes = GYR_ARENA_NEW(&draft->arena, struct gyr_draft_node, graph->node_count);
 	if (draft->values == NULL || draft->nodes == NULL)
 		return no_memory(error);
-	for (uint32_t i = 0; i < graph->value_count; i++)
-		draft->values[i] = (struct gyr_draft_value){
-			.shape = graph->values[i].shape, .data = graph->values[i].data, .root = i, .producer = GYR_DRAFT_NONE, .consumer = GYR_DRAFT_NONE};
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct gyr_node *source = &graph->nodes[i];
-		struct gyr_draft_node node = {.source = source, .inputs = {GYR_DRAFT_NONE, GYR_DRAFT_NONE, GYR_DRAFT_NONE}, .output = source->outputs[0]};
-		GYR_ASSERT(source->input_count <= 3);
-		for (uint32_t k = 0; k < source->input_count; k++)
-			if (source->inputs[k] != GYR_VALUE_NONE)
-				node.inputs[k] = source->inputs[k];
-		struct gyr_draft_value *result = &draft->values[node.output];
-		if (is_view(draft, source)) {
-			result->root = draft->values[node.inputs[0]].root;
-			result->data = draft->values[node.inputs[0]].data;
-			continue;
-		}
-		if (do_fold && all_constant(draft, &node)) {
-			int status = fold(draft, &node, error);
-			if (status != 0)
-				return status;
-			continue;
-		}
-		result->producer = draft->node_count;
-		draft->nodes[draft->node_count++] = node;
+	for (uint32_t i = 0; i < graph->value_count; i++) {
+		bool known = one->contents[i] != NULL && other->contents[i] != NULL, same = one->contents[i] == other->contents[i];
+		draft->values[i] = (struct gyr_draft_value){.shape = other->shapes[i],
+							    .data = known && same ? one->contents[i] : NULL,
+							    .known = known,
+							    .root = i,
+							    .producer = GYR_DRAFT_NONE,
+							    .consumer = GYR_DRAFT_NONE};
 	}
-	count_uses(draft);
-	return 0;
+	int status = 0;
+	for (uint32_t i = 0; i < graph->node_count && status == 0; i++)
+		status = add_node(draft, &graph->nodes[i], error);
+	if (status == 0)
+		count_uses(draft);
+	return status;
 }
 
 void gyr_draft_fini(struct gyr_draft *draft)

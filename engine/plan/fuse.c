@@ -87,7 +87,7 @@ static bool read_affine(const struct gyr_draft *draft, const struct gyr_draft_no
 	enum gyr_op op = node->source->op;
 	if (op != GYR_OP_ADD && op != GYR_OP_SUB && op != GYR_OP_MUL && op != GYR_OP_DIV)
 		return false;
-	const struct gyr_draft_value *result = &draft->values[node->output];
+	const struct gyr_draft_value *result = &draft->values[node->outputs[0]];
 	bool left = draft->values[node->inputs[0]].data != NULL; /* the constant stands on the left */
 	if (result->shape.dtype != GYR_DTYPE_F32 || (left && op == GYR_OP_DIV))
 		return false;
@@ -158,7 +158,7 @@ static bool take_behind(struct gyr_draft_dense *dense, const struct affine *affi
 /* The node that alone reads what NODE makes, or NULL. */
 static struct gyr_draft_node *sole_reader(const struct gyr_draft *draft, const struct gyr_draft_node *node)
 {
-	const struct gyr_draft_value *root = &draft->values[node->output];
+	const struct gyr_draft_value *root = &draft->values[node->outputs[0]];
 	return root->uses == 1 && root->consumer != GYR_DRAFT_NONE ? &draft->nodes[root->consumer] : NULL;
 }
 
@@ -166,8 +166,8 @@ static struct gyr_draft_node *sole_reader(const struct gyr_draft *draft, const s
 static void absorb_reader(struct gyr_draft *draft, struct gyr_draft_node *node, struct gyr_draft_node *reader)
 {
 	reader->dead = true;
-	node->output = reader->output;
-	draft->values[node->output].producer = (uint32_t)(node - draft->nodes);
+	node->outputs[0] = reader->outputs[0];
+	draft->values[node->outputs[0]].producer = (uint32_t)(node - draft->nodes);
 }
 
 static void take_in(struct gyr_draft *draft, struct gyr_draft_node *node, const struct affine *affine, double *bias)
@@ -200,7 +200,7 @@ static int make_dense(struct gyr_draft *draft, struct gyr_draft_node *node, stru
 {
 	const struct gyr_node *source = node->source;
 	const struct gyr_draft_value *a = &draft->values[node->inputs[0]], *b = &draft->values[node->inputs[1]];
-	const struct gyr_draft_value *c = node->inputs[2] == GYR_DRAFT_NONE ? NULL : &draft->values[node->inputs[2]];
+	const struct gyr_draft_value *c = node->input_count < 3 || node->inputs[2] == GYR_DRAFT_NONE ? NULL : &draft->values[node->inputs[2]];
 	bool trans_b = source->op == GYR_OP_GEMM && gyr_node_integer(source, "transB", 0) != 0;
 	size_t count;
 	if (b->data == NULL || b->shape.dtype != GYR_DTYPE_F32 || b->shape.rank > 2 || a->data != NULL)

@@ -21,8 +21,8 @@ static int no_memory(struct gyr_error *error)
 	return gyr_error_set(error, -ENOMEM, "no memory for the plan");
 }
 
-static int copy_ports(struct gyr_plan *plan, const struct gyr_graph *graph, const uint32_t *values, uint32_t count, struct gyr_plan_port **result,
-		      struct gyr_error *error)
+static int copy_ports(struct gyr_plan *plan, const struct gyr_graph *graph, const struct gyr_shape *shapes, const uint32_t *values, uint32_t count,
+		      struct gyr_plan_port **result, struct gyr_error *error)
 {
 	struct gyr_plan_port *ports = GYR_ARENA_NEW(&plan->arena, struct gyr_plan_port, count);
 	if (ports == NULL)
@@ -30,7 +30,7 @@ static int copy_ports(struct gyr_plan *plan, const struct gyr_graph *graph, cons
 	for (uint32_t i = 0; i < count; i++) {
 		const struct gyr_value *value = &graph->values[values[i]];
 		ports[i].name = gyr_arena_string(&plan->arena, value->name, strlen(value->name));
-		ports[i].shape = value->shape;
+		ports[i].shape = shapes[values[i]];
 		if (ports[i].name == NULL)
 			return no_memory(error);
 	}
@@ -38,39 +38,69 @@ static int copy_ports(struct gyr_plan *plan, const struct gyr_graph *graph, cons
 	return 0;
 }
 
-static bool batched(const struct gyr_graph *graph)
+/* The signature's ports, and how many batch sizes there are. */
+static int make_signature(struct gyr_plan *plan, const struct gyr_graph *graph, const struct gyr_special *one, uint32_t batch_max, struct gyr_error *error)
 {
-	for (uint32_t i = 0; i < graph->input_count; i++) {
-		const struct gyr_shape *shape = &graph->values[graph->inputs[i]].shape;
-		if (shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH)
-			return true;
+	bool batched;
+	struct gyr_shape *shapes = malloc((graph->value_count + 1) * sizeof *shapes);
+	int status = shapes == NULL ? no_memory(error) : gyr_specialise_signature(graph, one, shapes, &batched, error);
+	plan->bucket_count = 1;
+	while (status == 0 && batched && UINT32_C(1) << plan->bucket_count <= batch_max)
+		plan->bucket_count++;
+	plan->input_count = graph->input_count;
+	plan->output_count = graph->output_count;
+	if (status == 0)
+		status = copy_ports(plan, graph, shapes, graph->inputs, graph->input_count, &plan->inputs, error);
+	if (status == 0)
+		status = copy_ports(plan, graph, shapes, graph->outputs, graph->output_count, &plan->outputs, error);
+	free(shapes);
+	return status;
+}
+
+/* The graph at each batch size, the first of which is there. */
+static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *graph, struct gyr_arena *arena, struct gyr_special *specials,
+			 struct gyr_error *error)
+{
+	for (uint32_t bucket = 1; bucket < plan->bucket_count; bucket++) {
+		int64_t batch = INT64_C(1) << bucket;
+		int status = gyr_specialise(graph, batch, &specials[0], arena, &specials[bucket], error);
+		if (status != 0)
+			return status;
+		for (uint32_t i = 0; i < graph->output_count; i++) {
+			struct gyr_shape expected = gyr_infer_concrete(&plan->outputs[i].shape, batch);
+			if (!gyr_shape_equal(&expected, &specials[bucket].shapes[graph->outputs[i]]))
+				return gyr_error_set(error, -ENOTSUP, "output '%s' has another shape at %lld rows than at others", plan->outputs[i].name,
+						     (long long)batch);
+		}
 	}
-	return false;
+	return 0;
 }
 
 /* One attempt at a plan, with or without dense layers. */
 static int create(const struct gyr_graph *graph, const struct gyr_plan_options *options, bool fuse, struct gyr_plan **result, struct gyr_error *error)
 {
+	struct gyr_special specials[GYR_PLAN_BUCKETS_MAX];
+	struct gyr_draft draft = {0};
+	struct gyr_arena arena; /* of the specials */
 	struct gyr_plan *plan = calloc(1, sizeof *plan);
 	if (plan == NULL)
 		return no_memory(error);
 	gyr_arena_init(&plan->arena, 0);
-	plan->bucket_count = 1;
-	while (batched(graph) && UINT32_C(1) << plan->bucket_count <= options->batch_max)
-		plan->bucket_count++;
-	plan->input_count = graph->input_count;
-	plan->output_count = graph->output_count;
-	struct gyr_draft draft;
-	int status = gyr_draft_init(&draft, graph, !options->reference, error);
+	gyr_arena_init(&arena, 0);
+	plan->packs = gyr_packs_create();
+	int status = plan->packs == NULL ? no_memory(error) : gyr_specialise(graph, 1, NULL, &arena, &specials[0], error);
 	if (status == 0)
-		status = copy_ports(plan, graph, graph->inputs, graph->input_count, &plan->inputs, error);
+		status = make_signature(plan, graph, &specials[0], options->batch_max, error);
 	if (status == 0)
-		status = copy_ports(plan, graph, graph->outputs, graph->output_count, &plan->outputs, error);
+		status = make_specials(plan, graph, &arena, specials, error);
+	if (status == 0)
+		status = gyr_draft_init(&draft, graph, &specials[0], &specials[plan->bucket_count - 1], error);
 	if (status == 0 && fuse)
 		status = gyr_draft_fuse(&draft, error);
 	if (status == 0)
-		status = gyr_plan_compile(plan, &draft, options->reference, error);
+		status = gyr_plan_compile(plan, &draft, specials, options->reference, error);
 	gyr_draft_fini(&draft);
+	gyr_arena_fini(&arena);
 	if (status != 0) {
 		gyr_plan_destroy(plan);
 		return status;
@@ -96,8 +126,28 @@ void gyr_plan_destroy(struct gyr_plan *plan)
 		return;
 	for (uint32_t i = 0; i < plan->layer_count; i++)
 		gyr_dense_destroy(plan->layers[i]);
+	gyr_packs_destroy(plan->packs);
 	gyr_arena_fini(&plan->arena);
 	free(plan);
+}
+
+int gyr_plan_settle(struct gyr_graph *graph, struct gyr_error *error)
+{
+	struct gyr_special one;
+	struct gyr_arena arena;
+	bool batched;
+	GYR_ASSERT(graph->finished);
+	if (graph->settled)
+		return 0;
+	gyr_arena_init(&arena, 0);
+	struct gyr_shape *shapes = GYR_ARENA_NEW(&arena, struct gyr_shape, graph->value_count);
+	int status = shapes == NULL ? no_memory(error) : gyr_specialise(graph, 1, NULL, &arena, &one, error);
+	if (status == 0)
+		status = gyr_specialise_signature(graph, &one, shapes, &batched, error);
+	if (status == 0)
+		status = gyr_graph_settle(graph, shapes, batched, error);
+	gyr_arena_fini(&arena);
+	return status;
 }
 
 uint32_t gyr_plan_batch_max(const struct gyr_plan *plan)

@@ -23,10 +23,17 @@ struct gyr_plan_options {
 };
 
 /*
- * Compiles GRAPH (finished). The graph is not needed afterwards. A graph whose inputs have no batch dimension gets a plan for batch 1 only. -ENOTSUP: a graph
- * that no kernel here runs; the message names node and operator. -ENOMEM. Slow (milliseconds): not for a hot thread.
+ * Compiles GRAPH (finished). The graph is not needed afterwards. A graph whose inputs have no batch dimension, or whose rows are not proven to stay apart, gets
+ * a plan for batch 1 only. -ENOTSUP: a graph that no kernel here runs; -EINVAL: its shapes do not fit; the message names node and operator. -ENOMEM. Slow
+ * (milliseconds): not for a hot thread.
  */
 GYR_MUST_CHECK int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error);
+/*
+ * Settles GRAPH (finished): where finish could not know every shape, finds them, and whether rows can be computed together, and writes both into the graph.
+ * -ENOTSUP: a shape depends on what the model is asked; -EINVAL: shapes do not fit, or differ from those that were said; both with the node. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_plan_settle(struct gyr_graph *graph, struct gyr_error *error);
+
 void gyr_plan_destroy(struct gyr_plan *plan); /* NULL is fine; no thread may be in gyr_plan_run */
 
 uint32_t gyr_plan_batch_max(const struct gyr_plan *plan);

@@ -5,6 +5,7 @@
 #define GYR_ENGINE_PLAN_PLAN_INTERNAL_H
 
 #include "base/arena.h"
+#include "engine/kernel/dense.h"
 #include "engine/plan/draft.h"
 #include "engine/plan/plan.h"
 #include "engine/plan/step.h"
@@ -22,16 +23,18 @@ struct gyr_plan_bucket {
 };
 
 struct gyr_plan {
-	struct gyr_arena arena; /* owns everything but the layers */
+	struct gyr_arena arena; /* owns everything but the layers and packs */
 	uint32_t bucket_count;  /* bucket i computes 2^i rows */
 	struct gyr_plan_bucket buckets[GYR_PLAN_BUCKETS_MAX];
 	uint32_t input_count, output_count, layer_count;
 	struct gyr_plan_port *inputs, *outputs;
 	struct gyr_dense **layers;
+	struct gyr_packs *packs;
 	size_t scratch_bytes, weight_bytes;
 };
 
-/* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT. -ENOTSUP, -ENOMEM. */
-GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error);
+/* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT and the graph at each batch size. -ENOTSUP, -ENOMEM. */
+GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_special *specials, bool reference,
+				    struct gyr_error *error);
 
 #endif

@@ -34,30 +34,40 @@ golden: 2 rows
 """
 
 
+def types_at(text, opset):
+    """The types that a variable has at an opset, from "f32 f64; from 13: bf16"."""
+    ours = set()
+    for part in text.split("; "):
+        since = re.match(r"from (\d+): ", part)
+        if since is None or int(since.group(1)) <= opset:
+            ours |= set(part[since.end() if since else 0:].split())
+    return ours
+
+
 def wrong_operators(page):
     """What a row of OPERATORS.md says otherwise than ONNX's schema, for each operator and opset."""
-    for name, opsets, inputs, attributes, types in re.findall(r"^\| (\w+) \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", page, re.MULTILINE):
-        if name == "operator":
+    for full, opsets, inputs, attributes, types in re.findall(r"^\| ([\w.]+) \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", page, re.MULTILINE):
+        if full == "operator":
             continue
+        domain, _, name = full.rpartition(".")
         first, last = map(int, opsets.split(" to "))
+        letters = re.search(r"\((\w+)\)", inputs).group(1)
+        variables = {part[0]: part[2:] for part in types.split(" / ")}
+        least, *most = re.findall(r"\d+", inputs.split(" (")[0])
         for opset in range(first, last + 1):
-            schema = onnx.defs.get_schema(name, opset)
-            constraint = next(c for c in schema.type_constraints if c.type_param_str == schema.inputs[0].type_str)
-            theirs = {t for t in TYPES if f"tensor({TYPES[t]})" in constraint.allowed_type_strs}
-            ours = set()
-            for part in types.split("; "):
-                since = re.match(r"from (\d+): ", part)
-                if since is None or int(since.group(1)) <= opset:
-                    ours |= set(part[since.end() if since else 0:].split())
-            if ours != theirs:
-                yield f"{name} {opset}: types {sorted(ours ^ theirs)}"
+            schema = onnx.defs.get_schema(name, opset, domain)
+            allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
+            for i, one in enumerate(schema.inputs):
+                strings = allowed.get(one.type_str, [one.type_str])
+                theirs = {t for t in TYPES if f"tensor({TYPES[t]})" in strings}
+                ours = types_at(variables[letters[min(i, len(letters) - 1)]], opset)
+                if ours != theirs:
+                    yield f"{name} {opset}: types of input {i} {sorted(ours ^ theirs)}"
             known = {a for a, since in re.findall(r"`(\w+)`(?: \(from (\d+)\))?", attributes) if int(since or 0) <= opset}
             if known != set(schema.attributes):
                 yield f"{name} {opset}: attributes {known ^ set(schema.attributes)}"
-            least, *most = re.findall(r"\d+", inputs.split(" (")[0])
-            before = re.search(r"\((\d) before opset (\d+)\)", inputs)
-            least = int(before.group(1)) if before and opset < int(before.group(2)) else int(least)
-            if (least, int((most or [least])[0])) != (schema.min_input, schema.max_input):
+            if int(least) != schema.min_input or ("or more" in inputs) != (schema.max_input > 1000) or \
+               ("or more" not in inputs and int((most or [least])[0]) != schema.max_input):
                 yield f"{name} {opset}: inputs"
 
 

@@ -4,26 +4,23 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "engine/model/graph.h"
 
 static const enum gyr_dtype types[] = {GYR_DTYPE_F32, GYR_DTYPE_F64, GYR_DTYPE_F16, GYR_DTYPE_BF16, GYR_DTYPE_I8,  GYR_DTYPE_U8,  GYR_DTYPE_I16,
 				       GYR_DTYPE_U16, GYR_DTYPE_I32, GYR_DTYPE_U32, GYR_DTYPE_I64,  GYR_DTYPE_U64, GYR_DTYPE_BOOL};
 
-static void print_inputs(enum gyr_op op)
+/* How many inputs, and their type variables. */
+static void print_inputs(const struct gyr_op_info *info)
 {
-	const struct gyr_op_info *info = gyr_op_info(op);
-	uint32_t at_first = gyr_op_input_min(op, info->opset_min);
-	if (info->input_min == info->input_max)
-		printf("%" PRIu32, info->input_min);
-	else
-		printf("%" PRIu32 " to %" PRIu32, info->input_min, info->input_max);
-	for (uint32_t opset = info->opset_min; opset <= info->opset_max; opset++) {
-		if (gyr_op_input_min(op, opset) != at_first) {
-			printf(" (%" PRIu32 " before opset %" PRIu32 ")", at_first, opset);
-			break;
-		}
-	}
+	printf("%" PRIu32, info->input_min);
+	if (info->input_max == GYR_OP_VARIADIC)
+		printf(" or more");
+	else if (info->input_max != info->input_min)
+		printf(" to %" PRIu32, info->input_max);
+	printf(" (%s)", info->inputs);
 }
 
 static void print_attributes(const struct gyr_op_info *info)
@@ -38,50 +35,77 @@ static void print_attributes(const struct gyr_op_info *info)
 	}
 }
 
-/* The types in the order of the opsets that brought them. */
-static void print_types(enum gyr_op op)
+/* The types of VARIABLE in the order of the opsets that brought them. */
+static void print_variable(const struct gyr_op_info *info, char variable)
 {
-	const struct gyr_op_info *info = gyr_op_info(op);
+	printf("%c", variable);
 	for (uint32_t opset = info->opset_min; opset <= info->opset_max; opset++) {
-		bool first = true;
+		bool first = opset > info->opset_min;
 		for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-			if (!gyr_op_takes(op, opset, types[i]) || (opset > info->opset_min && gyr_op_takes(op, opset - 1, types[i])))
+			if (!gyr_op_type_has(info, variable, opset, types[i]) ||
+			    (opset > info->opset_min && gyr_op_type_has(info, variable, opset - 1, types[i])))
 				continue;
-			if (first && opset > info->opset_min)
+			if (first)
 				printf("; from %" PRIu32 ":", opset);
-			printf("%s%s", first && opset == info->opset_min ? "" : " ", gyr_dtype_name(types[i]));
+			printf(" %s", gyr_dtype_name(types[i]));
 			first = false;
 		}
 	}
 }
 
+static void print_types(const struct gyr_op_info *info)
+{
+	for (const char *at = info->inputs; *at != 0; at++) {
+		if (strchr(info->inputs, *at) != at)
+			continue;
+		printf("%s", at == info->inputs ? "" : " / ");
+		print_variable(info, *at);
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct gyr_op_info *left = *(const struct gyr_op_info *const *)a, *right = *(const struct gyr_op_info *const *)b;
+	int order = strcmp(left->name, right->name);
+	return order != 0 ? order : (left->opset_min > right->opset_min) - (left->opset_min < right->opset_min);
+}
+
 int main(void)
 {
 	printf("# Operators\n\n"
-	       "The operators of ONNX's default domain that a model may be made of. This page is printed from the table in `engine/model/op.c`, and a test "
+	       "The operators of ONNX's default domain that a model may be made of. This page is printed from the table in `engine/model`, and a test "
 	       "holds it\n"
 	       "against the table. A model is refused, with the node, the operator and the opset, where it uses anything else; whether a kernel runs a type of "
 	       "those\n"
 	       "below is decided when the model is compiled, and refused there in the same way.\n\n"
 	       "| operator | opsets | inputs | attributes | element types |\n|---|---|---|---|---|\n");
-	for (int op = GYR_OP_NONE + 1; op < GYR_OP_COUNT; op++) {
-		const struct gyr_op_info *info = gyr_op_info((enum gyr_op)op);
-		printf("| %s | %" PRIu32 " to %" PRIu32 " | ", info->name, info->opset_min, info->opset_max);
-		print_inputs((enum gyr_op)op);
+	const struct gyr_op_info *rows[1024];
+	size_t count = 0;
+	for (; count < 1024 && (rows[count] = gyr_op_row((uint32_t)count)) != NULL; count++)
+		;
+	qsort(rows, count, sizeof(const struct gyr_op_info *), by_name);
+	for (size_t i = 0; i < count; i++) {
+		const struct gyr_op_info *info = rows[i];
+		printf("| %s%s%s | %" PRIu32 " to %" PRIu32 " | ", info->domain != NULL ? info->domain : "", info->domain != NULL ? "." : "", info->name,
+		       info->opset_min, info->opset_max);
+		print_inputs(info);
 		printf(" | ");
 		print_attributes(info);
 		printf(" | ");
-		print_types((enum gyr_op)op);
+		print_types(info);
 		printf(" |\n");
 	}
 	printf("\n"
-	       "`Constant` nodes are read as constants, of tensors and of numbers. Each operator means what ONNX says of it at the model's opset.\n\n"
-	       "The first dimension of every input may be left open: it is the batch. Then it is the first dimension of every output too, and a node that "
-	       "would add\n"
-	       "up, normalise over or move it is refused, because the rows of a batch are the questions of different clients. Any other dimension must be a "
-	       "number.\n"
-	       "The second input of Reshape must be a constant, and keeps the batch with 0 or -1 in its first place. At most %d dimensions, %u values and %u "
-	       "nodes.\n",
+	       "`Constant` nodes are read as constants, of tensors and of numbers. Each operator means what ONNX says of it at the model's opset. Inputs of "
+	       "one "
+	       "capital\n"
+	       "letter have one type; the last letter stands for all inputs that follow.\n\n"
+	       "The first dimension of every input may be left open: it is the batch. Rows of different questions are computed together where it is proven "
+	       "that "
+	       "they do\n"
+	       "not mix; any other model answers one row at a time. Any other dimension of an input must be a number. A shape may be computed in the model as "
+	       "long as it\n"
+	       "depends on shapes and constants alone. At most %d dimensions, %u values and %u nodes.\n",
 	       GYR_RANK_MAX, GYR_GRAPH_VALUES_MAX, GYR_GRAPH_NODES_MAX);
 	return 0;
 }

@@ -175,6 +175,15 @@ static void test_create_and_destroy_leave_nothing(void **state)
 	gyr_graph_destroy(graph);
 }
 
+/* The softmax of 4 rows of 20, but for the last. */
+static gyr_run_fn *right_run;
+
+static void run_with_a_wrong_row(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	right_run(params, inputs, outputs, scratch);
+	memset((float *)outputs[0] + 3 * 20, 0xff, 20 * sizeof(float));
+}
+
 /* A vector of three rows: fewer than the largest batch, more than the smallest. */
 static void test_golden(void **state)
 {
@@ -211,8 +220,8 @@ static void test_golden(void **state)
 
 	/* A plan that is wrong in the last row of one batch size only. */
 	struct gyr_step *last = &plan->buckets[2].steps[plan->buckets[2].step_count - 1];
-	assert_int_equal(last->kind, GYR_STEP_SOFTMAX);
-	last->softmax.outer--;
+	right_run = last->run;
+	last->run = run_with_a_wrong_row;
 	assert_int_equal(gyr_plan_check_golden(plan, &bundle, &error), -EILSEQ);
 	assert_non_null(strstr(error.text, "row 0, element 0 at batch size 4 is "));
 	bundle.info.golden_count = 0;

@@ -1,0 +1,148 @@
+/*
+ * The matrix family: products of matrices, and Softmax. Source: the ONNX operator schemas (docs/Operators.md and docs/Changelog.md of ONNX 1.17), opsets 7 to
+ * 22.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "engine/model/op_family.h"
+
+static int infer_gemm(struct gyr_infer *infer)
+{
+	const struct gyr_shape *a = infer->inputs[0], *b = infer->inputs[1], *c = gyr_infer_input(infer, 2);
+	struct gyr_shape *result = &infer->outputs[0];
+	bool trans_a = false, trans_b = false;
+	char a_text[128], b_text[128];
+	int status = op_read_switch(infer, "transA", &trans_a);
+	if (status == 0)
+		status = op_read_switch(infer, "transB", &trans_b);
+	if (status != 0)
+		return status;
+	gyr_shape_text(a, a_text, sizeof a_text);
+	gyr_shape_text(b, b_text, sizeof b_text);
+	if (a->rank != 2 || b->rank != 2)
+		return gyr_error_set(infer->error, -EINVAL, "A is %s and B is %s (rank 2 both)", a_text, b_text);
+	if (a->dims[!trans_a] != b->dims[trans_b])
+		return gyr_error_set(infer->error, -EINVAL, "A %s%s does not fit B %s%s", a_text, trans_a ? " transposed" : "", b_text,
+				     trans_b ? " transposed" : "");
+	*result = (struct gyr_shape){.dtype = a->dtype, .rank = 2, .dims = {a->dims[trans_a], b->dims[!trans_b]}};
+	if (c == NULL)
+		return 0;
+	/* C broadcasts to the result, and not the other way. */
+	struct gyr_shape both = *result;
+	if (c->rank > 2)
+		return gyr_error_set(infer->error, -EINVAL, "C is %s (rank 2 at most)", gyr_shape_text(c, a_text, sizeof a_text));
+	status = op_broadcast(infer, result, 2, c, c->rank, &both);
+	if (status == 0 && !gyr_shape_equal(&both, result))
+		status = gyr_error_set(infer->error, -EINVAL, "C %s does not broadcast to the result %s", gyr_shape_text(c, a_text, sizeof a_text),
+				       gyr_shape_text(result, b_text, sizeof b_text));
+	return status;
+}
+
+/* A is not transposed, B is the same for all rows, and so is C where its rows are not those of the batch. */
+static enum gyr_rows rows_gemm(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	const struct gyr_shape *c = gyr_infer_input(node, 2);
+	bool c_rows = c != NULL && c->rank == 2 && c->dims[0] != 1;
+	if (inputs[0] != GYR_ROWS_APART || inputs[1] != GYR_ROWS_NONE || gyr_node_integer(node->node, "transA", 0) != 0)
+		return GYR_ROWS_MIXED;
+	return c == NULL || inputs[2] == (c_rows ? GYR_ROWS_APART : GYR_ROWS_NONE) ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+}
+
+/* As numpy.matmul: a vector on the left is a row and on the right a column, and that dimension goes again; leading dimensions broadcast. */
+static int infer_matmul(struct gyr_infer *infer)
+{
+	const struct gyr_shape *a = infer->inputs[0], *b = infer->inputs[1];
+	struct gyr_shape *result = &infer->outputs[0];
+	char a_text[128], b_text[128];
+	gyr_shape_text(a, a_text, sizeof a_text);
+	gyr_shape_text(b, b_text, sizeof b_text);
+	if (a->rank == 0 || b->rank == 0)
+		return gyr_error_set(infer->error, -EINVAL, "%s and %s (rank 1 or more both)", a_text, b_text);
+	if (a->dims[a->rank - 1] != b->dims[b->rank == 1 ? 0 : b->rank - 2])
+		return gyr_error_set(infer->error, -EINVAL, "%s does not fit %s", a_text, b_text);
+	uint32_t a_lead = a->rank > 2 ? a->rank - 2 : 0, b_lead = b->rank > 2 ? b->rank - 2 : 0;
+	result->dtype = a->dtype;
+	int status = op_broadcast(infer, a, a_lead, b, b_lead, result);
+	if (status != 0)
+		return status;
+	result->rank = a_lead > b_lead ? a_lead : b_lead;
+	if (a->rank > 1)
+		result->dims[result->rank++] = a->dims[a->rank - 2];
+	if (b->rank > 1)
+		result->dims[result->rank++] = b->dims[b->rank - 1];
+	return 0;
+}
+
+/* The batch is a leading dimension of the result on the side that it comes from, or the rows of a matrix on the left. */
+static enum gyr_rows rows_matmul(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	const struct gyr_shape *a = node->inputs[0], *b = node->inputs[1];
+	uint32_t leading = (a->rank > b->rank ? a->rank : b->rank) - 2;
+	if (a->rank == 2 && b->rank <= 2)
+		return inputs[0] == GYR_ROWS_APART && inputs[1] == GYR_ROWS_NONE ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+	if (a->rank <= 2 && b->rank <= 2)
+		return GYR_ROWS_MIXED;
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct gyr_shape *shape = node->inputs[i];
+		bool whole = shape->rank == leading + 2; /* its dims[0] is the result's */
+		if (inputs[i] == GYR_ROWS_APART ? !whole : inputs[i] != GYR_ROWS_NONE || (whole && shape->dims[0] != 1))
+			return GYR_ROWS_MIXED;
+	}
+	return GYR_ROWS_APART;
+}
+
+/* Before opset 13, Softmax takes all dimensions from the axis on as one. */
+static int infer_softmax(struct gyr_infer *infer)
+{
+	const struct gyr_shape *input = infer->inputs[0];
+	uint32_t axis = 0;
+	infer->outputs[0] = *input;
+	if (input->rank == 0)
+		return gyr_error_set(infer->error, -EINVAL, "its input is a scalar (rank 1 or more)");
+	/* Opset 11 allowed an axis of rank, meaning rows of one element each; it has no use and is refused. */
+	return op_read_axis(infer, infer->opset < 13 ? 1 : -1, input->rank, (int64_t)input->rank - 1, &axis);
+}
+
+static enum gyr_rows rows_softmax(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	return gyr_rows_along(node, inputs, node->opset < 13 ? 1 : -1);
+}
+
+static const struct gyr_op_attribute gemm_attributes[] = {
+	{"alpha", GYR_ATTRIBUTE_FLOAT, 7, false},
+	{"beta", GYR_ATTRIBUTE_FLOAT, 7, false},
+	{"transA", GYR_ATTRIBUTE_INT, 7, false},
+	{"transB", GYR_ATTRIBUTE_INT, 7, false},
+};
+static const struct gyr_op_attribute softmax_attributes[] = {{"axis", GYR_ATTRIBUTE_INT, 7, false}};
+
+static const struct gyr_op_type product_types[] = {{'T', 7, OP_FLOATS}, {'T', 9, OP_INTS_WIDE}, {'T', 13, OP_BIT(BF16)}};
+static const struct gyr_op_type softmax_types[] = {{'T', 7, OP_FLOATS}, {'T', 13, OP_BIT(BF16)}};
+
+#define GEMM                                                                                                                                                   \
+	.op = GYR_OP_GEMM, .name = "Gemm", OP_OUTPUTS(1, "T"), OP_TYPES(product_types), OP_ATTRIBUTES(gemm_attributes), .infer = infer_gemm, .rows = rows_gemm
+
+static const struct gyr_op_info rows[] = {
+	{GEMM, OP_OPSETS(7, 10), OP_INPUTS(3, 3, "T")},
+	{GEMM, OP_OPSETS(11, GYR_OPSET_MAX), OP_INPUTS(2, 3, "T")},
+	{.op = GYR_OP_MATMUL,
+	 .name = "MatMul",
+	 OP_EVERY_OPSET,
+	 OP_INPUTS(2, 2, "T"),
+	 OP_OUTPUTS(1, "T"),
+	 OP_TYPES(product_types),
+	 .infer = infer_matmul,
+	 .rows = rows_matmul},
+	{.op = GYR_OP_SOFTMAX,
+	 .name = "Softmax",
+	 OP_EVERY_OPSET,
+	 OP_INPUTS(1, 1, "T"),
+	 OP_OUTPUTS(1, "T"),
+	 OP_TYPES(softmax_types),
+	 OP_ATTRIBUTES(softmax_attributes),
+	 .infer = infer_softmax,
+	 .rows = rows_softmax},
+};
+
+const struct op_family op_family_matrix = {rows, OP_COUNT(rows)};

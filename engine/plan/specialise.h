@@ -1,0 +1,42 @@
+/*
+ * A graph at one batch number: the shape of every value, the content of those that can be known before anything is asked, and what is known of their rows.
+ * Shapes and contents are found together, node after node, because a shape may depend on a content that itself comes from shapes (Shape, Gather, Concat,
+ * Reshape). Contents are computed by the plain twins.
+ */
+#ifndef GYR_ENGINE_PLAN_SPECIALISE_H
+#define GYR_ENGINE_PLAN_SPECIALISE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "engine/model/graph.h"
+#include "engine/model/rows.h"
+
+struct gyr_special {
+	int64_t batch;
+	struct gyr_shape *shapes; /* one a value; concrete */
+	const void **contents;    /* one a value; NULL where it is known only when it runs */
+	enum gyr_rows *rows;      /* one a value */
+};
+
+/*
+ * Specialises GRAPH (finished) for BATCH rows, all memory from ARENA, and where something is the same in BASE (the same graph at another batch number, or NULL)
+ * it is BASE's memory: contents with the same address there do not depend on the batch. -ENOTSUP: a shape depends on what is known only when it runs, or no
+ * kernel computes a content; -EINVAL: shapes do not fit at this batch number; both with node and reason. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena,
+				  struct gyr_special *special, struct gyr_error *error);
+
+/*
+ * What can be asked: SHAPES (one a value) gets every shape, with GYR_DIM_BATCH first where *BATCHED, which is whether rows can be computed together. ONE is the
+ * graph at batch number 1. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_specialise_signature(const struct gyr_graph *graph, const struct gyr_special *one, struct gyr_shape *shapes, bool *batched,
+					    struct gyr_error *error);
+
+/* Puts the node's operator and name before the message. Returns STATUS. */
+int gyr_plan_blame(const struct gyr_node *node, int status, struct gyr_error *error);
+
+#endif
