@@ -176,13 +176,14 @@ static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge 
 	*whole = true;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		const struct gyr_node *node = &graph->nodes[i];
-		int status = inputs_known(node, known) ? gyr_infer_node(graph, node, known->shapes, known->contents, outputs, error) : -EAGAIN;
+		struct gyr_error reason = {""};
+		int status = inputs_known(node, known) ? gyr_infer_node(graph, node, known->shapes, known->contents, outputs, &reason) : -EAGAIN;
 		if (status == -EAGAIN) {
 			*whole = false;
 			continue;
 		}
 		if (status != 0)
-			return graph_at_node(graph, node, status, error);
+			return graph_at_node(graph, node, gyr_error_set(error, status, "%s", reason.text), error);
 		enum gyr_rows rows = gyr_rows_of(graph, node, known->shapes, known->rows, outputs, batch);
 		for (uint32_t o = 0; o < node->output_count; o++) {
 			if (node->outputs[o] == GYR_VALUE_NONE)

@@ -56,8 +56,6 @@ static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, O
 {
 	uint32_t rank = value->shape.rank;
 	info->name = text_field(value->name);
-	if (value->shape.dtype == GYR_DTYPE_NONE)
-		return true;
 	Onnx__TypeProto **type = new_list(arena, &onnx__type_proto__descriptor, 1);
 	Onnx__TypeProto__Tensor **tensor = new_list(arena, &onnx__type_proto__tensor__descriptor, 1);
 	Onnx__TensorShapeProto **shape = new_list(arena, &onnx__tensor_shape_proto__descriptor, 1);
@@ -208,6 +206,10 @@ static int pack(const Onnx__ModelProto *model, void **bytes, size_t *size, struc
 int gyr_onnx_export(const struct gyr_graph *graph, void **bytes, size_t *size, struct gyr_error *error)
 {
 	GYR_ASSERT(graph->finished);
+	for (uint32_t i = 0; i < graph->output_count; i++)
+		if (graph->values[graph->outputs[i]].shape.dtype == GYR_DTYPE_NONE)
+			return gyr_error_set(error, -ENOTSUP, "the shape of output '%s' is not known, and ONNX wants one",
+					     graph->values[graph->outputs[i]].name);
 	struct gyr_arena arena;
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	Onnx__GraphProto message = ONNX__GRAPH_PROTO__INIT;

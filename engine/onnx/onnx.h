@@ -20,7 +20,10 @@
  */
 GYR_MUST_CHECK int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, struct gyr_error *error);
 
-/* Writes a finished graph as an ONNX ModelProto (*BYTES, *SIZE; free(3) it), the batch as a dimension "N". -ENOMEM; -E2BIG: over GYR_ONNX_BYTES_MAX. */
+/*
+ * Writes a finished graph as an ONNX ModelProto (*BYTES, *SIZE; free(3) it), the batch as a dimension "N". -ENOTSUP: an output's shape is not known
+ * (gyr_plan_settle finds it). -ENOMEM; -E2BIG: over GYR_ONNX_BYTES_MAX.
+ */
 GYR_MUST_CHECK int gyr_onnx_export(const struct gyr_graph *graph, void **bytes, size_t *size, struct gyr_error *error);
 
 #endif
