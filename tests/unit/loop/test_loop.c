@@ -326,6 +326,23 @@ static uint64_t lcores_sum(size_t first, size_t count)
 	return sum;
 }
 
+/* A virtual port hands us frames above the MTU. A ping, whose answer is as long as itself, is dropped from one byte more on. */
+static void survives_a_ping_above_the_mtu(void **state)
+{
+	uint8_t body[CLIENT_BYTES_MAX] = {0}, payload[CLIENT_BYTES_MAX + 1];
+	struct client_answer answer;
+	for (size_t size = CLIENT_BYTES_MAX; size <= CLIENT_BYTES_MAX + 1; size++) {
+		size_t bytes = gyr_wire_pack_ping(payload, sizeof payload, 5, body, (uint32_t)size - 7);
+		assert_int_equal(bytes, size);
+		if (size == CLIENT_BYTES_MAX)
+			ask(payload, bytes, 5, &answer);
+		else
+			client_send(payload, bytes);
+	}
+	answers_ping(state);
+	assert_int_equal(lcores_sum(offsetof(struct gyr_lcore_counters, net) + GYR_NET_IP_MTU * sizeof(uint64_t), 1), 1);
+}
+
 /* More than the ring holds, of a model that takes long: each is answered, by a result, by BUSY with a time, or by DEADLINE. */
 static void turns_away_what_it_cannot_hold(void **state)
 {
@@ -575,6 +592,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(takes_several_inputs_without_rows),
 		cmocka_unit_test(refuses_bad_tensors),
 		cmocka_unit_test(answers_datagrams_that_are_no_message),
+		cmocka_unit_test(survives_a_ping_above_the_mtu),
 		cmocka_unit_test(turns_away_what_it_cannot_hold),
 		cmocka_unit_test(swaps_versions_under_questions),
 		cmocka_unit_test(refuses_to_load),
