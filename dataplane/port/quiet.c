@@ -27,27 +27,26 @@ void gyr_quiet_set(void (*before)(void *), void (*after)(void *), void *argument
 	pthread_mutex_unlock(&lock);
 }
 
+/* DPDK names the thread from outside, once it runs: one that has no such name yet may have it at the next call. */
 static bool is_interrupt_thread(void)
 {
-	static _Thread_local enum { UNKNOWN, NO, YES } known;
+	static _Thread_local bool known;
 	char name[16];
-	if (known == UNKNOWN)
-		known = pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, INTERRUPT_THREAD) == 0 ? YES : NO;
-	return known == YES;
+	known = known || (pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, INTERRUPT_THREAD) == 0);
+	return known;
 }
 
 /* The C library's, in place of which the linker takes this one, also for DPDK's shared libraries. */
 int epoll_wait(int epoll, struct epoll_event *events, int count, int timeout)
 {
-	bool watched = is_interrupt_thread();
-	if (watched && handling) {
+	if (handling) {
 		if (hooks.after != NULL)
 			hooks.after(hooks.argument);
 		handling = false;
 		pthread_mutex_unlock(&lock);
 	}
 	int ready = (int)syscall(SYS_epoll_pwait, epoll, events, count, timeout, NULL, 0);
-	if (watched && ready > 0) {
+	if (ready > 0 && is_interrupt_thread()) {
 		pthread_mutex_lock(&lock);
 		handling = true;
 		if (hooks.before != NULL)
