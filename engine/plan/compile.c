@@ -15,7 +15,13 @@
 struct slot {
 	struct gyr_place place;
 	size_t bytes;
-	uint32_t made, read; /* draft nodes: the one that makes it, the last one that reads it */
+	uint32_t read; /* the last draft node that reads it */
+	bool live;     /* has its place in the scratch, while that is laid out */
+};
+
+/* Free bytes of the scratch, [begin, end). */
+struct gap {
+	size_t begin, end;
 };
 
 struct compiler {
@@ -24,7 +30,8 @@ struct compiler {
 	bool reference;
 	struct slot *slots;        /* one a value; only those of roots are used */
 	struct gyr_dense **layers; /* one a draft node */
-	uint32_t *live;            /* roots that have a place in the scratch */
+	struct gap *gaps;          /* by offset; no two touch */
+	uint32_t gap_count;
 };
 
 static int no_memory(struct gyr_error *error)
@@ -102,52 +109,101 @@ static int prepare(struct compiler *compiler, struct gyr_error *error)
 			compiler->slots[draft->values[node->inputs[i]].root].read = n;
 			status = keep_constant(compiler, node->inputs[i], error);
 		}
-		compiler->slots[node->output].made = n;
 	}
 	return status;
 }
 
-/* The lowest offset at which BYTES are free of the COUNT live values that are still read at node NOW or later. */
-static size_t lowest_free(const struct compiler *compiler, uint32_t count, uint32_t now, size_t bytes)
+/* Takes BYTES at the lowest offset where that many are free. The last gap has no end, so there always is one. */
+static size_t take(struct compiler *compiler, size_t bytes)
 {
-	size_t offset = 0;
-	for (bool moved = true; moved;) {
-		moved = false;
-		for (uint32_t i = 0; i < count; i++) {
-			const struct slot *other = &compiler->slots[compiler->live[i]];
-			if (other->read >= now && offset < other->place.offset + other->bytes && other->place.offset < offset + bytes) {
-				offset = other->place.offset + other->bytes;
-				moved = true;
-			}
-		}
-	}
+	struct gap *gap = compiler->gaps;
+	while (gap->end - gap->begin < bytes)
+		gap++;
+	size_t offset = gap->begin;
+	gap->begin += bytes;
+	if (gap->begin == gap->end)
+		memmove(gap, gap + 1, (size_t)(compiler->gaps + --compiler->gap_count - gap) * sizeof *gap);
 	return offset;
+}
+
+/* Gives [BEGIN, END) back: it joins the gaps beside it, or becomes one. */
+static void give_back(struct compiler *compiler, size_t begin, size_t end)
+{
+	uint32_t low = 0, high = compiler->gap_count - 1; /* the gap behind it is one of them */
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		if (compiler->gaps[middle].begin < end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	struct gap *behind = &compiler->gaps[low];
+	bool joins_behind = behind->begin == end, joins_before = low > 0 && behind[-1].end == begin;
+	if (joins_behind && joins_before) {
+		behind[-1].end = behind->end;
+		memmove(behind, behind + 1, (--compiler->gap_count - low) * sizeof *behind);
+	} else if (joins_behind) {
+		behind->begin = begin;
+	} else if (joins_before) {
+		behind[-1].end = end;
+	} else {
+		memmove(behind + 1, behind, (compiler->gap_count++ - low) * sizeof *behind);
+		*behind = (struct gap){begin, end};
+	}
+}
+
+/* Gives back the inputs that draft node N is the last to read. */
+static void give_back_inputs(struct compiler *compiler, uint32_t n)
+{
+	const struct gyr_draft_node *node = &compiler->draft->nodes[n];
+	for (uint32_t i = 0; i < (node->dense != NULL ? 1 : 3); i++) {
+		if (node->inputs[i] == GYR_DRAFT_NONE)
+			continue;
+		struct slot *slot = &compiler->slots[compiler->draft->values[node->inputs[i]].root];
+		if (slot->place.kind != GYR_PLACE_SCRATCH || slot->read != n || !slot->live)
+			continue;
+		slot->live = false; /* it may be both inputs */
+		give_back(compiler, slot->place.offset, slot->place.offset + slot->bytes);
+	}
 }
 
 static int lay_out(struct compiler *compiler, uint64_t batch, struct gyr_error *error)
 {
 	const struct gyr_draft *draft = compiler->draft;
-	uint32_t count = 0;
+	compiler->gaps[0] = (struct gap){0, SIZE_MAX};
+	compiler->gap_count = 1;
 	for (uint32_t n = 0; n < draft->node_count; n++) {
 		const struct gyr_draft_node *node = &draft->nodes[n];
 		struct slot *slot = &compiler->slots[node->output];
-		if (node->dead || slot->place.kind == GYR_PLACE_OUTPUT)
+		if (node->dead)
 			continue;
-		/* Those that nobody reads any more leave the list. */
-		uint32_t kept = 0;
-		for (uint32_t i = 0; i < count; i++)
-			if (compiler->slots[compiler->live[i]].read >= n)
-				compiler->live[kept++] = compiler->live[i];
-		count = kept;
-		if (!gyr_shape_bytes(&draft->values[node->output].shape, batch, &slot->bytes))
-			return gyr_draft_blame(node->source, gyr_error_set(error, -ENOTSUP, "its result is too large"), error);
-		slot->bytes = (slot->bytes + GYR_PLAN_SCRATCH_ALIGN - 1) / GYR_PLAN_SCRATCH_ALIGN * GYR_PLAN_SCRATCH_ALIGN;
-		slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = lowest_free(compiler, count, n, slot->bytes)};
-		compiler->live[count++] = node->output;
-		if (slot->place.offset + slot->bytes > compiler->plan->scratch_bytes)
-			compiler->plan->scratch_bytes = slot->place.offset + slot->bytes;
+		if (slot->place.kind != GYR_PLACE_OUTPUT) {
+			if (!gyr_shape_bytes(&draft->values[node->output].shape, batch, &slot->bytes))
+				return gyr_draft_blame(node->source, gyr_error_set(error, -ENOTSUP, "its result is too large"), error);
+			slot->bytes = (slot->bytes + GYR_PLAN_SCRATCH_ALIGN - 1) / GYR_PLAN_SCRATCH_ALIGN * GYR_PLAN_SCRATCH_ALIGN;
+			slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = take(compiler, slot->bytes)};
+			slot->live = true;
+			if (slot->place.offset + slot->bytes > compiler->plan->scratch_bytes)
+				compiler->plan->scratch_bytes = slot->place.offset + slot->bytes;
+		}
+		give_back_inputs(compiler, n);
 	}
 	return 0;
+}
+
+/* That one run's arrays are within their bound at BATCH rows. */
+static int check_size(const struct gyr_plan *plan, uint64_t batch, struct gyr_error *error)
+{
+	size_t total = plan->scratch_bytes, bytes;
+	for (uint32_t i = 0; i < plan->input_count + plan->output_count; i++) {
+		const struct gyr_plan_port *port = i < plan->input_count ? &plan->inputs[i] : &plan->outputs[i - plan->input_count];
+		if (!gyr_shape_bytes(&port->shape, batch, &bytes) || __builtin_add_overflow(total, bytes, &total))
+			total = SIZE_MAX;
+	}
+	if (total <= GYR_PLAN_RUN_BYTES_MAX)
+		return 0;
+	return gyr_error_set(error, -E2BIG, "a run of %llu rows needs %zu bytes for its inputs, its outputs and what is between them (at most %zu)",
+			     (unsigned long long)batch, total, GYR_PLAN_RUN_BYTES_MAX);
 }
 
 static struct gyr_place place_of(const struct compiler *compiler, uint32_t value)
@@ -189,6 +245,8 @@ static int write_bucket(struct compiler *compiler, uint32_t bucket, struct gyr_e
 	struct gyr_plan_bucket *to = &compiler->plan->buckets[bucket];
 	uint64_t batch = UINT64_C(1) << bucket;
 	int status = lay_out(compiler, batch, error);
+	if (status == 0)
+		status = check_size(compiler->plan, batch, error);
 	if (status != 0)
 		return status;
 	to->steps = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_step, draft->node_count + graph->output_count);
@@ -219,16 +277,16 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool 
 	uint32_t value_count = draft->graph->value_count;
 	struct compiler compiler = {.plan = plan, .draft = draft, .reference = reference};
 	compiler.slots = calloc(value_count + 1, sizeof *compiler.slots);
-	compiler.live = calloc(value_count + 1, sizeof *compiler.live);
+	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.layers = calloc(draft->node_count + 1, sizeof(struct gyr_dense *));
 	plan->layers = GYR_ARENA_NEW(&plan->arena, struct gyr_dense *, draft->node_count);
-	int status = compiler.slots == NULL || compiler.live == NULL || compiler.layers == NULL || plan->layers == NULL ? no_memory(error) : 0;
+	int status = compiler.slots == NULL || compiler.gaps == NULL || compiler.layers == NULL || plan->layers == NULL ? no_memory(error) : 0;
 	if (status == 0)
 		status = prepare(&compiler, error);
 	for (uint32_t bucket = 0; bucket < plan->bucket_count && status == 0; bucket++)
 		status = write_bucket(&compiler, bucket, error);
 	free(compiler.slots);
-	free(compiler.live);
+	free(compiler.gaps);
 	free(compiler.layers);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assertion.h"
+#include "engine/plan/plan.h"
 #include "engine/plan/step.h"
 
 static int no_memory(struct gyr_error *error)
@@ -52,8 +53,12 @@ static int fold(struct gyr_draft *draft, const struct gyr_draft_node *node, stru
 	int status = gyr_step_init(&step, node->source, draft->graph->opset, shapes, &result->shape, 1, true, error);
 	if (status != 0)
 		return gyr_draft_blame(node->source, status, error);
-	if (!gyr_shape_bytes(&result->shape, 1, &bytes))
-		return no_memory(error);
+	if (!gyr_shape_bytes(&result->shape, 1, &bytes) || bytes > draft->fold_bytes_left) {
+		status = gyr_error_set(error, -E2BIG, "constants computed from constants are too large (at most %zu bytes, and twice those in the model)",
+				       GYR_PLAN_FOLD_BYTES_MAX);
+		return gyr_draft_blame(node->source, status, error);
+	}
+	draft->fold_bytes_left -= bytes;
 	void *data = gyr_arena_alloc(&draft->arena, bytes, GYR_ALIGN_CONSTANT);
 	if (data == NULL)
 		return no_memory(error);
@@ -98,9 +103,14 @@ int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, bool 
 	draft->nodes = GYR_ARENA_NEW(&draft->arena, struct gyr_draft_node, graph->node_count);
 	if (draft->values == NULL || draft->nodes == NULL)
 		return no_memory(error);
-	for (uint32_t i = 0; i < graph->value_count; i++)
+	draft->fold_bytes_left = GYR_PLAN_FOLD_BYTES_MAX;
+	for (uint32_t i = 0; i < graph->value_count; i++) {
+		size_t bytes;
+		if (graph->values[i].data != NULL && gyr_shape_bytes(&graph->values[i].shape, 1, &bytes))
+			draft->fold_bytes_left += 2 * bytes;
 		draft->values[i] = (struct gyr_draft_value){
 			.shape = graph->values[i].shape, .data = graph->values[i].data, .root = i, .producer = GYR_DRAFT_NONE, .consumer = GYR_DRAFT_NONE};
+	}
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		const struct gyr_node *source = &graph->nodes[i];
 		struct gyr_draft_node node = {.source = source, .inputs = {GYR_DRAFT_NONE, GYR_DRAFT_NONE, GYR_DRAFT_NONE}, .output = source->outputs[0]};

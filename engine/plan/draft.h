@@ -45,13 +45,14 @@ struct gyr_draft_node {
 struct gyr_draft {
 	const struct gyr_graph *graph;
 	struct gyr_arena arena; /* owns everything here, results of folding too */
+	size_t fold_bytes_left; /* that folding may still take */
 	struct gyr_draft_value *values;
 	struct gyr_draft_node *nodes; /* in an order in which they can run */
 	uint32_t node_count;
 };
 
-/* Starts a draft of GRAPH (finished, and needed as long as the draft) in the caller's memory: views, folding (if FOLD), uses. -ENOTSUP, -ENOMEM. Ends with
- * gyr_draft_fini, also after a failure. */
+/* Starts a draft of GRAPH (finished, and needed as long as the draft) in the caller's memory: views, folding (if FOLD), uses. -ENOTSUP, -E2BIG, -ENOMEM. Ends
+ * with gyr_draft_fini, also after a failure. */
 GYR_MUST_CHECK int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, bool fold, struct gyr_error *error);
 void gyr_draft_fini(struct gyr_draft *draft);
 
