@@ -1,6 +1,8 @@
 #include "dataplane/port/quiet.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -53,4 +55,47 @@ int epoll_wait(int epoll, struct epoll_event *events, int count, int timeout)
 			hooks.before(hooks.argument);
 	}
 	return ready;
+}
+
+/* A polling thread's turns. ASKED and RELEASED are written by the interrupt thread, GRANTED and POLLING by the one that polls. */
+static _Atomic unsigned asked, granted, released;
+static atomic_bool polling;
+
+static void ask(void *unused)
+{
+	(void)unused;
+	unsigned turn = atomic_load_explicit(&asked, memory_order_relaxed) + 1;
+	atomic_store_explicit(&asked, turn, memory_order_relaxed);
+	/* A1 pairs with R1 in gyr_quiet_turn, A2 with R2 in gyr_quiet_end: the port has been left. */
+	while (atomic_load_explicit(&polling, memory_order_acquire) && atomic_load_explicit(&granted, memory_order_acquire) != turn)
+		sched_yield();
+}
+
+static void release(void *unused)
+{
+	(void)unused;
+	/* R3 pairs with A3 in gyr_quiet_turn: what was handled is seen. */
+	atomic_store_explicit(&released, atomic_load_explicit(&asked, memory_order_relaxed), memory_order_release);
+}
+
+void gyr_quiet_begin(void)
+{
+	atomic_store_explicit(&polling, true, memory_order_relaxed);
+	gyr_quiet_set(ask, release, NULL);
+}
+
+void gyr_quiet_turn(void)
+{
+	unsigned turn = atomic_load_explicit(&asked, memory_order_relaxed);
+	if (turn == atomic_load_explicit(&granted, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&granted, turn, memory_order_release);          /* R1 */
+	while (atomic_load_explicit(&released, memory_order_acquire) != turn) /* A3 */
+		sched_yield();
+}
+
+void gyr_quiet_end(void)
+{
+	atomic_store_explicit(&polling, false, memory_order_release); /* R2 */
+	gyr_quiet_set(NULL, NULL, NULL);
 }
