@@ -363,6 +363,8 @@ static void test_many_results(void **state)
 	for (uint32_t i = 0; i < COUNT; i++) {
 		float number = (float)i;
 		results[i] = net_op2(graph, GYR_OP_ADD, i % 3 == 0 ? net_op2(graph, GYR_OP_MUL, x, wide) : x, net_constant(graph, "f32[1]", &number));
+		if (i % 7 == 0)
+			results[i] = net_op2(graph, GYR_OP_DIV, results[i], results[i]); /* reads its one input twice */
 	}
 	uint32_t sum = results[0];
 	for (uint32_t i = 1; i < COUNT; i++)
