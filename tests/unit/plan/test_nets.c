@@ -313,6 +313,20 @@ static void test_signature(void **state)
 	gyr_plan_destroy(NULL);
 }
 
+/* A C that differs from row to row is no bias of a layer. */
+static void test_gemm_of_rows(void **state)
+{
+	uint64_t seed = 5;
+	const char *const shapes[] = {"f32[3,7]", "f32[3,1]", "f32[1,7]", "f32[7]", "f32[1]", "f32[]"};
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+		struct gyr_graph *graph = gyr_graph_create("rows", 17);
+		uint32_t x = net_input(graph, "f32[3,5]"), w = net_weights(graph, "f32[5,7]", 1, &seed), c = net_weights(graph, shapes[i], 1, &seed);
+		net_finish(graph, net_node(graph, GYR_OP_GEMM, x, w, c, NULL, 0));
+		net_compare(graph, 1, 1e-5f);
+		gyr_graph_destroy(graph);
+	}
+}
+
 /* A file of some kilobytes can ask for any amount of memory by broadcasting. Each of these would take gigabytes. */
 static void refuse_as_too_big(struct gyr_graph *graph, uint32_t output, bool reference, const char *text)
 {
@@ -377,12 +391,12 @@ static void test_many_results(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_too_big),       cmocka_unit_test(test_many_results),    cmocka_unit_test(test_teaching_net),
-		cmocka_unit_test(test_image_net),     cmocka_unit_test(test_matmul_takes_in), cmocka_unit_test(test_matmul_leaves_out),
-		cmocka_unit_test(test_shared_values), cmocka_unit_test(test_shared_before),   cmocka_unit_test(test_matmul_broadcasts),
-		cmocka_unit_test(test_outputs),       cmocka_unit_test(test_folding),         cmocka_unit_test(test_unknown_operands),
-		cmocka_unit_test(test_old_softmax),   cmocka_unit_test(test_random_nets),     cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_signature),
+		cmocka_unit_test(test_gemm_of_rows),      cmocka_unit_test(test_too_big),       cmocka_unit_test(test_many_results),
+		cmocka_unit_test(test_teaching_net),      cmocka_unit_test(test_image_net),     cmocka_unit_test(test_matmul_takes_in),
+		cmocka_unit_test(test_matmul_leaves_out), cmocka_unit_test(test_shared_values), cmocka_unit_test(test_shared_before),
+		cmocka_unit_test(test_matmul_broadcasts), cmocka_unit_test(test_outputs),       cmocka_unit_test(test_folding),
+		cmocka_unit_test(test_unknown_operands),  cmocka_unit_test(test_old_softmax),   cmocka_unit_test(test_random_nets),
+		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_signature),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
