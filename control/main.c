@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "base/log.h"
 #include "control/gyrd.h"
 #include "control/link/peer.h"
+#include "control/registry/lock.h"
 
 static const char usage[] = "usage: gyrd [--config FILE] [--set SECTION.KEY=VALUE]... [--ready-fd N]\n"
 			    "  --config FILE    read FILE over the defaults (docs/gyr.conf shows every key); the data plane gets it too\n"
@@ -111,19 +111,16 @@ static void choose_cpus(struct gyrd *gyrd)
 /* One gyrd for a run directory: the sockets in it are its. The lock is held as long as the process lives. */
 static int lock_run_dir(const struct gyrd *gyrd, struct gyr_error *error)
 {
-	char path[GYR_CONFIG_PATH_MAX + 16];
+	char path[GYR_CONFIG_PATH_MAX + 16], holder[GYR_LOCK_HOLDER_BYTES];
 	const char *dir = gyrd->config.run_dir;
+	int fd;
 	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
 		return gyr_error_set(error, -errno, "%s: cannot be made: %s", dir, strerror(errno));
 	snprintf(path, sizeof path, "%s/gyrd.lock", dir);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	int status = -errno;
-	close(fd);
-	return gyr_error_set(error, status, "%s: another gyrd has this run directory; give this one a run_dir of its own", dir);
+	int status = gyr_lock_take(path, &fd, holder, error);
+	if (status == -EBUSY)
+		return gyr_error_set(error, status, "%s: in use by process %s; stop that gyrd first, or give this one a run_dir of its own", dir, holder);
+	return status;
 }
 
 struct signals {

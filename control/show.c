@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "control/gyrd.h"
 
-#define STATUS_NS (2 * GYR_NS_PER_S)
+#define STATUS_NS (5 * GYR_NS_PER_S)
 
 /* --- status --- */
 

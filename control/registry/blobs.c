@@ -76,13 +76,25 @@ static int write_aside(const struct gyr_blobs *blobs, const char *aside, const v
 	return status;
 }
 
-int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error)
+/* Is NAME there with these very bytes? One that a disk has damaged since is not, whatever its size. */
+static bool is_there(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size)
+{
+	char part[1 << 16];
+	size_t at = 0;
+	ssize_t got;
+	int fd = openat(blobs->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while ((got = read(fd, part, sizeof part)) > 0 && (size_t)got <= size - at && memcmp(part, (const char *)bytes + at, (size_t)got) == 0)
+		at += (size_t)got;
+	close(fd);
+	return got == 0 && at == size;
+}
+
+/* Writes NAME in one step, in the place of what may be there. */
+static int write_blob(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error)
 {
 	static atomic_uint serial;
-	struct stat seen;
-	/* A name is only ever given to whole content, so one of the right size is it. A former damage is mended by writing it again. */
-	if (fstatat(blobs->dir_fd, name, &seen, 0) == 0 && (uint64_t)seen.st_size == size)
-		return 0;
 	char aside[GYR_BLOB_NAME_BYTES + 16];
 	const char *failed;
 	snprintf(aside, sizeof aside, ".%.64s.%u", name, atomic_fetch_add(&serial, 1));
@@ -93,14 +105,34 @@ int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *b
 		if (status == 0 && renameat(blobs->dir_fd, aside, blobs->dir_fd, name) != 0)
 			status = -errno;
 	}
-	if (status != 0) {
-		unlinkat(blobs->dir_fd, aside, 0);
-		return gyr_error_set(error, status, "%s/%s: %s: %s", blobs->dir, name, failed, strerror(-status));
-	}
+	if (status == 0)
+		return 0;
+	unlinkat(blobs->dir_fd, aside, 0);
+	return gyr_error_set(error, status, "%s/%s: %s: %s", blobs->dir, name, failed, strerror(-status));
+}
+
+int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error)
+{
+	int status = is_there(blobs, name, bytes, size) ? 0 : write_blob(blobs, name, bytes, size, error);
+	if (status != 0)
+		return status;
+	/* Also for one that was there: its own put may have ended before this. */
 	status = GYR_STEP("blob-folder-sync");
 	if (status == 0 && fsync(blobs->dir_fd) != 0)
 		status = -errno;
 	return status == 0 ? 0 : gyr_error_set(error, status, "%s: fsync: %s", blobs->dir, strerror(-status));
+}
+
+int gyr_blobs_count(const struct gyr_blobs *blobs, uint32_t *count, struct gyr_error *error)
+{
+	DIR *dir = opendir(blobs->dir);
+	*count = 0;
+	if (dir == NULL)
+		return gyr_error_set(error, -errno, "%s: %s", blobs->dir, strerror(errno));
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		*count += entry->d_name[0] != '.';
+	closedir(dir);
+	return 0;
 }
 
 int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, const char *name), void *user, struct gyr_error *error)

@@ -19,18 +19,21 @@ struct gyr_blobs {
 	char dir[GYR_BLOB_PATH_BYTES - GYR_BLOB_NAME_BYTES];
 };
 
-/* Opens, and makes where needed, the folder "blobs" of STATE_DIR. The errno of mkdir, open or fsync. */
+/* Opens, and makes where needed, the folder "blobs" of STATE_DIR. The errno of mkdir or open. */
 GYR_MUST_CHECK int gyr_blobs_open(struct gyr_blobs *blobs, const char *state_dir, struct gyr_error *error);
 void gyr_blobs_close(struct gyr_blobs *blobs);
 
 /*
- * Keeps SIZE bytes as NAME; afterwards they are on the disk. A blob that is there already is left as it is. Any thread. -ENOSPC, -EIO and what else open,
- * write, fsync and rename give; nothing is kept then.
+ * Keeps SIZE bytes as NAME; afterwards they are on the disk. A blob that is there already with these bytes is left as it is, a damaged one is replaced. Any
+ * thread. -ENOSPC, -EIO and what else open, write, fsync and rename give; no row may name the blob then.
  */
 GYR_MUST_CHECK int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error);
 
 /* Writes the path of NAME's blob. Any thread. */
 void gyr_blobs_path(const struct gyr_blobs *blobs, const char *name, char path[GYR_BLOB_PATH_BYTES]);
+
+/* How many blobs there are. The errno of reading the folder. */
+GYR_MUST_CHECK int gyr_blobs_count(const struct gyr_blobs *blobs, uint32_t *count, struct gyr_error *error);
 
 /* Removes every file that is no blob, and every blob that KEEP says no to. Only while nothing is being put. The errno of reading the folder. */
 GYR_MUST_CHECK int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, const char *name), void *user, struct gyr_error *error);

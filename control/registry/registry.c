@@ -10,17 +10,16 @@
 #include "control/registry/registry.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/assertion.h"
 #include "base/log.h"
+#include "control/registry/lock.h"
 #include "control/registry/registry_internal.h"
 #include "control/registry/sql.h"
 #include "control/registry/step.h"
@@ -80,23 +79,14 @@ int gyr_name_check(const char *what, const char *name, struct gyr_error *error)
 
 static int lock_state(struct gyr_registry *registry, const char *state_dir, struct gyr_error *error)
 {
-	char path[GYR_BLOB_PATH_BYTES], text[32] = "";
-	snprintf(path, sizeof path, "%s/lock", state_dir);
-	registry->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (registry->lock_fd < 0)
-		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	if (flock(registry->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		int status = -errno;
-		if (status != -EWOULDBLOCK)
-			return gyr_error_set(error, status, "%s: flock: %s", path, strerror(-status));
-		ssize_t length = pread(registry->lock_fd, text, sizeof text - 1, 0);
-		return gyr_error_set(error, -EBUSY, "%s: in use by process %.*s; stop that gyrd first, or give this one a state_dir of its own", state_dir,
-				     length > 0 ? (int)strcspn(text, "\n") : 1, length > 0 ? text : "?");
-	}
-	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	if (ftruncate(registry->lock_fd, 0) != 0 || pwrite(registry->lock_fd, text, (size_t)length, 0) != length)
-		return gyr_error_set(error, errno == 0 ? -EIO : -errno, "%s: cannot be written: %s", path, strerror(errno));
-	return 0;
+	char path[GYR_BLOB_PATH_BYTES], holder[GYR_LOCK_HOLDER_BYTES];
+	if (snprintf(path, sizeof path, "%s/lock", state_dir) >= (int)sizeof path)
+		return gyr_error_set(error, -ENAMETOOLONG, "%.100s...: the state directory's path is too long", state_dir);
+	int status = gyr_lock_take(path, &registry->lock_fd, holder, error);
+	if (status == -EBUSY)
+		return gyr_error_set(error, status, "%s: in use by process %s; stop that gyrd first, or give this one a state_dir of its own", state_dir,
+				     holder);
+	return status;
 }
 
 static int read_pragma(sqlite3 *database, const char *sql, int64_t *value, struct gyr_error *error)
@@ -113,8 +103,10 @@ static int read_pragma(sqlite3 *database, const char *sql, int64_t *value, struc
 }
 
 /* Makes the tables of a new database, or finds that those there are ours. */
-static int settle_schema(sqlite3 *database, const char *path, struct gyr_error *error)
+static int settle_schema(struct gyr_registry *registry, const char *path, struct gyr_error *error)
 {
+	sqlite3 *database = registry->database;
+	uint32_t blobs;
 	int64_t application = 0, version = 0, tables = 0;
 	int status = read_pragma(database, "PRAGMA application_id", &application, error);
 	if (status == 0)
@@ -129,6 +121,14 @@ static int settle_schema(sqlite3 *database, const char *path, struct gyr_error *
 		return gyr_error_set(error, -ENOTSUP, "%s: schema %lld was made by a later Gyr; this one reads %d", path, (long long)version, SCHEMA_VERSION);
 	if (application != 0 || version != 0 || tables != 0)
 		return gyr_error_set(error, -EBADMSG, "%s: not a registry of Gyr's", path);
+	/* A new registry names no blob, so the sweep would remove them all: they are what is left of one that was lost. */
+	status = gyr_blobs_count(&registry->blobs, &blobs, error);
+	if (status == 0 && blobs > 0)
+		status = gyr_error_set(error, -ENODATA,
+				       "the registry is gone or empty, but %s has %u models' files; put registry.db back, or move that folder away",
+				       registry->blobs.dir, blobs);
+	if (status != 0)
+		return status;
 	char sql[sizeof schema + 128];
 	snprintf(sql, sizeof sql, "BEGIN IMMEDIATE;%sPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT", schema, APPLICATION_ID, SCHEMA_VERSION);
 	return gyr_sql_run(database, sql, error);
@@ -145,7 +145,7 @@ static int open_database(struct gyr_registry *registry, const char *state_dir, s
 	int status = gyr_sql_run(registry->database, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF",
 				 error);
 	if (status == 0)
-		status = settle_schema(registry->database, path, error);
+		status = settle_schema(registry, path, error);
 	return status == 0 ? 0 : gyr_error_prefix(error, status, "%s", path);
 }
 

@@ -58,7 +58,8 @@ void gyr_facts_fini(struct gyr_facts *facts);
 
 /*
  * Opens the registry of STATE_DIR, making what is not there, and removes what an interrupted import left. -EBUSY: another process has it open (the message
- * gives its pid). -ENOTSUP: made by a later Gyr. -EBADMSG: the database is damaged, or not ours. -EACCES, -EIO, -ENOSPC, -ENOMEM.
+ * gives its pid). -ENOTSUP: made by a later Gyr. -EBADMSG: the database is damaged, or not ours. -ENODATA: there is none, but blobs, which
+ * a new one would not know. -ENAMETOOLONG, -EACCES, -EIO, -ENOSPC, -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_registry_open(const char *state_dir, struct gyr_registry **registry, struct gyr_error *error);
 void gyr_registry_close(struct gyr_registry *registry);

@@ -25,8 +25,10 @@ static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 static void be_down(void *user, const char *why)
 {
 	struct gyr_rollout *rollout = user;
+	/* One that is stopped on purpose is no news. */
+	bool expected = rollout->ending || (rollout->supervisor != NULL && !rollout->supervisor->enabled);
 	gyr_held_clear(&rollout->held);
-	if (!rollout->ending)
+	if (!expected)
 		gyr_log_warning("the link to the data plane is down: %s", why);
 }
 

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,10 @@ int gyr_client_create(const char *host, uint16_t port, struct gyr_client **clien
 		free(made);
 		return status;
 	}
-	if (connect(made->fd, (const struct sockaddr *)&address, sizeof address) != 0 || getrandom(&made->id, sizeof made->id, 0) != sizeof made->id) {
+	/* The server refuses fragments, so the kernel is to refuse what would become some. */
+	int whole = IP_PMTUDISC_DO;
+	if (setsockopt(made->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole) != 0 ||
+	    connect(made->fd, (const struct sockaddr *)&address, sizeof address) != 0 || getrandom(&made->id, sizeof made->id, 0) != sizeof made->id) {
 		status = -errno;
 		gyr_client_destroy(made);
 		return status;
@@ -131,6 +135,9 @@ static int ask(struct gyr_client *client, enum gyr_wire_type wanted, uint32_t ti
 				/* What an earlier datagram met is reported here too; a full queue empties by itself. */
 				if (errno == ECONNREFUSED)
 					refused = -errno;
+				else if (errno == EMSGSIZE)
+					return gyr_error_set(&client->error, -EMSGSIZE, "a question of %zu bytes fits no frame on the way there",
+							     client->request_bytes);
 				else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
 					return gyr_error_set(&client->error, -errno, "send: %s", strerror(errno));
 			}

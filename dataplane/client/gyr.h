@@ -55,8 +55,8 @@ const char *gyr_client_error(const struct gyr_client *client);
  * Asks MODEL. SELECT: NULL for the promoted version, else a label, or a version in decimal digits. TIMEOUT_US also goes along as the deadline (at most a
  * minute), so that nobody works on an answer that comes too late. REPLY may be NULL. 0, or -ETIMEDOUT: no answer within TIMEOUT_US; -ENOENT: unknown model,
  * version or label; -EINVAL: shape or type, a number of inputs or outputs that is not the model's, or a name that none can have; -EMSGSIZE: too large for a
- * datagram or for the room given; -EBUSY: turned away; -ETIME: the deadline passed there; -EPROTO: not understood, there or here; -EIO: failed there;
- * -ECONNREFUSED: nobody listens there; or another errno of the socket.
+ * frame on the way there or for the room given; -EBUSY: turned away; -ETIME: the deadline passed there; -EPROTO: not understood, there or here; -EIO: failed
+ * there; -ECONNREFUSED: nobody listens there; or another errno of the socket.
  */
 int gyr_predict(struct gyr_client *client, const char *model, const char *select, const struct gyr_tensor *inputs, uint32_t input_count,
 		struct gyr_tensor *outputs, uint32_t output_count, uint32_t timeout_us, struct gyr_reply *reply);

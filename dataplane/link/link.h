@@ -28,8 +28,11 @@ enum gyr_link_type {
 	GYR_LINK_UNLOAD =
 		3,          /* model, version: refused (-EBUSY) while a label points at it; answered when its memory is free. One that is not loaded: success */
 	GYR_LINK_ROUTE = 4, /* model and all its labels: replaces them at once. -ENOENT when a version is not loaded */
-	GYR_LINK_STATUS = 5, /* body: {"pid", "uptime_ns", "ports": [...], "lcores": [...], "models": [...], "counters": {name: count}} */
-	GYR_LINK_STOP = 6,   /* answer what was accepted, then end */
+	/* body: {"pid", "uptime_ns", "ports": [...], "lcores": [...], "counters": {name: count},
+		  "models": [{"model": name, ..., "versions": [{"version", "id": the bundle's, ...}...], "labels": {label: version}}...]}; "model" comes first
+	 */
+	GYR_LINK_STATUS = 5,
+	GYR_LINK_STOP = 6, /* answer what was accepted, then end */
 };
 
 struct gyr_link_label {

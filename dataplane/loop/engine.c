@@ -133,6 +133,17 @@ static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struc
 		gyr_answer(lcore, mbuf, GYR_ANSWER_DESCRIPTION, (uint32_t)bytes);
 }
 
+static bool is_late(const struct gyr_lcore *lcore, const struct gyr_request *request, uint64_t now)
+{
+	uint32_t deadline_us = request->message.deadline_us;
+	return deadline_us != 0 && gyr_tsc_since(request->arrival_tsc, now) > deadline_us * lcore->loop->tsc_per_us;
+}
+
+static void refuse_late(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
+{
+	refuse(lcore, mbuf, GYR_WIRE_DEADLINE, "the deadline passed while the request waited");
+}
+
 /* Finds the version and checks the request, or answers it. True: it is to be computed. */
 static bool admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct rte_mbuf *mbuf, uint64_t now)
 {
@@ -140,8 +151,8 @@ static bool admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct
 	const struct gyr_wire_message *message = &request->message;
 	const struct gyr_route_model *model;
 	request->version = NULL;
-	if (message->deadline_us != 0 && gyr_tsc_since(request->arrival_tsc, now) > message->deadline_us * lcore->loop->tsc_per_us) {
-		refuse(lcore, mbuf, GYR_WIRE_DEADLINE, "the deadline passed while the request waited");
+	if (is_late(lcore, request, now)) {
+		refuse_late(lcore, mbuf);
 		return false;
 	}
 	enum gyr_wire_code code = gyr_route_find(route, &message->model, &message->select, &model, &request->version);
@@ -220,6 +231,12 @@ static bool readable_in_place(const struct gyr_request *request)
 	return gyr_plan_bucket(request->version->plan, request->rows) == request->rows;
 }
 
+/* The wire's timing has 32 bits: four seconds and more are told as the most that they hold. */
+static uint32_t timing_of(uint64_t ns)
+{
+	return ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
+}
+
 static void run(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count, uint64_t dequeued)
 {
 	struct gyr_loop *loop = lcore->loop;
@@ -252,7 +269,7 @@ static void run(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count
 	for (uint32_t i = 0; i < member_count; i++) {
 		uint64_t arrival = gyr_request_of(members[i].mbuf)->arrival_tsc;
 		uint64_t queued_ns = gyr_loop_ns(loop, gyr_tsc_since(arrival, dequeued)), total_ns = gyr_loop_ns(loop, gyr_tsc_since(arrival, end));
-		const uint32_t timing_ns[3] = {(uint32_t)queued_ns, (uint32_t)compute_ns, (uint32_t)total_ns};
+		const uint32_t timing_ns[3] = {timing_of(queued_ns), timing_of(compute_ns), timing_of(total_ns)};
 		gyr_histogram_add(&stages[GYR_STAGE_QUEUED], queued_ns);
 		gyr_histogram_add(&stages[GYR_STAGE_COMPUTE], compute_ns);
 		gyr_histogram_add(&stages[GYR_STAGE_TOTAL], total_ns);
@@ -279,6 +296,20 @@ static uint32_t run_group(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint
 	return left;
 }
 
+/* Answers those of MBUFS whose deadline passed while a group before them was computed; how many are left. */
+static uint32_t drop_late(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count)
+{
+	uint64_t now = rte_rdtsc();
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (is_late(lcore, gyr_request_of(mbufs[i]), now))
+			refuse_late(lcore, mbufs[i]);
+		else
+			mbufs[left++] = mbufs[i];
+	}
+	return left;
+}
+
 uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 {
 	struct gyr_loop *loop = lcore->loop;
@@ -294,8 +325,10 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 			if (admit(lcore, route, mbufs[i], now))
 				mbufs[left++] = mbufs[i];
 		}
-		while (left > 0)
+		while (left > 0) {
 			left = run_group(lcore, mbufs, left, now);
+			left = drop_late(lcore, mbufs, left);
+		}
 		uint64_t service = (rte_rdtsc() - now) / count, known = atomic_load_explicit(&lcore->service_tsc, memory_order_relaxed);
 		uint64_t mean = (known * (SERVICE_WEIGHT - 1) + service) / SERVICE_WEIGHT;
 		atomic_store_explicit(&lcore->service_tsc, mean < UINT32_MAX ? (uint32_t)mean : UINT32_MAX, memory_order_relaxed);

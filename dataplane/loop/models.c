@@ -181,13 +181,16 @@ static int open_and_compile(const struct gyr_models *models, uint64_t number, in
 	if (about.st_size <= 0)
 		return gyr_error_set(error, -EBADMSG, "the bundle is empty");
 	size_t size = (size_t)about.st_size;
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
+	/* Private, though nothing is written: before Linux 6.7 memory sealed against writing cannot be mapped shared. */
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
 	if (bytes == MAP_FAILED)
 		return gyr_error_set(error, -errno, "mmap of %zu bytes: %s", size, strerror(errno));
 	struct gyr_bundle *bundle;
 	int status = gyr_bundle_open(bytes, size, &bundle, error);
 	if (status == 0) {
 		status = compile(models, number, bundle, version, error);
+		if (status == 0)
+			gyr_bundle_id_text(bundle->id, (*version)->id);
 		gyr_bundle_close(bundle);
 	}
 	munmap(bytes, size);

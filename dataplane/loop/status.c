@@ -77,8 +77,9 @@ static void pack_version(struct gyr_pack *pack, const struct gyr_version *versio
 		rows += atomic_load_explicit(&version->lanes[i]->rows, memory_order_relaxed);
 		errors += atomic_load_explicit(&version->lanes[i]->errors, memory_order_relaxed);
 	}
-	msgpack_pack_map(&pack->packer, 13);
+	msgpack_pack_map(&pack->packer, 14);
 	pack_uint(pack, "version", version->number);
+	pack_text(pack, "id", version->id);
 	pack_text(pack, "state", "ready");
 	pack_uint(pack, "batch_max", version->batch_max);
 	pack_uint(pack, "weight_bytes", gyr_plan_weight_bytes(version->plan));

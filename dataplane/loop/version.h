@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/histogram.h"
 #include "dataplane/wire/wire.h"
+#include "engine/model/bundle.h"
 #include "engine/plan/plan.h"
 
 /* What is measured of each answered request. */
@@ -44,6 +45,7 @@ struct gyr_version_lane {
 
 struct gyr_version {
 	uint64_t number;
+	char id[2 * GYR_BUNDLE_ID_BYTES + 1]; /* of its bundle, set by whoever opened that */
 	const struct gyr_plan *plan;
 	bool batched; /* dimension 0 is the number of rows */
 	uint32_t batch_max;

@@ -30,6 +30,7 @@ static const char *const outcome_names[GYR_NET_OUTCOMES] = {
 	[GYR_NET_IP_VERSION] = "ip_version",
 	[GYR_NET_IP_OPTIONS] = "ip_options",
 	[GYR_NET_IP_LENGTH] = "ip_length",
+	[GYR_NET_IP_MTU] = "ip_mtu",
 	[GYR_NET_IP_CHECKSUM] = "ip_checksum",
 	[GYR_NET_IP_FRAGMENT] = "ip_fragment",
 	[GYR_NET_IP_DESTINATION] = "ip_destination",
@@ -172,6 +173,8 @@ static inline enum gyr_net_outcome input_ip(const struct gyr_net_host *host, str
 	uint32_t bytes = rte_be_to_cpu_16(ip->total_length);
 	if (bytes < sizeof *ip || bytes > left)
 		return GYR_NET_IP_LENGTH;
+	if (bytes > host->payload_max + GYR_NET_IP_HEADERS)
+		return GYR_NET_IP_MTU;
 	/* The bit is also in CKSUM_NONE: not right in the packet, but known to be whole (a virtual port that never computed it). */
 	if ((mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD) == 0 && gyr_checksum_fold(gyr_checksum_add(0, ip, sizeof *ip)) != UINT16_MAX)
 		return GYR_NET_IP_CHECKSUM;

@@ -45,6 +45,7 @@ enum gyr_net_outcome {
 	GYR_NET_IP_VERSION,  /* not 4 */
 	GYR_NET_IP_OPTIONS,  /* a header length other than 20 */
 	GYR_NET_IP_LENGTH,   /* total length larger than the frame or smaller than the header */
+	GYR_NET_IP_MTU,      /* total length above the MTU, which a port may let through: no answer could carry as much */
 	GYR_NET_IP_CHECKSUM,
 	GYR_NET_IP_FRAGMENT,
 	GYR_NET_IP_DESTINATION, /* not our address */

@@ -109,7 +109,9 @@ static int configure(const struct gyr_config *config, uint32_t tx_wanted, struct
 	int status = rte_eth_dev_info_get(port->id, &info);
 	if (status != 0)
 		return fail(port, error, status, "cannot be asked what it offers", "", "");
-	port->rx_queues = (uint16_t)RTE_MIN(config->queues, info.max_rx_queues);
+	/* A memif peer that brings one ring is polled through every queue that we have more than it, and each of its frames taken once for each. */
+	uint16_t queues_max = strncmp(port->devargs, "net_memif", 9) == 0 ? 1 : info.max_rx_queues;
+	port->rx_queues = (uint16_t)RTE_MIN(config->queues, queues_max);
 	if (port->rx_queues < config->queues)
 		gyr_log_warning("port %s: has %u RX queues of the %u asked for", port->devargs, port->rx_queues, config->queues);
 	port->tx_queues = gyr_eal_is_pci(port->devargs) ? (uint16_t)RTE_MIN(tx_wanted, info.max_tx_queues) : RTE_MIN(port->rx_queues, info.max_tx_queues);

@@ -25,9 +25,9 @@ struct gyr_port {
 
 /*
  * Brings up port INDEX of the configuration: probes it, gives it its own buffers (each with PRIVATE_BYTES of private area), RSS and checksum offload where it
- * has them, queues, MTU. RX queues are config->queues, or fewer where the port has fewer (logged). A physical port gets up to TX_WANTED TX queues; the queues
- * of a virtual one come in pairs. Every message names the devargs. -ENODEV: no such device, or no driver took it; -ENOMEM: too few mbufs or too little memory;
- * -EINVAL or DPDK's own errno: it refused a setting. On failure nothing is left.
+ * has them, queues, MTU. RX queues are config->queues, or fewer where the port has fewer (logged); a memif port has one. A physical port gets up to TX_WANTED
+ * TX queues; the queues of a virtual one come in pairs. Every message names the devargs. -ENODEV: no such device, or no driver took it; -ENOMEM: too few mbufs
+ * or too little memory; -EINVAL or DPDK's own errno: it refused a setting. On failure nothing is left.
  */
 GYR_MUST_CHECK int gyr_port_start(const struct gyr_config *config, uint32_t index, uint32_t tx_wanted, uint32_t private_bytes, struct gyr_port *port,
 				  struct gyr_error *error);

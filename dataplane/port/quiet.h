@@ -15,4 +15,12 @@
  */
 void gyr_quiet_set(void (*before)(void *), void (*after)(void *), void *argument);
 
+/*
+ * The same for a program that polls its ports on one thread: that one calls begin before it polls, turn between polls as often as it can (a few ns; it waits
+ * there while events are handled), and end when it polls no more. It must not call turn from within a port.
+ */
+void gyr_quiet_begin(void);
+void gyr_quiet_turn(void);
+void gyr_quiet_end(void);
+
 #endif

@@ -14,9 +14,15 @@
 /* A root value, as one batch size sees it. */
 struct slot {
 	struct gyr_place place;
-	const void *copied;  /* of a constant: what place.constant is a copy of */
-	size_t bytes;        /* of one in the scratch */
-	uint32_t made, read; /* draft nodes: the one that makes it, the last one that reads it */
+	const void *copied; /* of a constant: what place.constant is a copy of */
+	size_t bytes;       /* of one in the scratch */
+	uint32_t read;      /* the last draft node that reads it, or the one that makes it */
+	bool live;          /* has its place in the scratch, while that is laid out */
+};
+
+/* Free bytes of the scratch, [begin, end). */
+struct gap {
+	size_t begin, end;
 };
 
 /* A draft node, as one batch size sees it. */
@@ -33,7 +39,8 @@ struct compiler {
 	struct slot *slots;        /* one a value; only those of roots are used */
 	struct call *calls;        /* one a draft node */
 	struct gyr_dense **layers; /* one a draft node */
-	uint32_t *live;            /* roots that have a place in the scratch */
+	struct gap *gaps;          /* by offset; no two touch */
+	uint32_t gap_count;
 };
 
 struct dense_params {
@@ -114,22 +121,28 @@ static int prepare(struct compiler *compiler, struct gyr_error *error)
 				slot_of(compiler, node->inputs[i])->read = n;
 		for (uint32_t o = 0; o < node->output_count; o++)
 			if (node->outputs[o] != GYR_DRAFT_NONE)
-				compiler->slots[node->outputs[o]].made = compiler->slots[node->outputs[o]].read = n;
+				compiler->slots[node->outputs[o]].read = n;
 	}
 	return 0;
 }
 
-/* The place of VALUE; a constant is copied into the plan when it is first asked for, and again where a batch size has another content. */
+/* The place of VALUE; a constant is copied into the plan, once for all its views, when it is first asked for, and again where a batch size has another content.
+ */
 static int find_place(struct compiler *compiler, uint32_t value, struct gyr_place *place, struct gyr_error *error)
 {
 	*place = (struct gyr_place){.kind = GYR_PLACE_NOWHERE};
 	if (value == GYR_DRAFT_NONE)
 		return 0;
-	struct slot *slot = slot_of(compiler, value);
-	const void *content = compiler->draft->values[value].known ? compiler->special->contents[value] : NULL;
+	uint32_t root = compiler->draft->values[value].root;
+	struct slot *slot = &compiler->slots[root];
+	bool known = compiler->draft->values[root].known;
+	const void *content = known ? compiler->special->contents[root] : NULL;
+	if (known && content == NULL)
+		return gyr_error_set(error, -ENOTSUP, "the constant '%s' is too large at %lld rows, though not at others",
+				     compiler->draft->graph->values[root].name, (long long)compiler->special->batch);
 	if (content != NULL && slot->copied != content) {
 		size_t bytes;
-		if (!gyr_shape_bytes(&compiler->special->shapes[value], 1, &bytes))
+		if (!gyr_shape_bytes(&compiler->special->shapes[root], 1, &bytes))
 			return no_memory(error);
 		void *copy = gyr_arena_alloc(&compiler->plan->arena, bytes, GYR_ALIGN_CONSTANT);
 		if (copy == NULL)
@@ -200,21 +213,43 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 	return gyr_kernel_prepare(&call->prepare);
 }
 
-/* The lowest offset at which BYTES are free of the COUNT live values that are still read at node NOW or later. */
-static size_t lowest_free(const struct compiler *compiler, uint32_t count, uint32_t now, size_t bytes)
+/* Takes BYTES at the lowest offset where that many are free. The last gap has no end, so there always is one. */
+static size_t take(struct compiler *compiler, size_t bytes)
 {
-	size_t offset = 0;
-	for (bool moved = true; moved;) {
-		moved = false;
-		for (uint32_t i = 0; i < count; i++) {
-			const struct slot *other = &compiler->slots[compiler->live[i]];
-			if (other->read >= now && offset < other->place.offset + other->bytes && other->place.offset < offset + bytes) {
-				offset = other->place.offset + other->bytes;
-				moved = true;
-			}
-		}
-	}
+	struct gap *gap = compiler->gaps;
+	while (gap->end - gap->begin < bytes)
+		gap++;
+	size_t offset = gap->begin;
+	gap->begin += bytes;
+	if (gap->begin == gap->end)
+		memmove(gap, gap + 1, (size_t)(compiler->gaps + --compiler->gap_count - gap) * sizeof *gap);
 	return offset;
+}
+
+/* Gives [BEGIN, END) back: it joins the gaps beside it, or becomes one. */
+static void give_back(struct compiler *compiler, size_t begin, size_t end)
+{
+	uint32_t low = 0, high = compiler->gap_count - 1; /* the gap behind it is one of them */
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		if (compiler->gaps[middle].begin < end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	struct gap *behind = &compiler->gaps[low];
+	bool joins_behind = behind->begin == end, joins_before = low > 0 && behind[-1].end == begin;
+	if (joins_behind && joins_before) {
+		behind[-1].end = behind->end;
+		memmove(behind, behind + 1, (--compiler->gap_count - low) * sizeof *behind);
+	} else if (joins_behind) {
+		behind->begin = begin;
+	} else if (joins_before) {
+		behind[-1].end = end;
+	} else {
+		memmove(behind + 1, behind, (compiler->gap_count++ - low) * sizeof *behind);
+		*behind = (struct gap){begin, end};
+	}
 }
 
 static size_t round_up(size_t bytes)
@@ -222,44 +257,87 @@ static size_t round_up(size_t bytes)
 	return (bytes + GYR_PLAN_SCRATCH_ALIGN - 1) / GYR_PLAN_SCRATCH_ALIGN * GYR_PLAN_SCRATCH_ALIGN;
 }
 
-/* Takes BYTES of scratch at the lowest offset that is free at node NOW. */
-static size_t take_scratch(struct compiler *compiler, uint32_t count, uint32_t now, size_t bytes)
+static int too_big(const struct compiler *compiler, size_t bytes, struct gyr_error *error)
 {
-	size_t offset = lowest_free(compiler, count, now, bytes);
-	if (offset + bytes > compiler->plan->scratch_bytes)
-		compiler->plan->scratch_bytes = offset + bytes;
-	return offset;
+	return gyr_error_set(error, -E2BIG, "a run of %lld rows needs %zu bytes for its inputs, its outputs and what is between them (at most %zu)",
+			     (long long)compiler->special->batch, bytes, GYR_PLAN_RUN_BYTES_MAX);
 }
 
-/* Gives the outputs of each node and its kernel's own scratch their places. SCRATCHES, one a draft node, are the latter's. */
+/* Takes BYTES of scratch, which are rounded up. -E2BIG: more than any run may have, so that sums stay small. */
+static int take_scratch(struct compiler *compiler, size_t *bytes, size_t *offset, struct gyr_error *error)
+{
+	if (*bytes > GYR_PLAN_RUN_BYTES_MAX)
+		return too_big(compiler, *bytes, error);
+	*bytes = round_up(*bytes);
+	*offset = take(compiler, *bytes);
+	if (*offset + *bytes > compiler->plan->scratch_bytes)
+		compiler->plan->scratch_bytes = *offset + *bytes;
+	return 0;
+}
+
+/* Gives VALUE, an end of draft node N, back if that is the last to use it. */
+static void give_back_value(struct compiler *compiler, uint32_t value, uint32_t n)
+{
+	struct slot *slot = value == GYR_DRAFT_NONE ? NULL : slot_of(compiler, value);
+	if (slot == NULL || !slot->live || slot->read != n)
+		return;
+	slot->live = false; /* it may be several of the ends */
+	give_back(compiler, slot->place.offset, slot->place.offset + slot->bytes);
+}
+
+/* Gives the outputs of draft node N and its kernel's own scratch, at *OWN, their places, and gives back what is not used behind it. */
+static int lay_out_node(struct compiler *compiler, uint32_t n, size_t *own, struct gyr_error *error)
+{
+	const struct gyr_draft_node *node = &compiler->draft->nodes[n];
+	size_t own_bytes = compiler->calls[n].prepare.scratch_bytes;
+	int status = 0;
+	for (uint32_t o = 0; o < node->output_count && status == 0; o++) {
+		struct slot *slot = node->outputs[o] == GYR_DRAFT_NONE ? NULL : &compiler->slots[node->outputs[o]];
+		if (slot == NULL || slot->place.kind == GYR_PLACE_OUTPUT)
+			continue;
+		if (!gyr_shape_bytes(&compiler->special->shapes[node->outputs[o]], 1, &slot->bytes))
+			return gyr_error_set(error, -ENOTSUP, "its result is too large");
+		slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH};
+		status = take_scratch(compiler, &slot->bytes, &slot->place.offset, error);
+		slot->live = status == 0 && slot->bytes != 0;
+	}
+	if (status == 0 && own_bytes != 0) {
+		status = take_scratch(compiler, &own_bytes, own, error);
+		if (status == 0)
+			give_back(compiler, *own, *own + own_bytes);
+	}
+	for (uint32_t i = 0; i < inputs_read(node) && status == 0; i++)
+		give_back_value(compiler, node->inputs[i], n);
+	for (uint32_t o = 0; o < node->output_count && status == 0; o++)
+		give_back_value(compiler, node->outputs[o], n);
+	return status;
+}
+
+/* Lays out the scratch of a run. SCRATCHES, one a draft node, are the kernels' own. */
 static int lay_out(struct compiler *compiler, size_t *scratches, struct gyr_error *error)
 {
 	const struct gyr_draft *draft = compiler->draft;
-	uint32_t count = 0;
+	compiler->gaps[0] = (struct gap){0, SIZE_MAX};
+	compiler->gap_count = 1;
 	for (uint32_t n = 0; n < draft->node_count; n++) {
-		const struct gyr_draft_node *node = &draft->nodes[n];
-		if (node->dead)
-			continue;
-		/* Those that nobody reads any more leave the list. */
-		uint32_t kept = 0;
-		for (uint32_t i = 0; i < count; i++)
-			if (compiler->slots[compiler->live[i]].read >= n)
-				compiler->live[kept++] = compiler->live[i];
-		count = kept;
-		for (uint32_t o = 0; o < node->output_count; o++) {
-			struct slot *slot = node->outputs[o] == GYR_DRAFT_NONE ? NULL : &compiler->slots[node->outputs[o]];
-			if (slot == NULL || slot->place.kind == GYR_PLACE_OUTPUT)
-				continue;
-			if (!gyr_shape_bytes(&compiler->special->shapes[node->outputs[o]], 1, &slot->bytes))
-				return gyr_plan_blame(node->source, gyr_error_set(error, -ENOTSUP, "its result is too large"), error);
-			slot->bytes = round_up(slot->bytes);
-			slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = take_scratch(compiler, count, n, slot->bytes)};
-			compiler->live[count++] = node->outputs[o];
-		}
-		size_t own = round_up(compiler->calls[n].prepare.scratch_bytes);
-		scratches[n] = own == 0 ? 0 : take_scratch(compiler, count, n, own);
+		int status = draft->nodes[n].dead ? 0 : lay_out_node(compiler, n, &scratches[n], error);
+		if (status != 0)
+			return gyr_plan_blame(draft->nodes[n].source, status, error);
 	}
 	return 0;
+}
+
+/* That one run's arrays are within their bound. */
+static int check_size(const struct compiler *compiler, struct gyr_error *error)
+{
+	const struct gyr_plan *plan = compiler->plan;
+	size_t total = plan->scratch_bytes, bytes;
+	for (uint32_t i = 0; i < plan->input_count + plan->output_count; i++) {
+		const struct gyr_plan_port *port = i < plan->input_count ? &plan->inputs[i] : &plan->outputs[i - plan->input_count];
+		if (!gyr_shape_bytes(&port->shape, (uint64_t)compiler->special->batch, &bytes) || __builtin_add_overflow(total, bytes, &total))
+			total = SIZE_MAX;
+	}
+	return total <= GYR_PLAN_RUN_BYTES_MAX ? 0 : too_big(compiler, total, error);
 }
 
 static int write_step(struct compiler *compiler, uint32_t index, struct gyr_step *step, struct gyr_error *error)
@@ -312,6 +390,8 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 	}
 	size_t *scratches = calloc(draft->node_count + 1, sizeof *scratches);
 	int status = scratches == NULL ? no_memory(error) : lay_out(compiler, scratches, error);
+	if (status == 0)
+		status = check_size(compiler, error);
 	to->steps = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_step, draft->node_count + graph->output_count);
 	if (status == 0 && to->steps == NULL)
 		status = no_memory(error);
@@ -337,11 +417,11 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const
 	uint32_t value_count = draft->graph->value_count;
 	struct compiler compiler = {.plan = plan, .draft = draft, .special = specials, .reference = reference};
 	compiler.slots = calloc(value_count + 1, sizeof *compiler.slots);
-	compiler.live = calloc(value_count + 1, sizeof *compiler.live);
+	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.calls = calloc(draft->node_count + 1, sizeof *compiler.calls);
 	compiler.layers = calloc(draft->node_count + 1, sizeof(struct gyr_dense *));
 	plan->layers = GYR_ARENA_NEW(&plan->arena, struct gyr_dense *, draft->node_count);
-	bool memory = compiler.slots != NULL && compiler.live != NULL && compiler.calls != NULL && compiler.layers != NULL && plan->layers != NULL;
+	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && plan->layers != NULL;
 	int status = memory ? prepare(&compiler, error) : no_memory(error);
 	for (uint32_t bucket = 0; bucket < plan->bucket_count && status == 0; bucket++) {
 		compiler.special = &specials[bucket];
@@ -349,7 +429,7 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const
 	}
 	plan->weight_bytes += gyr_packs_bytes(plan->packs);
 	free(compiler.slots);
-	free(compiler.live);
+	free(compiler.gaps);
 	free(compiler.calls);
 	free(compiler.layers);
 	return status;

@@ -52,12 +52,13 @@ static int add_node(struct gyr_draft *draft, const struct gyr_node *source, stru
 {
 	struct gyr_draft_value *values = draft->values;
 	struct gyr_draft_value *result = &values[source->outputs[0]];
-	if (result->known)
-		return 0;
+	/* Known or not, so that a constant with many views is kept once. */
 	if (gyr_kernel_is_view(source, draft->graph->opset, values[source->inputs[0]].shape.dtype, result->shape.dtype)) {
 		result->root = values[source->inputs[0]].root;
 		return 0;
 	}
+	if (result->known)
+		return 0;
 	struct gyr_draft_node *node = &draft->nodes[draft->node_count];
 	*node = (struct gyr_draft_node){
 		.source = source,

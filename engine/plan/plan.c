@@ -66,6 +66,7 @@ static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *gr
 		int status = gyr_specialise(graph, batch, &specials[0], arena, &specials[bucket], error);
 		if (status != 0)
 			return status;
+		specials[0].fold_bytes_left = specials[bucket].fold_bytes_left; /* one bound for all of them */
 		for (uint32_t i = 0; i < graph->output_count; i++) {
 			struct gyr_shape expected = gyr_infer_concrete(&plan->outputs[i].shape, batch);
 			if (!gyr_shape_equal(&expected, &specials[bucket].shapes[graph->outputs[i]]))

@@ -14,6 +14,8 @@
 
 #define GYR_PLAN_BATCH_MAX 64u
 #define GYR_PLAN_SCRATCH_ALIGN 64u
+#define GYR_PLAN_RUN_BYTES_MAX ((size_t)256 << 20)  /* inputs, outputs and scratch of a run at the largest batch size */
+#define GYR_PLAN_FOLD_BYTES_MAX ((size_t)256 << 20) /* constants that are computed from constants, beside twice the bytes of those */
 
 struct gyr_plan;
 
@@ -24,13 +26,14 @@ struct gyr_plan_options {
 
 /*
  * Compiles GRAPH (finished). The graph is not needed afterwards. A graph whose inputs have no batch dimension, or whose rows are not proven to stay apart, gets
- * a plan for batch 1 only. -ENOTSUP: a graph that no kernel here runs; -EINVAL: its shapes do not fit; the message names node and operator. -ENOMEM. Slow
- * (milliseconds): not for a hot thread.
+ * a plan for batch 1 only. -ENOTSUP: a graph that no kernel here runs; -EINVAL: its shapes do not fit; the message names node and operator. -E2BIG: a
+ * bound above is passed, as a small file can by broadcasting. -ENOMEM. Slow (milliseconds): not for a hot thread.
  */
 GYR_MUST_CHECK int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error);
 /*
  * Settles GRAPH (finished): where finish could not know every shape, finds them, and whether rows can be computed together, and writes both into the graph.
- * -ENOTSUP: a shape depends on what the model is asked; -EINVAL: shapes do not fit, or differ from those that were said; both with the node. -ENOMEM.
+ * -ENOTSUP: a shape depends on what the model is asked; -EINVAL: shapes do not fit, or differ from those that were said; both with the node. -E2BIG: constants
+ * computed from constants are too large. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_plan_settle(struct gyr_graph *graph, struct gyr_error *error);
 

@@ -8,9 +8,9 @@
 
 #include "engine/kernel/kernel.h"
 #include "engine/model/infer.h"
+#include "engine/plan/plan.h"
 
-/* Beyond this, a result that could be computed now is left to the run: one that is the same at every batch number, and one that is not. */
-#define FOLD_BYTES_MAX ((size_t)256 << 20)
+/* Beyond this, a result that could be computed now, but depends on the batch number, is left to the run. */
 #define FOLD_ROWS_BYTES_MAX ((size_t)1 << 20)
 #define CONSTANT_ALIGN 64u
 
@@ -35,8 +35,18 @@ static bool foldable(const struct gyr_graph *graph, const struct gyr_node *node,
 	return true;
 }
 
+/* Takes BYTES of what folding may have. */
+static int take(struct gyr_special *special, size_t bytes, struct gyr_error *error)
+{
+	if (bytes > special->fold_bytes_left)
+		return gyr_error_set(error, -E2BIG, "constants computed from constants are too large (at most %zu bytes, and twice those in the model)",
+				     GYR_PLAN_FOLD_BYTES_MAX);
+	special->fold_bytes_left -= bytes;
+	return 0;
+}
+
 /* Computes NODE by the twins into memory from ARENA. */
-static int compute(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_special *special, const struct gyr_shape *shapes,
+static int compute(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_special *special, const struct gyr_shape *shapes,
 		   struct gyr_arena *arena, void **outputs, struct gyr_error *error)
 {
 	const struct gyr_shape *inputs[GYR_NODE_ENDS_MAX];
@@ -68,6 +78,8 @@ static int compute(const struct gyr_graph *graph, const struct gyr_node *node, c
 				      .packs = gyr_packs_create(),
 				      .error = error};
 	int status = prepare.packs == NULL ? no_memory(error) : gyr_kernel_prepare(&prepare);
+	if (status == 0)
+		status = take(special, prepare.scratch_bytes, error);
 	void *scratch = status == 0 ? gyr_arena_alloc(arena, prepare.scratch_bytes, CONSTANT_ALIGN) : NULL;
 	if (status == 0 && scratch == NULL)
 		status = no_memory(error);
@@ -82,20 +94,28 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 		struct gyr_arena *arena, struct gyr_special *special, struct gyr_error *error)
 {
 	void *outputs[GYR_NODE_ENDS_MAX];
-	size_t most = rows == GYR_ROWS_NONE ? FOLD_BYTES_MAX : FOLD_ROWS_BYTES_MAX;
+	size_t total = 0;
 	if (!foldable(graph, node, special))
 		return 0;
 	for (uint32_t o = 0; o < node->output_count; o++) {
 		size_t bytes;
-		if (node->outputs[o] != GYR_VALUE_NONE && (!gyr_shape_bytes(&shapes[o], 1, &bytes) || bytes > most))
+		if (node->outputs[o] == GYR_VALUE_NONE)
+			continue;
+		if (!gyr_shape_bytes(&shapes[o], 1, &bytes))
+			bytes = SIZE_MAX;
+		if (rows != GYR_ROWS_NONE && bytes > FOLD_ROWS_BYTES_MAX)
 			return 0;
+		if (__builtin_add_overflow(total, bytes, &total))
+			total = SIZE_MAX;
 	}
 	bool known = base != NULL && rows == GYR_ROWS_NONE && base->contents[node->outputs[0]] != NULL;
 	if (!known && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
 		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
 		return 0;
 	}
-	int status = known ? 0 : compute(graph, node, special, shapes, arena, outputs, error);
+	int status = known ? 0 : take(special, total, error);
+	if (status == 0 && !known)
+		status = compute(graph, node, special, shapes, arena, outputs, error);
 	for (uint32_t o = 0; o < node->output_count && status == 0; o++) {
 		uint32_t value = node->outputs[o];
 		size_t bytes;
@@ -137,9 +157,13 @@ int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gy
 	special->rows = GYR_ARENA_NEW(arena, enum gyr_rows, graph->value_count);
 	if (special->shapes == NULL || special->contents == NULL || special->rows == NULL)
 		return no_memory(error);
+	special->fold_bytes_left = base != NULL ? base->fold_bytes_left : GYR_PLAN_FOLD_BYTES_MAX;
 	for (uint32_t i = 0; i < graph->value_count; i++) {
+		size_t bytes;
 		special->shapes[i] = graph->values[i].shape;
 		special->contents[i] = graph->values[i].data;
+		if (base == NULL && graph->values[i].data != NULL && gyr_shape_bytes(&graph->values[i].shape, 1, &bytes))
+			special->fold_bytes_left += 2 * bytes;
 	}
 	for (uint32_t i = 0; i < graph->input_count; i++) {
 		const struct gyr_shape *shape = &graph->values[graph->inputs[i]].shape;

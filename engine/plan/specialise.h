@@ -19,12 +19,14 @@ struct gyr_special {
 	struct gyr_shape *shapes; /* one a value; concrete */
 	const void **contents;    /* one a value; NULL where it is known only when it runs */
 	enum gyr_rows *rows;      /* one a value */
+	size_t fold_bytes_left;   /* that folding may still take; at another batch number it goes on from its base's */
 };
 
 /*
  * Specialises GRAPH (finished) for BATCH rows, all memory from ARENA, and where something is the same in BASE (the same graph at another batch number, or NULL)
  * it is BASE's memory: contents with the same address there do not depend on the batch. -ENOTSUP: a shape depends on what is known only when it runs, or no
- * kernel computes a content; -EINVAL: shapes do not fit at this batch number; both with node and reason. -ENOMEM.
+ * kernel computes a content; -EINVAL: shapes do not fit at this batch number; both with node and reason.
+ * -E2BIG: contents computed take more than GYR_PLAN_FOLD_BYTES_MAX and twice the bytes of the graph's own. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena,
 				  struct gyr_special *special, struct gyr_error *error);

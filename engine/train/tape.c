@@ -98,14 +98,35 @@ static int check_ends(struct compiler *compiler)
 	return 0;
 }
 
+/* How many neighbours the Softmax NODE makes add up to 1; 0 where they are no neighbours. */
+static size_t softmax_group(const struct compiler *compiler, const struct gyr_node *node)
+{
+	const struct gyr_shape *shape = shape_of(compiler, node->inputs[0]);
+	bool modern = compiler->graph->opset >= 13;
+	int64_t axis = gyr_node_integer(node, "axis", modern ? -1 : 1);
+	size_t group = 1;
+	if (axis < 0)
+		axis += shape->rank;
+	if (modern && axis != (int64_t)shape->rank - 1)
+		return 0;
+	for (uint32_t i = (uint32_t)axis; i < shape->rank; i++)
+		group *= (size_t)shape->dims[i];
+	return group;
+}
+
 /* Finds the live nodes, backwards from the output, which is the Softmax's input where LOGITS. */
-static void find_live(struct compiler *compiler, bool logits)
+static int find_live(struct compiler *compiler, bool logits)
 {
 	const struct gyr_graph *graph = compiler->graph;
 	compiler->output = graph->outputs[0];
-	for (uint32_t i = 0; i < graph->node_count && logits; i++)
-		if (graph->nodes[i].outputs[0] == graph->outputs[0] && graph->nodes[i].op == GYR_OP_SOFTMAX)
-			compiler->output = graph->nodes[i].inputs[0];
+	for (uint32_t i = 0; i < graph->node_count && logits; i++) {
+		const struct gyr_node *node = &graph->nodes[i];
+		if (node->outputs[0] != graph->outputs[0] || node->op != GYR_OP_SOFTMAX)
+			continue;
+		if (softmax_group(compiler, node) != count_of(shape_of(compiler, node->inputs[0])))
+			return no_gradient(compiler, node, "a row has several distributions, and cross-entropy is of one");
+		compiler->output = node->inputs[0];
+	}
 	compiler->values[compiler->output].uses = 1;
 	for (uint32_t i = graph->node_count; i-- > 0;) {
 		const struct gyr_node *node = &graph->nodes[i];
@@ -118,6 +139,7 @@ static void find_live(struct compiler *compiler, bool logits)
 	}
 	for (uint32_t i = 0; i < graph->value_count; i++)
 		compiler->values[i].uses = 0;
+	return 0;
 }
 
 /* Finds roots, counts uses, and tells parameters from other constants. */
@@ -319,16 +341,9 @@ static int add_arithmetic(struct compiler *compiler, const struct gyr_node *node
 
 static int add_softmax(struct compiler *compiler, const struct gyr_node *node, struct gyr_tape_step *step)
 {
-	const struct gyr_shape *shape = shape_of(compiler, node->inputs[0]);
-	bool modern = compiler->graph->opset >= 13;
-	int64_t axis = gyr_node_integer(node, "axis", modern ? -1 : 1);
-	if (axis < 0)
-		axis += shape->rank;
-	if (modern && axis != (int64_t)shape->rank - 1)
+	step->group = softmax_group(compiler, node);
+	if (step->group == 0)
 		return no_gradient(compiler, node, "axis must be the last dimension");
-	step->group = 1;
-	for (uint32_t i = (uint32_t)axis; i < shape->rank; i++)
-		step->group *= (size_t)shape->dims[i];
 	return add_result(compiler, node, step, true);
 }
 
@@ -384,8 +399,9 @@ static int compile(struct compiler *compiler, bool logits)
 	int result = check_ends(compiler);
 	if (result != 0)
 		return result;
-	find_live(compiler, logits);
-	result = find_uses(compiler);
+	result = find_live(compiler, logits);
+	if (result == 0)
+		result = find_uses(compiler);
 	if (result == 0)
 		result = add_parameters(compiler);
 	if (result != 0)

@@ -51,8 +51,8 @@ struct gyr_tape {
 /*
  * Makes a tape of GRAPH (finished, and to stay as long as the tape) for up to BATCH rows, whose weights begin as the graph's constants. Where LOGITS, a Softmax
  * that makes the graph's output is left out, and its input is the tape's output. What is trained: the f32 constants that serve Gemm and MatMul as B or C and
- * Add as an operand, and nothing else. -ENOTSUP: no gradient for a node, which the message names. -EINVAL: not one input and one output with a batch
- * dimension, or nothing to train. -ENOMEM.
+ * Add as an operand, and nothing else. -ENOTSUP: no gradient for a node, which the message names; or, where LOGITS, a Softmax that makes several distributions
+ * of a row. -EINVAL: not one input and one output with a batch dimension, or nothing to train. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_tape_create(const struct gyr_graph *graph, uint32_t batch, bool logits, struct gyr_tape **tape, struct gyr_error *error);
 void gyr_tape_destroy(struct gyr_tape *tape); /* NULL is fine */

@@ -57,7 +57,7 @@ def daemons_die(appliance):
     wait_for("the versions to be back", settled, 20)
     right()
     # A second gyrd on the same state is refused and disturbs nothing.
-    expect(run(GYRD, "--config", appliance.config, check=False, timeout=20), 1, "gyrd")
+    expect(run(GYRD, "--config", appliance.config, check=False, timeout=20), 1, f"process {appliance.daemon.pid};", "run_dir")
     right()
     client.close()
 

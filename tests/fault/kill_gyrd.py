@@ -104,7 +104,7 @@ def one_run(checker, chance, number, import_s, promote_s):
 
 
 def main():
-    build, runs, seed = sys.argv[1], int(sys.argv[2] if len(sys.argv) > 2 else 30), int(sys.argv[3] if len(sys.argv) > 3 else 1)
+    build, runs, seed = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000 if os.environ.get("GYR_LONG") else 30, int(sys.argv[3]) if len(sys.argv) > 3 else 1
     chance = random.Random(seed)
     gyrd = Gyrd(build)
     try:

@@ -31,7 +31,7 @@ ALLOWED = {
     "control/rollout": ["base", "engine/model", "dataplane/link", "control/event", "control/registry", "control/load", "control/link", "control/jobs"],
     "control/cli": ["base", "dataplane/client", "dataplane/wire", "control/rpc"],
     "control": ["base", "control/event", "control/registry", "control/load", "control/link", "control/rollout", "control/rpc", "control/jobs"],
-    "tools": ["base", "engine", "dataplane/wire", "dataplane/client"],
+    "tools": ["base", "engine", "dataplane/wire", "dataplane/client", "dataplane/port"],
 }
 
 # outside header: the folders that may include it.

@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dataplane/port/quiet.h"
+
 #define MBUFS 8191u
 #define RING_ENTRIES 1024u
 #define BURST 32u
@@ -54,7 +56,9 @@ static uint64_t echo(uint16_t port)
 {
 	struct rte_mbuf *mbufs[BURST];
 	uint64_t total = 0;
+	gyr_quiet_begin();
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		gyr_quiet_turn();
 		uint16_t count = rte_eth_rx_burst(port, 0, mbufs, BURST);
 		if (count == 0)
 			continue;
@@ -64,6 +68,7 @@ static uint64_t echo(uint16_t port)
 		rte_pktmbuf_free_bulk(mbufs + sent, (unsigned)(count - sent));
 		total += sent;
 	}
+	gyr_quiet_end();
 	return total;
 }
 
@@ -117,7 +122,6 @@ int main(int argc, char **argv)
 		status = pool == NULL ? -rte_errno : start_port(port, pool);
 	if (status != 0) {
 		fprintf(stderr, "gyr-bench-echo: %s: %s\n", argv[2], strerror(-status));
-		rte_eal_cleanup();
 		return 1;
 	}
 	puts("ready");
@@ -126,6 +130,5 @@ int main(int argc, char **argv)
 	rte_eth_dev_stop(port);
 	rte_eth_dev_close(port);
 	rte_mempool_free(pool);
-	rte_eal_cleanup();
-	return 0;
+	return 0; /* DPDK's environment ends with the process: see dataplane/port/eal.h */
 }

@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from appliance import GYR_LOAD, TOP, Appliance, run  # noqa: E402
+from appliance import GYR_LOAD, PORT, TOP, Appliance, run  # noqa: E402
 
 BENCH = TOP / "build/release/tools/benchmark"
 CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
@@ -149,19 +149,61 @@ def over_memif(figures, rounds, count, huge):
     figures.add("roundtrip.mlp100.p50_over_aim", [m["p50"] / (e["p50"] + 2 * k) for m, e, k in zip(seen["mlp100"], seen["echo"], kernel)], "ratio")
 
 
+class Peer:
+    """UDP and ONNX Runtime in C, on the same CPU as the data plane, behind a veth of its own."""
+
+    ADDRESS, CLIENT = "198.51.100.1", "198.51.100.2"
+
+    def __init__(self, network, model):
+        run("ip", "link", "add", "peer0", "type", "veth", "peer", "name", "peer1")
+        run("ip", "addr", "add", f"{self.ADDRESS}/24", "dev", "peer0")
+        run("ip", "link", "set", "peer0", "up")
+        run("ip", "link", "set", "peer1", "netns", network.holder.pid)
+        network.run("ip", "addr", "add", f"{self.CLIENT}/24", "dev", "peer1")
+        network.run("ip", "link", "set", "peer1", "up")
+        words = ["taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-udp-ort", self.ADDRESS, PORT, model, REQUEST_FLOATS, REQUEST_FLOATS]
+        self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n", "gyr-bench-udp-ort did not start"
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait()
+        run("ip", "link", "del", "peer0", check=False)
+
+
 def over_udp(figures, rounds, count):
     settings = {"dataplane.io_cpus": CPU_SERVER, "dataplane.engine_cpus": CPU_SERVER, "gyrd.control_cpus": CPU_CLIENT}
     with Appliance("af_xdp", settings) as appliance:
         install(appliance, "mlp100", mlp_model())
-        words = ["--model", "mlp100", "--tensor-bytes", 4 * REQUEST_FLOATS]
-        ways = {"udp_busy": [*words, "--busy-poll"], "udp_blocking": words}
-        seen = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, command in ways.items():
-                seen[name].append(ask(appliance.load_command(*command), count))
+        peer = Peer(appliance.network, appliance.folder / "mlp100.onnx")
+        dataplane = appliance.dataplane_pid()
+        try:
+            words = ["--model", "mlp100", "--tensor-bytes", 4 * REQUEST_FLOATS]
+            gyr = appliance.load_command(*words)
+            ort = appliance.client_command(GYR_LOAD, "--server", f"{Peer.ADDRESS}:{PORT}", *words)
+            ways = {
+                "udp": ([*gyr, "--busy-poll"], dataplane),
+                "udp_ort": ([*ort, "--busy-poll"], peer.process.pid),
+                "udp_blocking": (gyr, dataplane),
+                "udp_ort_blocking": (ort, peer.process.pid),
+            }
+            seen = {name: [] for name in ways}
+            for _ in range(rounds):
+                for name, (command, pid) in ways.items():
+                    os.kill(peer.process.pid if pid == dataplane else dataplane, signal.SIGSTOP)
+                    os.kill(pid, signal.SIGCONT)
+                    seen[name].append(ask(command, count))
+        finally:
+            os.kill(dataplane, signal.SIGCONT)
+            peer.close()
     for name, rows in seen.items():
         for quantile in QUANTILES:
             figures.add(f"roundtrip.{name}.{quantile}", [row[quantile] for row in rows], "ns")
+    for way in ("udp", "udp_blocking"):
+        for quantile in QUANTILES:
+            pairs = zip(seen[way], seen[way.replace("udp", "udp_ort")])
+            figures.add(f"roundtrip.{way}.{quantile}_over_ort", [g[quantile] / o[quantile] for g, o in pairs], "ratio")
 
 
 def cpu_name():

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "dataplane/port/quiet.h"
 #include "tools/load/load.h"
 
 #define MBUFS 8191u
@@ -151,6 +152,7 @@ static unsigned memif_receive(struct load_transport *transport, unsigned most, v
 {
 	struct memif *memif = (struct memif *)transport;
 	struct rte_mbuf *mbufs[LOAD_BURST];
+	gyr_quiet_turn();
 	unsigned count = rte_eth_rx_burst(memif->port, 0, mbufs, (uint16_t)most), handed = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(mbufs[i], const struct rte_ether_hdr *);
@@ -180,12 +182,13 @@ static void memif_wait(struct load_transport *transport, uint64_t until_ns)
 static void memif_close(struct load_transport *transport)
 {
 	struct memif *memif = (struct memif *)transport;
+	gyr_quiet_end();
 	rte_pktmbuf_free(memif->next);
 	rte_eth_dev_stop(memif->port);
 	rte_eth_dev_close(memif->port);
 	rte_mempool_free(memif->pool);
-	rte_eal_cleanup();
 	free(memif);
+	/* DPDK's environment ends with the process: see dataplane/port/eal.h. */
 }
 
 static int start_eal(const struct load_options *options, struct gyr_error *error)
@@ -243,6 +246,7 @@ static int find_server(struct memif *memif, const struct load_options *options, 
 	uint64_t now_ns = gyr_clock_ns(), give_up_ns = now_ns + LINK_WAIT_NS, ask_ns = now_ns;
 	struct rte_eth_link link = {0};
 	while (link.link_status != RTE_ETH_LINK_UP || (!memif->server_known && !options->echo)) {
+		gyr_quiet_turn();
 		now_ns = gyr_clock_ns();
 		if (now_ns >= give_up_ns)
 			return gyr_error_set(error, -ETIMEDOUT,
@@ -281,6 +285,7 @@ int load_memif_open(const struct load_options *options, struct load_transport **
 	};
 	status = memif->pool == NULL ? gyr_error_set(error, -rte_errno, "no memory for %u buffers: %s", MBUFS, rte_strerror(rte_errno))
 				     : start_port(memif, error);
+	gyr_quiet_begin();
 	if (status == 0)
 		status = find_server(memif, options, error);
 	if (status != 0) {

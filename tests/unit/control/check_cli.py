@@ -193,6 +193,7 @@ class Appliance(unittest.TestCase):
         second = subprocess.run(gyrd.command(), capture_output=True, text=True, timeout=20)
         self.assertEqual(second.returncode, 1)
         self.assertIn("run_dir of its own", second.stderr)
+        self.assertIn(f"process {gyrd.daemon.pid};", second.stderr)
         other = gyrd.folder / "other"
         second = subprocess.run(gyrd.command() + ["--set", f"gyrd.run_dir={other}"], capture_output=True, text=True, timeout=20)
         self.assertEqual(second.returncode, 1)

@@ -34,6 +34,16 @@ static int remove_folder(void **state)
 	return 0;
 }
 
+static bool takes_direct(void)
+{
+	int fd = open(path, O_RDONLY | O_DIRECT);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* O_DIRECT is kept where there is one: what goes wrong on the way is not mended by the page cache. */
 static void must_load(const void *bytes, size_t size)
 {
 	struct gyr_loaded loaded;
@@ -41,6 +51,7 @@ static void must_load(const void *bytes, size_t size)
 	if (gyr_load(path, NULL, NULL, NULL, &loaded, &error) != 0)
 		fail_msg("%s", error.text);
 	assert_int_equal(loaded.bytes, size);
+	assert_int_equal(loaded.direct, takes_direct());
 	assert_int_equal(fcntl(loaded.fd, F_GET_SEALS), F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	assert_int_equal(fstat(loaded.fd, &seen), 0);
 	assert_int_equal(seen.st_size, size);
@@ -192,15 +203,6 @@ static void failing_reads_give_nothing(void **state)
 	hook_fault = 'f';
 	expect(-EIO, "put off");
 	free(bytes);
-}
-
-static bool takes_direct(void)
-{
-	int fd = open(path, O_RDONLY | O_DIRECT);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
 }
 
 static void a_refused_direct_read_is_done_through_the_page_cache(void **state)

@@ -163,7 +163,7 @@ static void a_killed_one_is_not_told(void **state)
 {
 	struct gyr_process process;
 	struct end end = {0};
-	write_script("sleep 100");
+	write_script("exec sleep 100");
 	start_script(&process, &end);
 	gyr_process_kill(&process);
 	assert_int_equal(process.pid, 0);

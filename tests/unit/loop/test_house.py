@@ -128,7 +128,7 @@ class House(unittest.TestCase):
     def test_bad_packets_are_answered_and_survived(self):
         peer = self.start()
         for packet, expected in [(b"\xc1", EBADMSG), (b"\x96", EBADMSG), (msgpack.packb([2, HELLO, 7, "", 0, []]), EPROTONOSUPPORT),
-                                 (msgpack.packb([1, 99, 7, "", 0, []]), EBADMSG), (os.urandom(65536), EBADMSG), (b"\x00" * 70000, EBADMSG)]:
+                                 (msgpack.packb([1, 99, 7, "", 0, []]), EBADMSG), (b"\xc1" + os.urandom(65535), EBADMSG), (b"\x00" * 70000, EBADMSG)]:
             peer.send(packet)
             _, _, status, text, _ = peer.receive()
             self.assertEqual(status, expected, text)

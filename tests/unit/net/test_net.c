@@ -357,7 +357,15 @@ static void refuses_bad_ip(void **state)
 	sent.ip.total_length = RTE_BE16(19);
 	sum_ip(&sent.ip);
 	assert_int_equal(INPUT(sent), GYR_NET_IP_LENGTH);
+	/* The last MTU that the datagram fits, and one byte less. */
 	sent = udp_frame();
+	gyr_net_host_init(&host, &our_mac, OUR_ADDRESS, 24, OUR_PORT, sizeof sent - sizeof sent.ether);
+	assert_int_equal(INPUT(sent), GYR_NET_DATAGRAM);
+	gyr_net_host_init(&host, &our_mac, OUR_ADDRESS, 24, OUR_PORT, sizeof sent - sizeof sent.ether - 1);
+	assert_int_equal(INPUT(sent), GYR_NET_IP_MTU);
+	struct echo_frame echo = echo_frame();
+	assert_int_equal(INPUT(echo), GYR_NET_IP_MTU);
+	set_up(state);
 	sent.ip.hdr_checksum ^= 1;
 	assert_int_equal(INPUT(sent), GYR_NET_IP_CHECKSUM);
 	static const uint16_t fragments[] = {RTE_IPV4_HDR_MF_FLAG, 1, RTE_IPV4_HDR_OFFSET_MASK};

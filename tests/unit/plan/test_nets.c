@@ -313,14 +313,109 @@ static void test_signature(void **state)
 	gyr_plan_destroy(NULL);
 }
 
+/* A C that differs from row to row is no bias of a layer. */
+static void test_gemm_of_rows(void **state)
+{
+	uint64_t seed = 5;
+	const char *const shapes[] = {"f32[3,7]", "f32[3,1]", "f32[1,7]", "f32[7]", "f32[1]", "f32[]"};
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+		struct gyr_graph *graph = gyr_graph_create("rows", 17);
+		uint32_t x = net_input(graph, "f32[3,5]"), w = net_weights(graph, "f32[5,7]", 1, &seed), c = net_weights(graph, shapes[i], 1, &seed);
+		net_finish(graph, net_node(graph, GYR_OP_GEMM, x, w, c, NULL, 0));
+		net_compare(graph, 1, 1e-5f);
+		gyr_graph_destroy(graph);
+	}
+}
+
+/* A file of some kilobytes can ask for any amount of memory by broadcasting. Each of these would take gigabytes. */
+static void refuse_as_too_big(struct gyr_graph *graph, uint32_t output, bool reference, const char *text)
+{
+	const struct gyr_plan_options options = {.batch_max = 64, .reference = reference};
+	struct gyr_plan *plan;
+	struct gyr_error error = {""};
+	net_finish(graph, output);
+	assert_int_equal(gyr_plan_create(graph, &options, &plan, &error), -E2BIG);
+	assert_non_null(strstr(error.text, text));
+}
+
+static void test_too_big(void **state)
+{
+	for (int reference = 0; reference < 2; reference++) {
+		uint64_t seed = 1;
+		struct gyr_graph *graph = gyr_graph_create("between", 17);
+		uint32_t x = net_input(graph, "f32[N,1,1]");
+		uint32_t wide = net_op2(graph, GYR_OP_ADD, x, net_weights(graph, "f32[1,2048,1]", 1, &seed));
+		wide = net_op2(graph, GYR_OP_MUL, wide, net_weights(graph, "f32[1,1,1024]", 1, &seed));
+		wide = net_op2(graph, GYR_OP_MATMUL, wide, net_weights(graph, "f32[1024,1]", 1, &seed));
+		refuse_as_too_big(graph, net_op1(graph, GYR_OP_RELU, wide), reference, "a run of ");
+		gyr_graph_destroy(graph);
+
+		graph = gyr_graph_create("output", 17);
+		x = net_input(graph, "f32[N,1,1]");
+		wide = net_op2(graph, GYR_OP_ADD, x, net_weights(graph, "f32[1,2048,1]", 1, &seed));
+		refuse_as_too_big(graph, net_op2(graph, GYR_OP_MUL, wide, net_weights(graph, "f32[1,1,1024]", 1, &seed)), reference, "a run of ");
+		gyr_graph_destroy(graph);
+
+		graph = gyr_graph_create("beforehand", 17);
+		x = net_input(graph, "f32[N,1]");
+		wide = net_op2(graph, GYR_OP_ADD, net_weights(graph, "f32[16384,1]", 1, &seed), net_weights(graph, "f32[1,16384]", 1, &seed));
+		wide = net_op2(graph, GYR_OP_MATMUL, wide, net_weights(graph, "f32[16384,1]", 1, &seed));
+		wide = net_op2(graph, GYR_OP_MATMUL, net_weights(graph, "f32[1,16384]", 1, &seed), wide);
+		refuse_as_too_big(graph, net_op2(graph, GYR_OP_ADD, x, wide), reference, "(Add): constants computed");
+		gyr_graph_destroy(graph);
+	}
+}
+
+/* Thousands of results at a time, of several sizes, read in another order than they were made: none is overwritten before it is read. */
+static void test_many_results(void **state)
+{
+	enum { COUNT = 3000 };
+	static uint32_t results[COUNT];
+	const float steps[] = {1, 2, 3};
+	struct gyr_graph *graph = gyr_graph_create("many", 17);
+	uint32_t x = net_input(graph, "f32[N,1]"), wide = net_constant(graph, "f32[3]", steps);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		float number = (float)i;
+		results[i] = net_op2(graph, GYR_OP_ADD, i % 3 == 0 ? net_op2(graph, GYR_OP_MUL, x, wide) : x, net_constant(graph, "f32[1]", &number));
+		if (i % 7 == 0)
+			results[i] = net_op2(graph, GYR_OP_DIV, results[i], results[i]); /* reads its one input twice */
+	}
+	uint32_t sum = results[0];
+	for (uint32_t i = 1; i < COUNT; i++)
+		sum = net_op2(graph, GYR_OP_ADD, sum, results[i * 1009 % COUNT]);
+	net_finish(graph, sum);
+	net_compare(graph, 1, 1e-5f);
+	gyr_graph_destroy(graph);
+}
+
+/* A constant that is read through many views is kept once. */
+static void test_views_of_constant(void **state)
+{
+	const struct gyr_plan_options options = {.batch_max = 4};
+	struct gyr_plan *plan;
+	struct gyr_error error = {""};
+	uint64_t seed = 1;
+	struct gyr_graph *graph = gyr_graph_create("views", 17);
+	uint32_t sum = net_input(graph, "f32[N,1000]"), weights = net_weights(graph, "f32[1,1000]", 1, &seed);
+	for (uint32_t i = 0; i < 20; i++)
+		sum = net_op2(graph, GYR_OP_ADD, sum, net_op1(graph, GYR_OP_IDENTITY, weights));
+	net_finish(graph, sum);
+	net_compare(graph, 1, 1e-5f);
+	assert_int_equal(gyr_plan_create(graph, &options, &plan, &error), 0);
+	assert_int_equal(gyr_plan_weight_bytes(plan), 1000 * sizeof(float));
+	gyr_plan_destroy(plan);
+	gyr_graph_destroy(graph);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_teaching_net),      cmocka_unit_test(test_image_net),     cmocka_unit_test(test_matmul_takes_in),
-		cmocka_unit_test(test_matmul_leaves_out), cmocka_unit_test(test_shared_values), cmocka_unit_test(test_shared_before),
-		cmocka_unit_test(test_matmul_broadcasts), cmocka_unit_test(test_outputs),       cmocka_unit_test(test_folding),
-		cmocka_unit_test(test_unknown_operands),  cmocka_unit_test(test_old_softmax),   cmocka_unit_test(test_random_nets),
-		cmocka_unit_test(test_refusals),          cmocka_unit_test(test_signature),
+		cmocka_unit_test(test_gemm_of_rows),    cmocka_unit_test(test_views_of_constant), cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_many_results),    cmocka_unit_test(test_teaching_net),      cmocka_unit_test(test_image_net),
+		cmocka_unit_test(test_matmul_takes_in), cmocka_unit_test(test_matmul_leaves_out), cmocka_unit_test(test_shared_values),
+		cmocka_unit_test(test_shared_before),   cmocka_unit_test(test_matmul_broadcasts), cmocka_unit_test(test_outputs),
+		cmocka_unit_test(test_folding),         cmocka_unit_test(test_unknown_operands),  cmocka_unit_test(test_old_softmax),
+		cmocka_unit_test(test_random_nets),     cmocka_unit_test(test_refusals),          cmocka_unit_test(test_signature),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

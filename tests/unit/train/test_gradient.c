@@ -426,6 +426,20 @@ static void refusals(void **state)
 	refuse(&net, node2(&net, GYR_OP_MATMUL, x, constant(&net, DIMS(1, 3, 3))), -ENOTSUP, "two dimensions");
 }
 
+/* Cross-entropy over the six numbers of a row would train another model than the one whose Softmax makes two distributions of them. */
+static void cross_entropy_of_one_distribution(void **state)
+{
+	for (int64_t axis = 1; axis <= 2; axis++) {
+		uint32_t x;
+		struct net net = net_new(DIMS(2, 4), &x);
+		finish(&net, node_int(&net, GYR_OP_SOFTMAX, node2(&net, GYR_OP_MATMUL, x, constant(&net, DIMS(4, 3))), "axis", axis));
+		struct gyr_tape *tape;
+		assert_int_equal(gyr_tape_create(net.graph, BATCH, true, &tape, &net.error), -ENOTSUP);
+		assert_non_null(strstr(net.error.text, "several distributions"));
+		gyr_graph_destroy(net.graph);
+	}
+}
+
 static void refusals_of_ends(void **state)
 {
 	struct net net = {.graph = gyr_graph_create("net", 17)};
@@ -460,6 +474,7 @@ int main(void)
 		cmocka_unit_test_setup(cross_entropy, seed),
 		cmocka_unit_test(cross_entropy_is_stable),
 		cmocka_unit_test_setup(refusals, seed),
+		cmocka_unit_test(cross_entropy_of_one_distribution),
 		cmocka_unit_test(refusals_of_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
