@@ -125,11 +125,12 @@ static int find_place(struct compiler *compiler, uint32_t value, struct gyr_plac
 	*place = (struct gyr_place){.kind = GYR_PLACE_NOWHERE};
 	if (value == GYR_DRAFT_NONE)
 		return 0;
-	struct slot *slot = slot_of(compiler, value);
-	const void *content = compiler->draft->values[value].known ? compiler->special->contents[value] : NULL;
+	uint32_t root = compiler->draft->values[value].root;
+	struct slot *slot = &compiler->slots[root];
+	const void *content = compiler->draft->values[root].known ? compiler->special->contents[root] : NULL;
 	if (content != NULL && slot->copied != content) {
 		size_t bytes;
-		if (!gyr_shape_bytes(&compiler->special->shapes[value], 1, &bytes))
+		if (!gyr_shape_bytes(&compiler->special->shapes[root], 1, &bytes))
 			return no_memory(error);
 		void *copy = gyr_arena_alloc(&compiler->plan->arena, bytes, GYR_ALIGN_CONSTANT);
 		if (copy == NULL)

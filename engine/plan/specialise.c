@@ -83,6 +83,10 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 {
 	void *outputs[GYR_NODE_ENDS_MAX];
 	size_t most = rows == GYR_ROWS_NONE ? FOLD_BYTES_MAX : FOLD_ROWS_BYTES_MAX;
+	if (node->input_count > 0 && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
+		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
+		return 0;
+	}
 	if (!foldable(graph, node, special))
 		return 0;
 	for (uint32_t o = 0; o < node->output_count; o++) {
@@ -91,10 +95,6 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 			return 0;
 	}
 	bool known = base != NULL && rows == GYR_ROWS_NONE && base->contents[node->outputs[0]] != NULL;
-	if (!known && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
-		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
-		return 0;
-	}
 	int status = known ? 0 : compute(graph, node, special, shapes, arena, outputs, error);
 	for (uint32_t o = 0; o < node->output_count && status == 0; o++) {
 		uint32_t value = node->outputs[o];
