@@ -8,6 +8,7 @@
 
 #include "control/jobs/file.h"
 #include "engine/onnx/onnx.h"
+#include "engine/plan/plan.h"
 
 /* What an import may take: the importer's small multiple of the file, the plans for its golden vectors, and the libraries. */
 #define ADDRESS_SPACE_BASE (UINT64_C(4) << 30)
@@ -59,6 +60,8 @@ static int import(struct gyr_job_model *model, size_t size, struct gyr_error *er
 	int result = limit_address_space(model, size, error);
 	if (result == 0)
 		result = gyr_onnx_import(model->bytes, size, &model->graph, error);
+	if (result == 0)
+		result = gyr_plan_settle(model->graph, error);
 	return result;
 }
 

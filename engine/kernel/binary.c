@@ -1,6 +1,6 @@
 /*
- * Arithmetic with broadcasting: see binary.h. The innermost dimension is one loop with both operands dense or one of them a single number; the others are
- * walked around it. Types other than f32 go to the reference twin.
+ * Functions of two elements: see binary.h. The innermost dimension is one loop with both operands dense or one of them a single number; the others are
+ * walked around it. Types other than f32 and functions that are not worth a loop go to the reference twin.
  */
 #include "engine/kernel/binary.h"
 
@@ -37,7 +37,9 @@ static void row(enum gyr_op op, size_t count, size_t a_stride, size_t b_stride, 
 
 void gyr_kernel_binary(const struct gyr_binary *binary, const void *a, const void *b, void *y)
 {
-	if (binary->dtype != GYR_DTYPE_F32 || binary->rank == 0) {
+	bool arithmetic = binary->op == GYR_OP_ADD || binary->op == GYR_OP_SUB || binary->op == GYR_OP_MUL || binary->op == GYR_OP_DIV;
+	bool repeats = binary->rank != 0 && binary->a_strides[binary->rank - 1] == 0 && binary->b_strides[binary->rank - 1] == 0;
+	if (!arithmetic || binary->dtype != GYR_DTYPE_F32 || binary->rank == 0 || repeats) {
 		gyr_ref_binary(binary, a, b, y);
 		return;
 	}

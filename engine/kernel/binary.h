@@ -1,5 +1,5 @@
 /*
- * Add, Sub, Mul and Div with broadcasting, vectorised for f32.
+ * Functions of two elements with broadcasting; Add, Sub, Mul and Div vectorised for f32.
  */
 #ifndef GYR_ENGINE_KERNEL_BINARY_H
 #define GYR_ENGINE_KERNEL_BINARY_H

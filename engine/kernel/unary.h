@@ -1,14 +1,12 @@
 /*
- * Relu, Sigmoid and Tanh on f32, vectorised.
+ * Functions of one element, vectorised for f32 where that is cheap.
  */
 #ifndef GYR_ENGINE_KERNEL_UNARY_H
 #define GYR_ENGINE_KERNEL_UNARY_H
 
-#include <stddef.h>
+#include "engine/ref/unary.h"
 
-#include "engine/model/op.h"
-
-/* As gyr_ref_unary; sigmoid and tanh within a relative 4e-7 of it. Hot path. */
-void gyr_kernel_unary(enum gyr_op op, size_t count, const void *x, void *y);
+/* As gyr_ref_unary; on f32 within a relative 4e-7 of it (Exp: where the result is denormal, 0). Hot path. */
+void gyr_kernel_unary(const struct gyr_unary *unary, size_t count, const void *x, void *y);
 
 #endif

@@ -150,8 +150,6 @@ int graph_check_shape(const struct gyr_shape *shape, bool constant, struct gyr_e
 			return gyr_error_set(error, -EINVAL, "%s: dimension %" PRIu32 " is not fixed (only the first may be the batch)", text, i);
 		if (shape->dims[i] < 0 && constant)
 			return gyr_error_set(error, -EINVAL, "%s: a constant has no batch dimension", text);
-		if (shape->dims[i] == 0 && !constant)
-			return gyr_error_set(error, -EINVAL, "%s is empty (each dimension must be 1 or more)", text);
 	}
 	if (!gyr_shape_count(shape, 1, &count) || (!constant && count > GYR_VALUE_ELEMENTS_MAX))
 		return gyr_error_set(error, -EINVAL, "%s has too many elements", text);

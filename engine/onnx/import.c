@@ -247,8 +247,8 @@ static int input_shape(const Onnx__ValueInfoProto *input, struct gyr_shape *shap
 		const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
 		bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
 		bool named = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
-		if (known && dim->dim_value < 1)
-			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (1 or more)", i, dim->dim_value);
+		if (known && dim->dim_value < 0)
+			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (0 or more)", i, dim->dim_value);
 		if (!known && i != 0)
 			return gyr_error_set(error, -ENOTSUP, "dimension %" PRIu32 " '%s' is not fixed (only the first may be the batch)", i,
 					     onnx_shown(named ? dim->dim_param : "", name));

@@ -95,6 +95,10 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 {
 	void *outputs[GYR_NODE_ENDS_MAX];
 	size_t total = 0;
+	if (node->input_count > 0 && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
+		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
+		return 0;
+	}
 	if (!foldable(graph, node, special))
 		return 0;
 	for (uint32_t o = 0; o < node->output_count; o++) {
@@ -109,10 +113,6 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 			total = SIZE_MAX;
 	}
 	bool known = base != NULL && rows == GYR_ROWS_NONE && base->contents[node->outputs[0]] != NULL;
-	if (!known && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
-		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
-		return 0;
-	}
 	int status = known ? 0 : take(special, total, error);
 	if (status == 0 && !known)
 		status = compute(graph, node, special, shapes, arena, outputs, error);

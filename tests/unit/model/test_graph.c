@@ -436,7 +436,7 @@ static void wrong_values(void **state)
 		{{GYR_DTYPE_F32, 2, {-2, 1}}, false, -EINVAL},
 		{{GYR_DTYPE_F32, 2, {1, -1}}, false, -EINVAL},
 		{{GYR_DTYPE_F32, 2, {-1, 1}}, true, -EINVAL},
-		{{GYR_DTYPE_F32, 2, {1, 0}}, false, -EINVAL},
+		{{GYR_DTYPE_F32, 2, {1, 0}}, false, 0},
 		{{GYR_DTYPE_F32, 2, {INT64_MAX, 4}}, false, -EINVAL},
 		{{GYR_DTYPE_F32, 2, {INT64_C(1) << 31, 2}}, false, -EINVAL},
 		{{GYR_DTYPE_I64, 1, {0}}, true, 0},

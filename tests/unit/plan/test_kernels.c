@@ -125,7 +125,7 @@ static void check_dense(size_t in, size_t out, enum gyr_op activation, bool with
 			.m = rows[r], .n = out, .k = in, .a_row = in, .a_column = 1, .b_row = out, .b_column = 1, .c_column = 1, .alpha = 1, .beta = 1};
 		gyr_ref_gemm(&gemm, x, weights, with_bias ? bias : NULL, expected);
 		if (activation != GYR_OP_NONE)
-			gyr_ref_unary(activation, count, expected, expected);
+			gyr_ref_unary(&(struct gyr_unary){activation, GYR_DTYPE_F32, GYR_DTYPE_F32}, count, expected, expected);
 		for (size_t i = 0; i < count; i++)
 			same(get(y + 3, i), expected[i], 1e-6f, 1e-5f, i, 0);
 		for (size_t i = 0; i < 3; i++)
@@ -164,20 +164,24 @@ static void test_dense(void **state)
 
 static void test_unary(void **state)
 {
-	static const enum gyr_op ops[] = {GYR_OP_RELU, GYR_OP_SIGMOID, GYR_OP_TANH};
+	static const enum gyr_op ops[] = {GYR_OP_RELU,    GYR_OP_SIGMOID,    GYR_OP_TANH,       GYR_OP_ABS,        GYR_OP_CEIL,
+					  GYR_OP_EXP,     GYR_OP_FLOOR,      GYR_OP_LEAKY_RELU, GYR_OP_HARD_SWISH, GYR_OP_HARD_SIGMOID,
+					  GYR_OP_NEG,     GYR_OP_RECIPROCAL, GYR_OP_SOFTSIGN,   GYR_OP_SQRT,       GYR_OP_THRESHOLDED_RELU,
+					  GYR_OP_SOFTPLUS};
 	uint64_t seed = 2;
 	void *owned;
-	for (int round = 0; round < 200; round++) {
-		enum gyr_op op = ops[round % 3];
+	for (int round = 0; round < 1600; round++) {
+		enum gyr_op op = ops[round % 16];
+		const struct gyr_unary unary = {.op = op, .from = GYR_DTYPE_F32, .to = GYR_DTYPE_F32, .alpha = 0.2f, .beta = 0.5f};
 		size_t count = 1 + (size_t)(fabsf(net_random(&seed)) * 300), off = (size_t)round % 4;
 		float scale = round % 2 ? 12 : 1e-3f;
 		void *x = some_floats(count, off, scale, true, &seed, &owned);
 		float *y = malloc(count * sizeof *y), *expected = malloc(count * sizeof *y);
-		gyr_ref_unary(op, count, x, expected);
-		gyr_kernel_unary(op, count, x, y);
+		gyr_ref_unary(&unary, count, x, expected);
+		gyr_kernel_unary(&unary, count, x, y);
 		for (size_t i = 0; i < count; i++)
 			same(y[i], expected[i], op == GYR_OP_RELU ? 0 : 4e-7f, op == GYR_OP_RELU ? 0 : 2e-38f, i, get(x, i));
-		gyr_kernel_unary(op, count, x, x); /* in place */
+		gyr_kernel_unary(&unary, count, x, x); /* in place */
 		for (size_t i = 0; i < count; i++)
 			same(get(x, i), y[i], 0, 0, i, y[i]);
 		free(owned);
