@@ -184,7 +184,7 @@ static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge 
 		}
 		if (status != 0)
 			return graph_at_node(graph, node, gyr_error_set(error, status, "%s", reason.text), error);
-		enum gyr_rows rows = gyr_rows_of(graph, node, known->shapes, known->rows, outputs, batch);
+		enum gyr_rows rows = gyr_rows_of(graph, node, known->shapes, known->contents, known->rows, outputs, batch);
 		for (uint32_t o = 0; o < node->output_count; o++) {
 			if (node->outputs[o] == GYR_VALUE_NONE)
 				continue;

@@ -14,11 +14,11 @@
 #define GYR_ROWS_PROBES {1009, 1013}
 
 /*
- * What becomes of NODE's outputs, given what is known of all values of GRAPH (ROWS, and concrete SHAPES) and the OUTPUTS' shapes, at BATCH rows. Without an
- * input that is APART or MIXED no operator is asked; an operator's answer of APART is held against dims[0] of each output.
+ * What becomes of NODE's outputs, given what is known of all values of GRAPH (ROWS, concrete SHAPES, and CONTENTS where known) and the OUTPUTS' shapes, at
+ * BATCH rows. Without an input that is APART or MIXED no operator is asked; an operator's answer of APART is held against dims[0] of each output.
  */
-enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const enum gyr_rows *rows,
-			  struct gyr_shape *outputs, int64_t batch);
+enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
+			  const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch);
 
 /*
  * The shape that is A at the first of GYR_ROWS_PROBES and B at the second: the batch dimension stands first, or nowhere. False, and nothing written, where no

@@ -138,7 +138,7 @@ static int add_node(const struct gyr_graph *graph, const struct gyr_node *node, 
 	int status = gyr_infer_node(graph, node, special->shapes, special->contents, shapes, error);
 	if (status != 0)
 		return status == -EAGAIN ? -ENOTSUP : status;
-	enum gyr_rows rows = gyr_rows_of(graph, node, special->shapes, special->rows, shapes, special->batch);
+	enum gyr_rows rows = gyr_rows_of(graph, node, special->shapes, special->contents, special->rows, shapes, special->batch);
 	for (uint32_t o = 0; o < node->output_count; o++) {
 		if (node->outputs[o] == GYR_VALUE_NONE)
 			continue;
