@@ -222,7 +222,7 @@ static int prepare_clip(struct gyr_prepare *prepare)
 	return 0;
 }
 
-/* With its mask asked for; without it, Dropout is a view. */
+/* With a second output, which may be left out; with one, Dropout is a view. */
 struct dropout {
 	size_t count;
 	enum gyr_dtype dtype, mask;
@@ -232,7 +232,7 @@ static void run_dropout(const void *params, const void *const inputs[], void *co
 {
 	const struct dropout *dropout = params;
 	memcpy(outputs[0], inputs[0], dropout->count * gyr_dtype_bytes(dropout->dtype));
-	for (size_t i = 0; i < dropout->count; i++)
+	for (size_t i = 0; outputs[1] != NULL && i < dropout->count; i++)
 		gyr_number_store(dropout->mask, outputs[1], i, (struct gyr_number){.kind = GYR_NUMBER_UNSIGNED, .integer = 1});
 }
 

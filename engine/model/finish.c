@@ -195,8 +195,11 @@ static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge 
 	return 0;
 }
 
-/* Whether rows stay apart, and if so the shapes of all values with their batch dimension into SHAPES. What does not fit at the probes is not proven. */
-static int judge(const struct gyr_graph *graph, struct gyr_shape *shapes, bool *apart, struct gyr_error *error)
+/*
+ * Whether rows stay apart, and if so the shapes of all values with their batch dimension into SHAPES. What does not fit at the probes is not proven; *OPEN is
+ * whether folding might prove it, because something is computed from the number of rows or from other dimensions.
+ */
+static int judge(const struct gyr_graph *graph, struct gyr_shape *shapes, bool *apart, bool *open, struct gyr_error *error)
 {
 	static const int64_t probes[2] = GYR_ROWS_PROBES;
 	struct knowledge known[2] = {0};
@@ -210,6 +213,8 @@ static int judge(const struct gyr_graph *graph, struct gyr_shape *shapes, bool *
 			*apart = infer(graph, probes[i], &known[i], &whole, &unfit) == 0;
 		for (uint32_t o = 0; o < graph->output_count && status == 0; o++)
 			*apart = *apart && known[i].rows[graph->outputs[o]] == GYR_ROWS_APART;
+		for (uint32_t v = 0; v < graph->value_count && status == 0; v++)
+			*open = *open || known[i].rows[v] == GYR_ROWS_COUNT;
 	}
 	for (uint32_t i = 0; i < graph->value_count && status == 0 && *apart; i++)
 		(void)gyr_rows_merge(&known[0].shapes[i], &known[1].shapes[i], &shapes[i]);
@@ -263,7 +268,7 @@ int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bo
 static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
 {
 	struct knowledge known = {0};
-	bool batched = true, apart = false, whole;
+	bool batched = true, apart = false, open = false, whole;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		int status = gyr_infer_check_node(&graph->nodes[i], graph->opset, error);
 		if (status != 0)
@@ -275,8 +280,8 @@ static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
 	if (status == 0)
 		status = infer(graph, 1, &known, &whole, error);
 	if (status == 0 && whole && batched)
-		status = judge(graph, known.shapes, &apart, error);
-	if (status == 0 && whole)
+		status = judge(graph, known.shapes, &apart, &open, error);
+	if (status == 0 && whole && (apart || !open))
 		status = gyr_graph_settle(graph, known.shapes, apart, error);
 	knowledge_fini(&known);
 	return status;

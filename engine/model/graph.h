@@ -10,8 +10,8 @@
  * one question of one row at a time. Constants have no batch dimension.
  *
  * Shapes that depend on what the model computes. Where the shape of a result depends on the content of a value that is neither an input nor a constant, finish
- * leaves it unknown (dtype NONE), unless it was given one, which stays and is checked by the plan; the graph is then not "settled": its batch dimension is
- * judged, and its outputs' shapes are found, when a plan is made, and gyr_plan_settle writes them into the graph.
+ * leaves it unknown (dtype NONE), unless it was given one, which stays and is checked by the plan. Such a graph, and one whose batch dimension can be judged
+ * only by computing with shapes, is not "settled": a plan finds both when it is made, and gyr_plan_settle writes them into the graph.
  *
  * Softmax before opset 13 works over all dimensions from "axis" (default 1) on, from opset 13 over the one dimension "axis" (default -1): whoever runs it reads
  * graph.opset. Everything else means the same in all opsets of the table.
