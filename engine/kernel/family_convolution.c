@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "engine/kernel/convolution.h"
 #include "engine/kernel/family.h"
 #include "engine/ref/convolution.h"
 #include "engine/ref/pool.h"
@@ -18,12 +19,39 @@ static void run_conv_twin_plain(const void *params, const void *const inputs[], 
 	gyr_ref_convolution(params, inputs[0], inputs[1], NULL, outputs[0]);
 }
 
+struct conv_params {
+	struct gyr_convolution shape; /* what the twins take */
+	struct gyr_conv *conv;
+};
+
+static void run_conv(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	gyr_conv_run(((const struct conv_params *)params)->conv, inputs[0], outputs[0], scratch);
+}
+
+/* Weights that are known go to oneDNN, where it has such a convolution; the twin takes all else. */
+static int prepare_known(struct gyr_prepare *prepare, struct conv_params *params)
+{
+	bool with_bias = kernel_input(prepare, 2) != NULL;
+	if (prepare->reference || prepare->contents[1] == NULL || (with_bias && prepare->contents[2] == NULL) || params->shape.in == 0)
+		return 0;
+	int status = gyr_conv_create(&params->shape, prepare->inputs[0]->rank - 2, prepare->contents[1], with_bias ? prepare->contents[2] : NULL,
+				     prepare->packs, &params->conv, prepare->error);
+	if (status != 0)
+		return status == -ENOTSUP ? 0 : status;
+	prepare->run = run_conv;
+	prepare->scratch_bytes = gyr_conv_scratch_bytes(params->conv);
+	prepare->unread = 1u << 1 | 1u << 2;
+	return 0;
+}
+
 static int prepare_conv(struct gyr_prepare *prepare)
 {
 	const struct gyr_shape *x = prepare->inputs[0], *w = prepare->inputs[1], *y = &prepare->outputs[0];
-	struct gyr_convolution *conv = KERNEL_PARAMS(prepare, struct gyr_convolution);
-	if (conv == NULL)
+	struct conv_params *params = KERNEL_PARAMS(prepare, struct conv_params);
+	if (params == NULL)
 		return -ENOMEM;
+	struct gyr_convolution *conv = &params->shape;
 	conv->transposed = prepare->node->op == GYR_OP_CONV_TRANSPOSE;
 	conv->batch = (size_t)x->dims[0];
 	conv->groups = (size_t)gyr_node_integer(prepare->node, "group", 1);
@@ -31,7 +59,9 @@ static int prepare_conv(struct gyr_prepare *prepare)
 	conv->out = (size_t)y->dims[1] / conv->groups;
 	prepare->run = kernel_input(prepare, 2) != NULL ? run_conv_twin : run_conv_twin_plain;
 	int status = kernel_need_f32(prepare, x);
-	return status == 0 ? gyr_window_read(prepare->node, x, w->dims + 2, &conv->window, prepare->error) : status;
+	if (status == 0)
+		status = gyr_window_read(prepare->node, x, w->dims + 2, &conv->window, prepare->error);
+	return status == 0 ? prepare_known(prepare, params) : status;
 }
 
 static void run_pool_twin(const void *params, const void *const inputs[], void *const outputs[], void *scratch)

@@ -34,7 +34,7 @@ void gyr_kernel_heap_end(void)
 
 #else
 
-#define HEAP_BYTES 1024u
+#define HEAP_BYTES 8192u
 #define HEAP_ALIGN 16u
 
 static _Thread_local struct {

@@ -65,7 +65,10 @@ static struct gyr_graph *make_net(void)
 	uint32_t none = GYR_VALUE_NONE, x = net_input(graph, "u8[N,300]");
 	x = net_node(graph, GYR_OP_CAST, x, none, none, "to", GYR_DTYPE_F32);
 	x = net_op2(graph, GYR_OP_MUL, x, net_weights(graph, "f32[300]", .01f, &seed));
-	x = net_op2(graph, GYR_OP_MATMUL, x, net_weights(graph, "f32[300,1000]", .1f, &seed));
+	x = net_op2(graph, GYR_OP_RESHAPE, x, net_constant(graph, "i64[4]", (const int64_t[]){0, 3, 10, 10}));
+	x = net_op2(graph, GYR_OP_CONV, x, net_weights(graph, "f32[5,3,3,3]", .1f, &seed));
+	x = net_op1(graph, GYR_OP_FLATTEN, x);
+	x = net_op2(graph, GYR_OP_MATMUL, x, net_weights(graph, "f32[320,1000]", .1f, &seed));
 	x = net_op2(graph, GYR_OP_ADD, x, net_op1(graph, GYR_OP_TANH, x));
 	x = net_op2(graph, GYR_OP_MATMUL, x, net_weights(graph, "f32[1000,20]", .1f, &seed));
 	net_finish(graph, net_op1(graph, GYR_OP_SOFTMAX, net_op1(graph, GYR_OP_SIGMOID, x)));
