@@ -9,8 +9,8 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_arrange, &kernel_family_indexing,
-						       &kernel_family_matrix};
+static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_arrange,
+						       &kernel_family_filling,     &kernel_family_indexing, &kernel_family_matrix};
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {
