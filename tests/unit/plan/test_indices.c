@@ -1,6 +1,7 @@
 /*
  * Indices that come with a request: whatever they are, nothing but what they may name is read or written, and the result is defined.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -36,6 +37,10 @@ static const struct hostile cases[] = {
 	{GYR_OP_GATHER_ND, "batch_dims", 0, {"f32[3,2]", "i64[6,2]"}, {data, places}, 6, {2, 0, 0, 5, 0, 0}},
 	{GYR_OP_SCATTER_ELEMENTS, "axis", 0, {"f32[3,2]", "i64[3,2]", "f32[3,2]"}, {data, along, updates}, 6, {30, 2, 3, 4, 5, 40}},
 	{GYR_OP_SCATTER_ND, NULL, 0, {"f32[3,2]", "i64[6,2]", "f32[6]"}, {data, places, updates}, 6, {1, 10, 3, 4, 40, 6}},
+	{GYR_OP_TRILU, "upper", 1, {"f32[3,2]", "i64[]"}, {data, &along[0]}, 6, {1, 2, 3, 4, 5, 6}},
+	{GYR_OP_TRILU, "upper", 0, {"f32[3,2]", "i64[]"}, {data, &along[0]}, 6, {0, 0, 0, 0, 0, 0}},
+	{GYR_OP_TRILU, "upper", 1, {"f32[3,2]", "i64[]"}, {data, &along[5]}, 6, {0, 0, 0, 0, 0, 0}},
+	{GYR_OP_TRILU, "upper", 0, {"f32[3,2]", "i64[]"}, {data, &along[5]}, 6, {1, 2, 3, 4, 5, 6}},
 	{GYR_OP_REVERSE_SEQUENCE, NULL, 0, {"f32[3,2]", "i64[2]"}, {data, lengths}, 6, {1, 6, 3, 4, 5, 2}},
 };
 
@@ -86,6 +91,26 @@ static void test_hostile_indices(void **state)
 		run_case(&cases[i]);
 }
 
+/* OneHot needs a depth that is known: an index out of it is off everywhere, be it no number. */
+static void test_hostile_one_hot(void **state)
+{
+	static const float indices[] = {NAN, INFINITY, -1e30f, -2, 2, 1}, values[] = {7, 9}, expected[] = {7, 7, 7, 7, 7, 7, 9, 7, 7, 7, 7, 9};
+	static const int64_t depth = 2;
+	struct gyr_graph *graph = gyr_graph_create("hostile", 22);
+	uint32_t x = net_input(graph, "f32[6]");
+	net_finish(graph, net_node(graph, GYR_OP_ONE_HOT, x, net_constant(graph, "i64[]", &depth), net_constant(graph, "f32[2]", values), NULL, 0));
+	struct gyr_plan *plan = net_plan(graph, 1, false);
+	float result[12];
+	const void *inputs[] = {indices};
+	void *outputs[] = {result}, *scratch = aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, (gyr_plan_scratch_bytes(plan) + 64) / 64 * 64);
+	assert_non_null(scratch);
+	gyr_plan_run(plan, 1, inputs, outputs, scratch);
+	assert_memory_equal(result, expected, sizeof expected);
+	free(scratch);
+	gyr_plan_destroy(plan);
+	gyr_graph_destroy(graph);
+}
+
 /* Rows are computed together only where the operator keeps them apart. */
 static void test_rows(void **state)
 {
@@ -111,6 +136,6 @@ static void test_rows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hostile_indices), cmocka_unit_test(test_rows)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_hostile_indices), cmocka_unit_test(test_hostile_one_hot), cmocka_unit_test(test_rows)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
