@@ -9,7 +9,9 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_arrange, &kernel_family_matrix, &kernel_family_convolution};
+static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_arrange, &kernel_family_indexing, &kernel_family_filling, &kernel_family_matrix, &kernel_family_convolution};
+						       &kernel_family_filling,     &kernel_family_indexing, &kernel_family_matrix};
+>>>>>>> bd711039ca18efaafa8fd725d030ecb52317ff25
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {

@@ -25,4 +25,15 @@ GYR_MUST_CHECK int gyr_infer_slice(struct gyr_infer *infer, struct gyr_slice *sl
  */
 GYR_MUST_CHECK int gyr_infer_list(struct gyr_infer *infer, const char *name, uint32_t index, int64_t *items, uint32_t max, uint32_t *count, bool *given);
 
+/* Pad and CenterCropPad: how many elements come before the first of each dimension, or go where negative; behind the last, what the result's shape leaves. */
+struct gyr_pad {
+	int64_t before[GYR_RANK_MAX], after[GYR_RANK_MAX];
+};
+
+/* -EINVAL, or -EAGAIN where an input's content is not known. */
+GYR_MUST_CHECK int gyr_infer_pad(struct gyr_infer *infer, struct gyr_pad *pad);
+
+/* Element I of DATA, of any type of numbers but f16 and bf16, as a whole number. False: of another type, or not in an i64's range. */
+bool gyr_infer_whole(enum gyr_dtype dtype, const void *data, size_t i, int64_t *value);
+
 #endif
