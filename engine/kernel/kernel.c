@@ -9,7 +9,7 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_matrix};
+static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_matrix, &kernel_family_reduce};
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {

@@ -15,17 +15,19 @@ enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *
 {
 	const struct gyr_op_info *row = gyr_op_at(node->op, graph->opset);
 	const struct gyr_shape *inputs[GYR_NODE_ENDS_MAX];
+	const void *contents[GYR_NODE_ENDS_MAX];
 	enum gyr_rows known[GYR_NODE_ENDS_MAX], most = GYR_ROWS_NONE;
 	GYR_ASSERT(row != NULL);
 	for (uint32_t i = 0; i < node->input_count; i++) {
 		bool given = node->inputs[i] != GYR_VALUE_NONE;
 		inputs[i] = given ? &shapes[node->inputs[i]] : NULL;
+		contents[i] = given ? graph->values[node->inputs[i]].data : NULL;
 		known[i] = given ? rows[node->inputs[i]] : GYR_ROWS_NONE;
 		most = known[i] > most ? known[i] : most;
 	}
 	if (most < GYR_ROWS_APART)
 		return most;
-	const struct gyr_infer infer = {.node = node, .opset = graph->opset, .inputs = inputs, .outputs = outputs};
+	const struct gyr_infer infer = {.node = node, .opset = graph->opset, .inputs = inputs, .contents = contents, .outputs = outputs};
 	enum gyr_rows answer = row->rows == NULL ? GYR_ROWS_MIXED : row->rows(&infer, known, batch);
 	for (uint32_t i = 0; answer == GYR_ROWS_APART && i < node->output_count; i++)
 		if (node->outputs[i] != GYR_VALUE_NONE && (outputs[i].rank == 0 || outputs[i].dims[0] != batch))

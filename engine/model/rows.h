@@ -15,7 +15,7 @@
 
 /*
  * What becomes of NODE's outputs, given what is known of all values of GRAPH (ROWS, and concrete SHAPES) and the OUTPUTS' shapes, at BATCH rows. Without an
- * input that is APART or MIXED no operator is asked; an operator's answer of APART is held against dims[0] of each output.
+ * input that is APART or MIXED no operator is asked, and an operator sees the contents of the graph's constants only; an operator's answer of APART is held against dims[0] of each output.
  */
 enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const enum gyr_rows *rows,
 			  struct gyr_shape *outputs, int64_t batch);
