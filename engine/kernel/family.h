@@ -16,7 +16,7 @@ struct kernel_family {
 	uint32_t count;
 };
 
-extern const struct kernel_family kernel_family_elementwise, kernel_family_movement, kernel_family_matrix, kernel_family_reduce;
+extern const struct kernel_family kernel_family_elementwise, kernel_family_movement, kernel_family_matrix, kernel_family_reduce, kernel_family_normalise;
 
 #define KERNEL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

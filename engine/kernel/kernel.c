@@ -9,7 +9,8 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_matrix, &kernel_family_reduce};
+static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_matrix, &kernel_family_reduce,
+						       &kernel_family_normalise};
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {

@@ -9,7 +9,7 @@
 #include "base/assertion.h"
 #include "engine/model/op_family.h"
 
-static const struct op_family *const families[] = {&op_family_elementwise, &op_family_movement, &op_family_matrix, &op_family_reduce};
+static const struct op_family *const families[] = {&op_family_elementwise, &op_family_movement, &op_family_matrix, &op_family_reduce, &op_family_normalise};
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)
 {
