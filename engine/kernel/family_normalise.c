@@ -166,6 +166,26 @@ static int prepare_lrn(struct gyr_prepare *prepare)
 	return need_f32(prepare);
 }
 
+static void run_mean_variance(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	gyr_ref_mean_variance(params, inputs[0], outputs[0]);
+}
+
+static int prepare_mean_variance(struct gyr_prepare *prepare)
+{
+	const struct gyr_shape *x = prepare->inputs[0];
+	const struct gyr_attribute *axes = gyr_node_attribute(prepare->node, "axes");
+	bool reduced[GYR_RANK_MAX] = {[0] = axes == NULL, [2] = axes == NULL, [3] = axes == NULL};
+	struct gyr_reduce *along = KERNEL_PARAMS(prepare, struct gyr_reduce);
+	if (along == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; axes != NULL && i < axes->integers.count; i++)
+		reduced[axes->integers.items[i] < 0 ? axes->integers.items[i] + x->rank : axes->integers.items[i]] = true;
+	gyr_reduce_init(along, GYR_OP_REDUCE_MEAN, x, reduced);
+	prepare->run = run_mean_variance;
+	return need_f32(prepare);
+}
+
 static const struct kernel_row rows[] = {
 	{GYR_OP_BATCH_NORMALIZATION, prepare_batch},
 	{GYR_OP_GROUP_NORMALIZATION, prepare_normalise},
@@ -175,6 +195,7 @@ static const struct kernel_row rows[] = {
 	{GYR_OP_LOG_SOFTMAX, prepare_along},
 	{GYR_OP_LP_NORMALIZATION, prepare_along},
 	{GYR_OP_LRN, prepare_lrn},
+	{GYR_OP_MEAN_VARIANCE_NORMALIZATION, prepare_mean_variance},
 };
 
 const struct kernel_family kernel_family_normalise = {rows, KERNEL_COUNT(rows)};

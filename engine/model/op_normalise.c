@@ -108,6 +108,29 @@ static int infer_lp(struct gyr_infer *infer)
 	return axis == -1 && rank > 0 ? 0 : op_read_axis(infer, -1, rank, (int64_t)rank - 1, &at);
 }
 
+/* Without axes they are 0, 2 and 3. */
+static int infer_mean_variance(struct gyr_infer *infer)
+{
+	const struct gyr_attribute *axes = gyr_node_attribute(infer->node, "axes");
+	uint32_t rank = infer->inputs[0]->rank, axis;
+	int status = 0;
+	infer->outputs[0] = *infer->inputs[0];
+	if (axes == NULL && rank < 4)
+		return gyr_error_set(infer->error, -EINVAL, "its input has rank %" PRIu32 " (4 or more, without axes)", rank);
+	for (uint32_t i = 0; axes != NULL && i < axes->integers.count && status == 0; i++)
+		status = op_check_axis(infer, "axes", axes->integers.items[i], rank, (int64_t)rank - 1, &axis);
+	return status;
+}
+
+static enum gyr_rows rows_mean_variance(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	const struct gyr_attribute *axes = gyr_node_attribute(node->node, "axes");
+	bool rows = axes == NULL || axes->integers.count == 0;
+	for (uint32_t i = 0; !rows && i < axes->integers.count; i++)
+		rows = axes->integers.items[i] == 0 || axes->integers.items[i] + node->inputs[0]->rank == 0;
+	return rows ? GYR_ROWS_MIXED : inputs[0];
+}
+
 /* Before opset 13, dimensions from the axis on are taken as one. */
 static int infer_along(struct gyr_infer *infer)
 {
@@ -150,6 +173,8 @@ static const struct gyr_op_attribute lrn_attributes[] = {{"alpha", GYR_ATTRIBUTE
 							 {"bias", GYR_ATTRIBUTE_FLOAT, 7, false},
 							 {"size", GYR_ATTRIBUTE_INT, 7, true}};
 static const struct gyr_op_attribute lp_attributes[] = {{"axis", GYR_ATTRIBUTE_INT, 7, false}, {"p", GYR_ATTRIBUTE_INT, 7, false}};
+
+static const struct gyr_op_attribute mean_variance_attributes[] = {{"axes", GYR_ATTRIBUTE_INTS, 9, false}};
 
 static const struct gyr_op_type along_types[] = {{'T', 7, OP_FLOATS}, {'T', 13, OP_BIT(BF16)}};
 static const struct gyr_op_type late_types[] = {{'T', 7, OP_FLOATS}, {'T', 22, OP_BIT(BF16)}};
@@ -204,6 +229,15 @@ static const struct gyr_op_info rows[] = {
 	ALONG(LOG_SOFTMAX, "LogSoftmax", along_types, axis_attributes, infer_along, rows_along),
 	ALONG(LP_NORMALIZATION, "LpNormalization", late_types, lp_attributes, infer_lp, rows_last),
 	ALONG(LRN, "LRN", along_types, lrn_attributes, infer_lrn, rows_channels),
+	{.op = GYR_OP_MEAN_VARIANCE_NORMALIZATION,
+	 .name = "MeanVarianceNormalization",
+	 OP_OPSETS(9, GYR_OPSET_MAX),
+	 OP_INPUTS(1, 1, "T"),
+	 OP_OUTPUTS(1, "T"),
+	 OP_TYPES(along_types),
+	 OP_ATTRIBUTES(mean_variance_attributes),
+	 .infer = infer_mean_variance,
+	 .rows = rows_mean_variance},
 };
 
 const struct op_family op_family_normalise = {rows, OP_COUNT(rows)};

@@ -100,3 +100,22 @@ void gyr_ref_lrn(const struct gyr_lrn *lrn, const void *x, void *y)
 		}
 	}
 }
+
+void gyr_ref_mean_variance(const struct gyr_reduce *along, const void *x, void *y)
+{
+	const gyr_f32_u *from = x;
+	for (size_t i = 0; i < along->count; i++) {
+		size_t base = gyr_reduce_offset(along->kept_rank, along->kept, along->kept_strides, i);
+		double mean = 0, variance = 0;
+		for (size_t k = 0; k < along->length; k++)
+			mean += from[base + gyr_reduce_offset(along->reduced_rank, along->reduced, along->reduced_strides, k)] / (double)along->length;
+		for (size_t k = 0; k < along->length; k++) {
+			double off = from[base + gyr_reduce_offset(along->reduced_rank, along->reduced, along->reduced_strides, k)] - mean;
+			variance += off * off / (double)along->length;
+		}
+		for (size_t k = 0; k < along->length; k++) {
+			size_t at = base + gyr_reduce_offset(along->reduced_rank, along->reduced, along->reduced_strides, k);
+			((gyr_f32_u *)y)[at] = (float)((from[at] - mean) / (sqrt(variance) + 1e-9));
+		}
+	}
+}

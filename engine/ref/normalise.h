@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "engine/ref/reduce.h"
+
 /*
  * X is ROWS rows of PARTS * RUN elements. Each row gets mean 0 and variance 1; then part p of row r is multiplied by scale[s] and shifted by bias[s],
  * s = r % scale_rows * parts + p. So are layer (scale_rows 1, run 1), instance (scale_rows C, parts 1) and group normalisation.
@@ -42,5 +44,8 @@ struct gyr_lrn {
 };
 
 void gyr_ref_lrn(const struct gyr_lrn *lrn, const void *x, void *y);
+
+/* Y = (x - mean) / (standard deviation + 1e-9), over the dimensions that ALONG reduces. */
+void gyr_ref_mean_variance(const struct gyr_reduce *along, const void *x, void *y);
 
 #endif
