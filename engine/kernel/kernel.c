@@ -9,9 +9,17 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {&kernel_family_elementwise, &kernel_family_movement, &kernel_family_arrange, &kernel_family_indexing, &kernel_family_filling, &kernel_family_matrix, &kernel_family_convolution};
-						       &kernel_family_filling,     &kernel_family_indexing, &kernel_family_matrix};
->>>>>>> bd711039ca18efaafa8fd725d030ecb52317ff25
+static const struct kernel_family *const families[] = {
+	&kernel_family_elementwise,
+	&kernel_family_movement,
+	&kernel_family_arrange,
+	&kernel_family_indexing,
+	&kernel_family_filling,
+	&kernel_family_matrix,
+	&kernel_family_reduce,
+	&kernel_family_normalise,
+	&kernel_family_convolution,
+};
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {

@@ -9,9 +9,17 @@
 #include "base/assertion.h"
 #include "engine/model/op_family.h"
 
-static const struct op_family *const families[] = {&op_family_elementwise, &op_family_movement, &op_family_arrange, &op_family_indexing, &op_family_filling, &op_family_matrix, &op_family_convolution};
-						   &op_family_filling,     &op_family_indexing, &op_family_matrix};
->>>>>>> bd711039ca18efaafa8fd725d030ecb52317ff25
+static const struct op_family *const families[] = {
+	&op_family_elementwise,
+	&op_family_movement,
+	&op_family_arrange,
+	&op_family_indexing,
+	&op_family_filling,
+	&op_family_matrix,
+	&op_family_reduce,
+	&op_family_normalise,
+	&op_family_convolution,
+};
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)
 {
