@@ -144,7 +144,11 @@ static int read_file(const char *path, struct ctl_elements *content, struct gyr_
 			break;
 		content->bytes += (size_t)got;
 	}
-	gzclose(file);
+	/* Only this tells that a gzip'd file was cut. */
+	if (gzclose(file) != Z_OK) {
+		free(content->data);
+		return gyr_error_set(error, -EINVAL, "%s: the gzip'd file ends too early", path);
+	}
 	return 0;
 }
 

@@ -252,5 +252,11 @@ int main(int argc, char **argv)
 	if (read_config(&ctl, &error) != 0)
 		return ctl_misused(&error);
 	ctl.json = ctl_option(&ctl, "json") != NULL;
-	return ctl.command->run(&ctl);
+	enum ctl_exit result = ctl.command->run(&ctl);
+	/* What could not be printed was not told. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		gyr_error_set(&error, -EIO, "standard output: %s", strerror(errno));
+		return ctl_fail(&error);
+	}
+	return result;
 }

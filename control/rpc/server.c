@@ -29,6 +29,7 @@ struct gyr_rpc_connection {
 	struct gyr_watch watch;
 	struct gyr_timer idle;
 	struct ucred peer;
+	bool looks_only; /* by who the peer is */
 	uint8_t head[GYR_RPC_HEAD_BYTES];
 	uint8_t *request;                 /* NULL until the head is whole */
 	uint32_t request_bytes, received; /* of head, then of request */
@@ -45,7 +46,7 @@ struct gyr_rpc_server {
 	void *user;
 	struct gyr_watch watch;
 	struct sockaddr_un address;
-	uint32_t connection_count;
+	uint32_t connection_count, looker_count;
 	struct gyr_rpc_connection *connections;
 };
 
@@ -56,6 +57,7 @@ static void close_connection(struct gyr_rpc_connection *connection)
 	while (*at != connection)
 		at = &(*at)->next;
 	*at = connection->next;
+	server->looker_count -= connection->looks_only;
 	if (server->connection_count-- == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, EPOLLIN);
 	int fd = connection->watch.fd;
@@ -202,7 +204,7 @@ static void serve(struct gyr_rpc_connection *connection)
 	const struct gyr_rpc_method *method = status == 0 ? find_method(server, call->request.call) : NULL;
 	if (status == 0 && method == NULL)
 		status = gyr_error_set(&error, -ENOSYS, "this gyrd knows no call \"%s\"", call->request.call);
-	if (status == 0 && method->changes && call->uid != 0 && call->uid != getuid())
+	if (status == 0 && method->changes && connection->looks_only)
 		status = gyr_error_set(&error, -EPERM, "user %u may look but not change anything; be root, or user %u, which gyrd runs as", (unsigned)call->uid,
 				       (unsigned)getuid());
 	if (status != 0)
@@ -291,10 +293,14 @@ static void accept_one(void *user, uint32_t ready)
 		return;
 	}
 	gyr_timer_start(server->events, &connection->idle, GYR_RPC_IDLE_S * GYR_NS_PER_S, be_idle_too_long, connection);
+	connection->looks_only = connection->peer.uid != 0 && connection->peer.uid != getuid();
 	connection->next = server->connections;
 	server->connections = connection;
+	server->looker_count += connection->looks_only;
 	if (++server->connection_count == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, 0);
+	if (connection->looks_only && server->looker_count > GYR_RPC_LOOKERS_MAX)
+		refuse(connection, -EBUSY, "too many who may only look are connected; try again later");
 }
 
 int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, void *user, struct gyr_rpc_server **server,

@@ -200,10 +200,18 @@ class Appliance(unittest.TestCase):
         self.assertIn(str(gyrd.daemon.pid), second.stderr)
         self.assertEqual(gyrd.ctl("status").returncode, 0)
 
+    def test_what_cannot_be_printed_is_a_failure(self):
+        for words in (["status"], ["model", "list"], ["model", "list", "--json"]):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run(self.gyrd.ctl_command(*words), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(result.returncode, 1, words)
+            self.assertIn("standard output", result.stderr)
+
     def test_stop(self):
         gyrd = self.gyrd
         gyrd.ctl("stop")
-        self.assertEqual(gyrd.daemon.wait(20), 0)
+        # It has ended by now, so that another may be started.
+        self.assertEqual(gyrd.daemon.poll(), 0)
         gyrd.daemon = None
         self.assertFalse(os.path.exists(gyrd.run_dir / "gyrd.sock"))
         gyrd.start()
