@@ -218,6 +218,7 @@ static int take_file(const char *path, int64_t row, enum gyr_dtype dtype, size_t
 int ctl_elements_from_file(const char *path, int64_t row, enum gyr_dtype dtype, size_t row_bytes, struct ctl_elements *elements, struct gyr_error *error)
 {
 	struct ctl_elements content;
+	*elements = (struct ctl_elements){0};
 	int status = read_file(path, &content, error);
 	if (status != 0)
 		return status;
