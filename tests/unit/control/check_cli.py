@@ -143,6 +143,13 @@ class Appliance(unittest.TestCase):
             result = gyrd.ctl(*words, status=1)
             self.assertIn(said, result.stderr, words)
             self.assertTrue(result.stderr.startswith("gyrctl: "))
+        # An export replaces files only, and a folder's message is no other than a device's.
+        fifo = gyrd.folder / "fifo"
+        os.mkfifo(fifo)
+        for path in (fifo, gyrd.folder):
+            for form in ("onnx", "bundle"):
+                self.assertIn(f"{path}: is there", gyrd.ctl("model", "export", "net", 1, path, "--format", form, status=1).stderr)
+        self.assertTrue(fifo.is_fifo())
         gyrd.plane.refuse = True
         self.assertIn("refused by the test", gyrd.ctl("load", "net", 2, status=1).stderr)
         gyrd.plane.refuse = False
