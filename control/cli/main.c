@@ -118,15 +118,15 @@ int ctl_option_number(const struct ctl *ctl, const char *name, uint64_t otherwis
 			     (unsigned long long)most);
 }
 
-enum ctl_exit ctl_fail(const struct gyr_error *error)
+enum ctl_exit ctl_fail(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", error->text);
+	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
 	return CTL_FAILED;
 }
 
-enum ctl_exit ctl_misused(const struct gyr_error *error)
+enum ctl_exit ctl_misused(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", error->text);
+	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
 	return CTL_USAGE;
 }
 

@@ -46,6 +46,12 @@ class Usage(unittest.TestCase):
         self.refuses(["predict", "a", "[1]", "--timeout-ms", "0"], "1 to 60000")
         self.refuses(["predict", "a", "[1]", "--row", "x"], "--row")
 
+    def test_what_a_terminal_would_obey_is_not_printed(self):
+        for words, status in ((["\x1b[2J\x9b7\n"], 2), (["model", "import", "a", "/nonexistent\x1b[2J\x9b7\n"], 1)):
+            result = gyrctl(*words)
+            self.assertEqual(result.returncode, status)
+            self.assertIn("?[2J??7?", result.stderr)
+
     def test_help(self):
         result = gyrctl("--help")
         self.assertEqual(result.returncode, 0)
@@ -128,6 +134,15 @@ class Appliance(unittest.TestCase):
         self.assertIn(str(junk), gyrd.ctl("model", "import", "net", junk, status=1).stderr)
         self.assertEqual(len(gyrd.json("model", "show", "net")["versions"]), 1)
         self.assertEqual(list((gyrd.state / "jobs").iterdir()), [])
+
+    def test_a_refused_models_names_are_printed_plain(self):
+        gyrd = self.gyrd
+        gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
+        onnx = gyrd.folder / "net.onnx"
+        gyrd.ctl("model", "export", "net", 1, onnx)
+        # The input's name is "x" wherever its length and it stand.
+        onnx.write_bytes(onnx.read_bytes().replace(b"\x01x", b"\x01\x1b"))
+        self.assertIn("'?'", gyrd.ctl("model", "import", "other", onnx, status=1).stderr)
 
     def test_refusals_name_what_is_wrong(self):
         gyrd = self.gyrd
