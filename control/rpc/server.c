@@ -137,12 +137,39 @@ void gyr_rpc_news_send(struct gyr_rpc_call *call, struct gyr_rpc_buffer *buffer)
 	gyr_rpc_pack_fini(buffer);
 }
 
+/* Bytes of the UTF-8 character at AT, which a zero ends; 0: there is none. */
+static size_t character_bytes(const unsigned char *at)
+{
+	size_t bytes = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+	for (size_t i = 1; i < bytes; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+	bool beyond = (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90);
+	return overlong || beyond ? 0 : bytes;
+}
+
+/* A message may quote a request's bytes, or be cut within a character; what goes out is UTF-8, as msgpack promises. */
+static void pack_message(msgpack_packer *packer, const char *text)
+{
+	char *copy = strdup(text);
+	GYR_ASSERT(copy != NULL);
+	for (unsigned char *at = (unsigned char *)copy; *at != '\0';) {
+		size_t bytes = character_bytes(at);
+		if (bytes == 0)
+			*at = '?';
+		at += bytes == 0 ? 1 : bytes;
+	}
+	gyr_rpc_pack_text(packer, copy);
+	free(copy);
+}
+
 static void begin_answer(struct gyr_rpc_buffer *buffer, int status, const char *text)
 {
 	gyr_rpc_pack_begin(buffer, 5);
 	msgpack_pack_int(&buffer->packer, 1);
 	msgpack_pack_int(&buffer->packer, status);
-	gyr_rpc_pack_text(&buffer->packer, text);
+	pack_message(&buffer->packer, text);
 }
 
 void gyr_rpc_answer_begin(struct gyr_rpc_buffer *buffer)

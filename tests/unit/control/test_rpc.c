@@ -408,6 +408,26 @@ static void more_connections_than_there_may_be_wait(void **state)
 	close(extra);
 }
 
+static void messages_are_utf8(void **state)
+{
+	/* A call that is not there, quoted: whole characters stay, others do not. */
+	static const struct {
+		const char *call, *quoted;
+	} calls[] = {
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""},
+		{"a\xf1z", "\"a?z\""},
+		{"\xe2\x82", "\"??\""},
+		{"\xc0\x80", "\"??\""},
+		{"\xed\xa0\x80", "\"???\""},
+		{"\xf4\x90\x80\x80", "\"????\""},
+	};
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		assert_int_equal(call(calls[i].call, NULL, 0, NULL, NULL), -ENOSYS);
+		if (strstr(error.text, calls[i].quoted) == NULL)
+			fail_msg("case %zu: %s", i, error.text);
+	}
+}
+
 static int connect_until_refused(void)
 {
 	int status = 0;
@@ -477,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_caller_who_goes_is_noticed, start_server_with_fd, stop_server_with_fd),
 		TEST(others_may_only_look),
 		TEST(more_connections_than_there_may_be_wait),
+		TEST(messages_are_utf8),
 		TEST(lookers_do_not_keep_others_out),
 		TEST(nobody_there_is_said),
 	};
