@@ -58,7 +58,7 @@ int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error)
 		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
 	struct dirent *entry;
 	while ((entry = readdir(dir)) != NULL)
-		if (entry->d_type == DT_REG)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	return 0;
@@ -412,9 +412,17 @@ void gyrd_serve_export(void *user, struct gyr_rpc_call *call)
 	static const struct gyr_run_handlers handlers = {.ended = end_run_of_export};
 	struct gyrd *gyrd = user;
 	struct gyr_version version;
+	struct gyr_error error;
 	const char *path, *format = gyr_rpc_value(&call->request, "format");
 	if (!read_path(call, &path) || !gyrd_read_version(gyrd, call, &version))
 		return;
+	struct stat seen;
+	/* What is written takes its place, which a device, such as /dev/null, must not be lost to. */
+	if (stat(path, &seen) == 0 && !S_ISREG(seen.st_mode)) {
+		gyr_error_set(&error, -EINVAL, "%s: is there and is not a file; a new name, or a file that may be replaced, is expected", path);
+		gyr_rpc_answer(call, -EINVAL, error.text);
+		return;
+	}
 	bool onnx = format != NULL && strcmp(format, "onnx") == 0;
 	if (!onnx && (format == NULL || strcmp(format, "bundle") != 0)) {
 		gyr_rpc_answer(call, -EINVAL, "format: onnx or bundle");

@@ -1,9 +1,13 @@
 /* The commands that change something, but for train. */
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/cli/ctl.h"
+#include "control/rpc/client.h"
 
 /* Calls with NAME [VERSION] and more; prints JSON, or LINE with the version in it. */
 static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_rpc_parameter *more, uint32_t more_count, const char *done)
@@ -101,11 +105,31 @@ enum ctl_exit ctl_model_export(struct ctl *ctl)
 	return CTL_OK;
 }
 
+/* Of gyrd's process, before it is told to end; -1: it cannot be seen, or is not there, which the call says. */
+static int watch_gyrd(const char *run_dir)
+{
+	char path[GYR_CONFIG_PATH_MAX + 16];
+	struct gyr_rpc_client client;
+	snprintf(path, sizeof path, "%s/" GYR_RPC_SOCKET, run_dir);
+	int fd = gyr_rpc_client_init(&client, path, NULL);
+	if (fd == 0)
+		fd = gyr_rpc_client_process(&client, NULL);
+	gyr_rpc_client_fini(&client);
+	return fd < 0 ? -1 : fd;
+}
+
 enum ctl_exit ctl_stop(struct ctl *ctl)
 {
 	struct gyr_rpc_parameter keep = {"keep_dataplane", "yes"};
 	yyjson_mut_doc *doc;
-	if (!ctl_call(ctl->config.run_dir, "stop", &keep, ctl_option(ctl, "keep-dataplane") != NULL, NULL, NULL, &doc))
+	struct pollfd gyrd = {.fd = watch_gyrd(ctl->config.run_dir), .events = POLLIN};
+	bool told = ctl_call(ctl->config.run_dir, "stop", &keep, ctl_option(ctl, "keep-dataplane") != NULL, NULL, NULL, &doc);
+	/* It answers before it lets go of its directories; who starts another one next finds them free. */
+	while (told && gyrd.fd >= 0 && poll(&gyrd, 1, -1) < 0 && errno == EINTR)
+		continue;
+	if (gyrd.fd >= 0)
+		close(gyrd.fd);
+	if (!told)
 		return CTL_FAILED;
 	if (ctl->json)
 		ctl_print_json(yyjson_mut_doc_get_root(doc));

@@ -134,10 +134,23 @@ void ctl_print_json(const yyjson_mut_val *value)
 	free(text);
 }
 
+const char *ctl_plain(const char *text)
+{
+	if (text == NULL)
+		return "";
+	for (unsigned char *at = (unsigned char *)(uintptr_t)text; *at != '\0'; at++) {
+		bool c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0; /* the same once more, as UTF-8 */
+		if (c1)
+			*at++ = '?';
+		if (c1 || *at < 0x20 || *at == 0x7f)
+			*at = '?';
+	}
+	return text;
+}
+
 const char *ctl_text(yyjson_mut_val *object, const char *key)
 {
-	const char *text = yyjson_mut_get_str(yyjson_mut_obj_get(object, key));
-	return text == NULL ? "" : text;
+	return ctl_plain(yyjson_mut_get_str(yyjson_mut_obj_get(object, key)));
 }
 
 uint64_t ctl_whole(yyjson_mut_val *object, const char *key)

@@ -57,9 +57,9 @@ const char *ctl_option(const struct ctl *ctl, const char *name);
 GYR_MUST_CHECK int ctl_option_number(const struct ctl *ctl, const char *name, uint64_t otherwise, uint64_t least, uint64_t most, uint64_t *number,
 				     struct gyr_error *error);
 
-/* Says on stderr what went wrong and gives the exit status. */
-enum ctl_exit ctl_fail(const struct gyr_error *error);
-enum ctl_exit ctl_misused(const struct gyr_error *error);
+/* Says on stderr what went wrong (ERROR's text is made plain) and gives the exit status. */
+enum ctl_exit ctl_fail(struct gyr_error *error);
+enum ctl_exit ctl_misused(struct gyr_error *error);
 
 /*
  * Calls gyrd and gives the answer as JSON; free *DOC with yyjson_mut_doc_free. NEWS (may be NULL) gets each piece of news. False: it failed, and that was said.
@@ -74,7 +74,13 @@ yyjson_mut_val *ctl_to_json(yyjson_mut_doc *doc, struct gyr_unpack *cursor);
 /* Prints VALUE as JSON, pretty on a terminal. */
 void ctl_print_json(const yyjson_mut_val *value);
 
-/* Members of an object, with something harmless where there are none. */
+/*
+ * TEXT, which is changed, with '?' for every control character: names and messages quote what models and files brought along, and a terminal would obey it.
+ * Everything that is not JSON is printed through this or ctl_text. "" for NULL.
+ */
+const char *ctl_plain(const char *text);
+
+/* Members of an object, with something harmless where there are none; texts plain. */
 const char *ctl_text(yyjson_mut_val *object, const char *key);
 uint64_t ctl_whole(yyjson_mut_val *object, const char *key);
 double ctl_number(yyjson_mut_val *object, const char *key); /* NAN */

@@ -144,7 +144,11 @@ static int read_file(const char *path, struct ctl_elements *content, struct gyr_
 			break;
 		content->bytes += (size_t)got;
 	}
-	gzclose(file);
+	/* Only this tells that a gzip'd file was cut. */
+	if (gzclose(file) != Z_OK) {
+		free(content->data);
+		return gyr_error_set(error, -EINVAL, "%s: the gzip'd file ends too early", path);
+	}
 	return 0;
 }
 
@@ -214,6 +218,7 @@ static int take_file(const char *path, int64_t row, enum gyr_dtype dtype, size_t
 int ctl_elements_from_file(const char *path, int64_t row, enum gyr_dtype dtype, size_t row_bytes, struct ctl_elements *elements, struct gyr_error *error)
 {
 	struct ctl_elements content;
+	*elements = (struct ctl_elements){0};
 	int status = read_file(path, &content, error);
 	if (status != 0)
 		return status;

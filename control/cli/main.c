@@ -118,15 +118,15 @@ int ctl_option_number(const struct ctl *ctl, const char *name, uint64_t otherwis
 			     (unsigned long long)most);
 }
 
-enum ctl_exit ctl_fail(const struct gyr_error *error)
+enum ctl_exit ctl_fail(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", error->text);
+	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
 	return CTL_FAILED;
 }
 
-enum ctl_exit ctl_misused(const struct gyr_error *error)
+enum ctl_exit ctl_misused(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", error->text);
+	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
 	return CTL_USAGE;
 }
 
@@ -252,5 +252,11 @@ int main(int argc, char **argv)
 	if (read_config(&ctl, &error) != 0)
 		return ctl_misused(&error);
 	ctl.json = ctl_option(&ctl, "json") != NULL;
-	return ctl.command->run(&ctl);
+	enum ctl_exit result = ctl.command->run(&ctl);
+	/* What could not be printed was not told. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		gyr_error_set(&error, -EIO, "standard output: %s", strerror(errno));
+		return ctl_fail(&error);
+	}
+	return result;
 }

@@ -194,7 +194,7 @@ static int print_answer(struct predict *predict)
 		yyjson_mut_obj_add(outputs, yyjson_mut_strcpy(doc, end->name), value);
 		char *text = predict->ctl->json ? NULL : yyjson_mut_val_write(value, 0, NULL);
 		if (text != NULL)
-			printf("%s: %s\n", end->name, text);
+			printf("%s: %s\n", ctl_plain(end->name), text);
 		free(text);
 	}
 	if (predict->ctl->json)

@@ -186,7 +186,7 @@ enum ctl_exit ctl_model_show(struct ctl *ctl)
 		print_values("output", yyjson_mut_obj_get(signature, "outputs"));
 		yyjson_mut_obj_foreach(yyjson_mut_obj_get(root, "lineage"), index, max, key, value)
 		{
-			printf("  %s: %s\n", yyjson_mut_get_str(key), yyjson_mut_get_str(value));
+			printf("  %s: %s\n", ctl_plain(yyjson_mut_get_str(key)), ctl_plain(yyjson_mut_get_str(value)));
 		}
 	}
 	yyjson_mut_doc_free(doc);

@@ -12,7 +12,7 @@
 
 struct gyr_run;
 
-#define GYR_RUN_LINE_BYTES 4096u /* a line that is longer is no event */
+#define GYR_RUN_LINE_BYTES 32768u /* a line that is longer is no event; one with the longest path fits, however it is escaped */
 
 /* A number that the worker did not give is NAN. */
 struct gyr_run_progress {

@@ -63,7 +63,7 @@ void gyr_import_start(struct gyr_work *work, const struct gyr_blobs *blobs, cons
 struct export
 {
 	struct gyr_task task; /* first */
-	char from[GYR_BLOB_PATH_BYTES], to[GYR_PATH_BYTES], aside[GYR_PATH_BYTES + 16];
+	char from[GYR_BLOB_PATH_BYTES], to[GYR_PATH_BYTES], aside[GYR_PATH_BYTES + 32];
 	int status;
 	struct gyr_error error;
 	gyr_export_done *done;
@@ -96,8 +96,10 @@ static void run_export(struct gyr_task *task)
 		export->status = gyr_error_set(&export->error, -errno, "%s: %s", export->from, strerror(errno));
 		return;
 	}
-	snprintf(export->aside, sizeof export->aside, "%s.%ld", export->to, (long)getpid());
-	int to = open(export->aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	snprintf(export->aside, sizeof export->aside, "%s.part-%ld", export->to, (long)getpid());
+	/* What lies there, left by a crash or a link that another user has laid, is not written to. */
+	unlink(export->aside);
+	int to = open(export->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	int status = to < 0 ? -errno : copy(from, to);
 	if (status == 0 && fsync(to) != 0)
 		status = -errno;

@@ -83,6 +83,17 @@ bool rollout_is_awaited(const struct gyr_rollout *rollout, const char *model, ui
 	return false;
 }
 
+/* Was it wanted before all those who wait now? */
+static bool was_wanted(const struct gyr_rollout *rollout, const char *model, uint64_t number)
+{
+	bool was = false;
+	/* The last of the list came first. */
+	for (const struct operation *operation = rollout->operations; operation != NULL; operation = operation->next)
+		if (operation->verb != UNLOAD && operation->number == number && strcmp(operation->model, model) == 0)
+			was = operation->was_wanted;
+	return was;
+}
+
 struct intended {
 	uint64_t number;
 	uint32_t count;
@@ -105,8 +116,8 @@ bool rollout_take_back(struct gyr_rollout *rollout, const char *model, uint64_t 
 	int status = gyr_registry_each_label(rollout->registry, model, note_intended, &intended, &error);
 	for (uint32_t i = 0; status == 0 && i < intended.count; i++)
 		status = gyr_registry_withdraw(rollout->registry, model, intended.labels[i].name, why, &error);
-	/* One that is held already was not brought by what failed. */
-	if (status == 0 && (waited || intended.count > 0) && !gyr_rollout_holds(rollout, model, number)) {
+	/* One that is held already, or was to be, was not brought by what failed. */
+	if (status == 0 && (waited || intended.count > 0) && !was_wanted(rollout, model, number) && !gyr_rollout_holds(rollout, model, number)) {
 		status = gyr_registry_want(rollout->registry, model, number, false, getuid(), &error);
 		if (status == -EBUSY) /* it served before, and goes on */
 			status = 0;
@@ -170,12 +181,13 @@ void rollout_settle_operations(struct gyr_rollout *rollout)
 	}
 }
 
-void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, gyr_rollout_done *done,
-			     void *user)
+void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, bool was_wanted,
+			     gyr_rollout_done *done, void *user)
 {
 	struct operation *operation = calloc(1, sizeof *operation);
 	GYR_ASSERT(operation != NULL);
-	*operation = (struct operation){.verb = verb, .number = number, .done = done, .user = user, .rollout = rollout, .next = rollout->operations};
+	*operation = (struct operation){
+		.verb = verb, .number = number, .was_wanted = was_wanted, .done = done, .user = user, .rollout = rollout, .next = rollout->operations};
 	snprintf(operation->model, sizeof operation->model, "%s", model);
 	snprintf(operation->label, sizeof operation->label, "%s", label);
 	rollout->operations = operation;

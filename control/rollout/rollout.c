@@ -80,14 +80,21 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 	free(rollout);
 }
 
+static bool is_wanted(struct gyr_rollout *rollout, const char *model, uint64_t number)
+{
+	struct gyr_version version;
+	return gyr_registry_version(rollout->registry, model, number, &version, NULL) == 0 && version.wanted;
+}
+
 void gyr_rollout_load(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user)
 {
 	struct gyr_error error;
+	bool was_wanted = is_wanted(rollout, model, number);
 	int status = gyr_registry_want(rollout->registry, model, number, true, actor, &error);
 	if (status != 0)
 		done(user, status, error.text);
 	else
-		rollout_begin_operation(rollout, LOAD, model, "", number, done, user);
+		rollout_begin_operation(rollout, LOAD, model, "", number, was_wanted, done, user);
 }
 
 void gyr_rollout_unload(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user)
@@ -100,13 +107,14 @@ void gyr_rollout_unload(struct gyr_rollout *rollout, const char *model, uint64_t
 	}
 	rollout_end_operations(rollout, model, number, -ECANCELED, "it is unloaded by a later call");
 	rollout_forget_fault(rollout, model, number);
-	rollout_begin_operation(rollout, UNLOAD, model, "", number, done, user);
+	rollout_begin_operation(rollout, UNLOAD, model, "", number, false, done, user);
 }
 
 void gyr_rollout_promote(struct gyr_rollout *rollout, const char *model, const char *label, uint64_t number, bool force, uid_t actor, gyr_rollout_done *done,
 			 void *user)
 {
 	struct gyr_error error;
+	bool was_wanted = is_wanted(rollout, model, number);
 	int status = gyr_registry_intend(rollout->registry, model, label, number, force, actor, &error);
 	if (status != 0) {
 		done(user, status, error.text);
@@ -120,7 +128,7 @@ void gyr_rollout_promote(struct gyr_rollout *rollout, const char *model, const c
 			next = rollout->operations;
 		}
 	}
-	rollout_begin_operation(rollout, PROMOTE, model, label, number, done, user);
+	rollout_begin_operation(rollout, PROMOTE, model, label, number, was_wanted, done, user);
 }
 
 bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uint64_t number)

@@ -33,8 +33,9 @@ void gyr_rollout_end(struct gyr_rollout *rollout);
 void gyr_rollout_destroy(struct gyr_rollout *rollout);
 
 /*
- * Each is done when the data plane has it so, or has refused it: then the intention is taken back. After a minute without a data plane it is given up with
- * -ETIMEDOUT. DONE may be called from within the call (-ENOENT, -EBUSY, -EPERM as of gyr_registry_want and gyr_registry_intend).
+ * Each is done when the data plane has it so, or has refused it: then what it intended is taken back, and a version that was wanted before stays so. After a
+ * minute without a data plane it is given up with -ETIMEDOUT. DONE may be called from within the call (-ENOENT, -EBUSY, -EPERM as of gyr_registry_want and
+ * gyr_registry_intend).
  *
  * load: the data plane holds the version. unload: it does not. promote: it holds the version, and LABEL points at it; the version it pointed at stays loaded.
  */

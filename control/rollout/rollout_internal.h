@@ -15,6 +15,7 @@ struct operation {
 	enum verb verb;
 	char model[GYR_NAME_BYTES], label[GYR_NAME_BYTES];
 	uint64_t number;
+	bool was_wanted; /* the version, before; it stays so when this fails */
 	gyr_rollout_done *done;
 	void *user;
 	struct gyr_rollout *rollout;
@@ -57,8 +58,8 @@ void rollout_forget_fault(struct gyr_rollout *rollout, const char *model, uint64
 void rollout_fail_version(struct gyr_rollout *rollout, const char *model, uint64_t number, int status, const char *text);
 
 /* operation.c: operations. */
-void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, gyr_rollout_done *done,
-			     void *user);
+void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, bool was_wanted,
+			     gyr_rollout_done *done, void *user);
 void rollout_end_operation(struct operation *operation, int status, const char *text);
 /* Ends all on a version. */
 void rollout_end_operations(struct gyr_rollout *rollout, const char *model, uint64_t number, int status, const char *text);

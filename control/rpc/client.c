@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -32,6 +33,16 @@ void gyr_rpc_client_fini(struct gyr_rpc_client *client)
 		close(client->fd);
 	free(client->bytes);
 	*client = (struct gyr_rpc_client){.fd = -1};
+}
+
+int gyr_rpc_client_process(const struct gyr_rpc_client *client, struct gyr_error *error)
+{
+	struct ucred peer;
+	socklen_t length = sizeof peer;
+	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+		return gyr_error_set(error, -errno, "SO_PEERCRED: %s", strerror(errno));
+	int fd = peer.pid == 0 ? -1 : pidfd_open(peer.pid, 0);
+	return fd >= 0 ? fd : gyr_error_set(error, peer.pid == 0 ? -ESRCH : -errno, "gyrd's process cannot be seen from here");
 }
 
 static int send_all(int fd, const void *bytes, size_t size)

@@ -23,6 +23,9 @@ typedef void gyr_rpc_news(void *user, struct gyr_unpack body);
 GYR_MUST_CHECK int gyr_rpc_client_init(struct gyr_rpc_client *client, const char *path, struct gyr_error *error);
 void gyr_rpc_client_fini(struct gyr_rpc_client *client);
 
+/* A descriptor that becomes readable when gyrd, as a process, has ended; close(2) it. -ESRCH: it is none that can be seen from here (a container's). */
+GYR_MUST_CHECK int gyr_rpc_client_process(const struct gyr_rpc_client *client, struct gyr_error *error);
+
 /*
  * Makes one call and waits for its end, however long it takes. NEWS may be NULL. *BODY is the answer's object, until the next call. The answer's status with
  * its text, or -EPIPE: gyrd went away; -EBADMSG: no answer of ours; -E2BIG: the parameters do not fit a request.

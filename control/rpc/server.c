@@ -29,6 +29,7 @@ struct gyr_rpc_connection {
 	struct gyr_watch watch;
 	struct gyr_timer idle;
 	struct ucred peer;
+	bool looks_only; /* by who the peer is */
 	uint8_t head[GYR_RPC_HEAD_BYTES];
 	uint8_t *request;                 /* NULL until the head is whole */
 	uint32_t request_bytes, received; /* of head, then of request */
@@ -45,7 +46,7 @@ struct gyr_rpc_server {
 	void *user;
 	struct gyr_watch watch;
 	struct sockaddr_un address;
-	uint32_t connection_count;
+	uint32_t connection_count, looker_count;
 	struct gyr_rpc_connection *connections;
 };
 
@@ -56,6 +57,7 @@ static void close_connection(struct gyr_rpc_connection *connection)
 	while (*at != connection)
 		at = &(*at)->next;
 	*at = connection->next;
+	server->looker_count -= connection->looks_only;
 	if (server->connection_count-- == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, EPOLLIN);
 	int fd = connection->watch.fd;
@@ -135,12 +137,39 @@ void gyr_rpc_news_send(struct gyr_rpc_call *call, struct gyr_rpc_buffer *buffer)
 	gyr_rpc_pack_fini(buffer);
 }
 
+/* Bytes of the UTF-8 character at AT, which a zero ends; 0: there is none. */
+static size_t character_bytes(const unsigned char *at)
+{
+	size_t bytes = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
+	for (size_t i = 1; i < bytes; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+	bool beyond = (at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90);
+	return overlong || beyond ? 0 : bytes;
+}
+
+/* A message may quote a request's bytes, or be cut within a character; what goes out is UTF-8, as msgpack promises. */
+static void pack_message(msgpack_packer *packer, const char *text)
+{
+	char *copy = strdup(text);
+	GYR_ASSERT(copy != NULL);
+	for (unsigned char *at = (unsigned char *)copy; *at != '\0';) {
+		size_t bytes = character_bytes(at);
+		if (bytes == 0)
+			*at = '?';
+		at += bytes == 0 ? 1 : bytes;
+	}
+	gyr_rpc_pack_text(packer, copy);
+	free(copy);
+}
+
 static void begin_answer(struct gyr_rpc_buffer *buffer, int status, const char *text)
 {
 	gyr_rpc_pack_begin(buffer, 5);
 	msgpack_pack_int(&buffer->packer, 1);
 	msgpack_pack_int(&buffer->packer, status);
-	gyr_rpc_pack_text(&buffer->packer, text);
+	pack_message(&buffer->packer, text);
 }
 
 void gyr_rpc_answer_begin(struct gyr_rpc_buffer *buffer)
@@ -202,7 +231,7 @@ static void serve(struct gyr_rpc_connection *connection)
 	const struct gyr_rpc_method *method = status == 0 ? find_method(server, call->request.call) : NULL;
 	if (status == 0 && method == NULL)
 		status = gyr_error_set(&error, -ENOSYS, "this gyrd knows no call \"%s\"", call->request.call);
-	if (status == 0 && method->changes && call->uid != 0 && call->uid != getuid())
+	if (status == 0 && method->changes && connection->looks_only)
 		status = gyr_error_set(&error, -EPERM, "user %u may look but not change anything; be root, or user %u, which gyrd runs as", (unsigned)call->uid,
 				       (unsigned)getuid());
 	if (status != 0)
@@ -291,10 +320,14 @@ static void accept_one(void *user, uint32_t ready)
 		return;
 	}
 	gyr_timer_start(server->events, &connection->idle, GYR_RPC_IDLE_S * GYR_NS_PER_S, be_idle_too_long, connection);
+	connection->looks_only = connection->peer.uid != 0 && connection->peer.uid != getuid();
 	connection->next = server->connections;
 	server->connections = connection;
+	server->looker_count += connection->looks_only;
 	if (++server->connection_count == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, 0);
+	if (connection->looks_only && server->looker_count > GYR_RPC_LOOKERS_MAX)
+		refuse(connection, -EBUSY, "too many who may only look are connected; try again later");
 }
 
 int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, void *user, struct gyr_rpc_server **server,

@@ -15,6 +15,7 @@
 #include "control/rpc/rpc.h"
 
 #define GYR_RPC_CONNECTIONS_MAX 64u /* more wait until one ends */
+#define GYR_RPC_LOOKERS_MAX 32u     /* of them, of those who may only look: they cannot keep out who may change things */
 #define GYR_RPC_IDLE_S 10u          /* a connection without a call is closed after so long */
 
 struct gyr_rpc_server;

@@ -84,6 +84,8 @@ static int take_signals(struct gyr_house *house, struct gyr_error *error)
 	sigaddset(&set, SIGINT);
 	int status = pthread_sigmask(SIG_BLOCK, &set, NULL);
 	GYR_ASSERT(status == 0);
+	/* Whoever reads the log may go away, with gyrd or without; answers go on. */
+	signal(SIGPIPE, SIG_IGN);
 	house->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	return house->signals < 0 ? gyr_error_set(error, -errno, "signalfd: %s", strerror(errno)) : 0;
 }

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy
 
@@ -43,6 +44,9 @@ def daemons_die(appliance):
     appliance.start()
     assert appliance.dataplane_pid() == pid, "the data plane was started anew"
     right("canary", 2)
+    # Nor does it end with whoever reads its log.
+    ignored = next(int(line.split()[1], 16) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
+    assert ignored >> (signal.SIGPIPE - 1) & 1, "the data plane ends when its log's reader does"
     # The data plane is killed: it comes back with the same versions and labels.
     os.kill(pid, signal.SIGKILL)
     wait_for("another data plane", lambda: appliance.ctl_json("status")["dataplane"].get("pid") not in (0, None, pid) and appliance.is_ready(), 20)

@@ -34,7 +34,9 @@ with tempfile.TemporaryDirectory(prefix="gyr-peer-") as folder:
         for _ in range(RIVALS):
             processes.append(subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{hot}])\nwhile True: pass"]))
         for meeting in range(MEETINGS):
-            subprocess.run([peer, memif, str(cool), str(random.randrange(10000))], check=True, timeout=PATIENCE_S)
+            # A peer that calls in the moment in which the last one's hanging up is handled may get no link: DPDK's driver does not call again. The next one gets one.
+            meet = lambda: subprocess.run([peer, memif, str(cool), str(random.randrange(10000))], timeout=PATIENCE_S).returncode
+            assert meet() == 0 or meet() == 0, f"two peers in a row got no answer, after {meeting}"
             assert dataplane.poll() is None, f"gyr-dataplane ended with {dataplane.returncode} after {meeting + 1} peers"
         dataplane.terminate()
         assert dataplane.wait(PATIENCE_S) == 0

@@ -34,14 +34,15 @@ def settings():
 
 def open_appliance(port, chosen):
     """The appliance on PORT; where AF_XDP is refused and nothing else was asked for, on AF_PACKET."""
+    values = settings()  # once: it leaves this process on fewer CPUs
     try:
-        return Appliance(port, settings())
+        return Appliance(port, values)
     except AssertionError as error:
         if port != "af_xdp" or chosen:
             raise
         reason = [line for line in str(error).splitlines() if "af_xdp" in line][-1:] or [str(error).splitlines()[0]]
         say(f"AF_XDP is refused here ({reason[0].strip()}): AF_PACKET takes its place, a few microseconds slower")
-        return Appliance("af_packet", settings())
+        return Appliance("af_packet", values)
 
 
 def train(appliance, *words):

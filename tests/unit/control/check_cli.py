@@ -46,6 +46,12 @@ class Usage(unittest.TestCase):
         self.refuses(["predict", "a", "[1]", "--timeout-ms", "0"], "1 to 60000")
         self.refuses(["predict", "a", "[1]", "--row", "x"], "--row")
 
+    def test_what_a_terminal_would_obey_is_not_printed(self):
+        for words, status in ((["\x1b[2J\x9b7\n"], 2), (["model", "import", "a", "/nonexistent\x1b[2J\x9b7\n"], 1)):
+            result = gyrctl(*words)
+            self.assertEqual(result.returncode, status)
+            self.assertIn("?[2J??7?", result.stderr)
+
     def test_help(self):
         result = gyrctl("--help")
         self.assertEqual(result.returncode, 0)
@@ -129,6 +135,15 @@ class Appliance(unittest.TestCase):
         self.assertEqual(len(gyrd.json("model", "show", "net")["versions"]), 1)
         self.assertEqual(list((gyrd.state / "jobs").iterdir()), [])
 
+    def test_a_refused_models_names_are_printed_plain(self):
+        gyrd = self.gyrd
+        gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
+        onnx = gyrd.folder / "net.onnx"
+        gyrd.ctl("model", "export", "net", 1, onnx)
+        # The input's name is "x" wherever its length and it stand.
+        onnx.write_bytes(onnx.read_bytes().replace(b"\x01x", b"\x01\x1b"))
+        self.assertIn("'?'", gyrd.ctl("model", "import", "other", onnx, status=1).stderr)
+
     def test_refusals_name_what_is_wrong(self):
         gyrd = self.gyrd
         gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
@@ -143,6 +158,13 @@ class Appliance(unittest.TestCase):
             result = gyrd.ctl(*words, status=1)
             self.assertIn(said, result.stderr, words)
             self.assertTrue(result.stderr.startswith("gyrctl: "))
+        # An export replaces files only, and a folder's message is no other than a device's.
+        fifo = gyrd.folder / "fifo"
+        os.mkfifo(fifo)
+        for path in (fifo, gyrd.folder):
+            for form in ("onnx", "bundle"):
+                self.assertIn(f"{path}: is there", gyrd.ctl("model", "export", "net", 1, path, "--format", form, status=1).stderr)
+        self.assertTrue(fifo.is_fifo())
         gyrd.plane.refuse = True
         self.assertIn("refused by the test", gyrd.ctl("load", "net", 2, status=1).stderr)
         gyrd.plane.refuse = False
@@ -200,10 +222,18 @@ class Appliance(unittest.TestCase):
         self.assertIn(str(gyrd.daemon.pid), second.stderr)
         self.assertEqual(gyrd.ctl("status").returncode, 0)
 
+    def test_what_cannot_be_printed_is_a_failure(self):
+        for words in (["status"], ["model", "list"], ["model", "list", "--json"]):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run(self.gyrd.ctl_command(*words), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(result.returncode, 1, words)
+            self.assertIn("standard output", result.stderr)
+
     def test_stop(self):
         gyrd = self.gyrd
         gyrd.ctl("stop")
-        self.assertEqual(gyrd.daemon.wait(20), 0)
+        # It has ended by now, so that another may be started.
+        self.assertEqual(gyrd.daemon.poll(), 0)
         gyrd.daemon = None
         self.assertFalse(os.path.exists(gyrd.run_dir / "gyrd.sock"))
         gyrd.start()

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <zlib.h>
@@ -117,6 +119,11 @@ static void files_are_read_whole_or_by_row(void **state)
 	assert_int_equal(gzwrite(packed, idx, sizeof idx - 1), sizeof idx - 1);
 	assert_int_equal(gzclose(packed), Z_OK);
 	assert_int_equal(from_file(2, GYR_DTYPE_U8, 2, "ef", 2), 0);
+	struct stat seen;
+	assert_int_equal(stat(path, &seen), 0);
+	assert_int_equal(truncate(path, seen.st_size - 2), 0);
+	assert_int_equal(from_file(2, GYR_DTYPE_U8, 2, NULL, 0), -EINVAL);
+	assert_non_null(strstr(error.text, "too early"));
 	sample_write(path, wide, sizeof wide - 1);
 	assert_int_equal(from_file(-1, GYR_DTYPE_I16, 2, (int16_t[]){0x0102, 0x0304}, 4), 0);
 	sample_write(path, "rawraw", 6);

@@ -198,6 +198,39 @@ static void what_is_refused_is_taken_back(void **state)
 	assert_int_equal(promote(2), 0);
 }
 
+static void what_was_wanted_before_stays_wanted(void **state)
+{
+	struct gyr_version version;
+	struct gyr_label label;
+	import(4, 1);
+	import(4, 2);
+	assert_int_equal(promote(1), 0);
+	assert_int_equal(load(2), 0);
+	/* A new data plane, which refuses for now; who asks once more meanwhile takes nothing away. */
+	sample_plane_stop(&plane);
+	sample_plane_start(&plane, folder);
+	sample_plane_set_mood(&plane, PLANE_REFUSES);
+	uint64_t end_ns = gyr_clock_ns() + WAIT_NS;
+	bool never = false;
+	while (gyr_rollout_fault(rollout, "net", 2) == NULL) {
+		assert_true(gyr_clock_ns() < end_ns);
+		gyr_events_run_until(&events, &never, 5 * GYR_NS_PER_MS);
+	}
+	assert_int_equal(load(2), -EINVAL);
+	assert_int_equal(promote(2), -EINVAL);
+	assert_int_equal(gyr_registry_version(registry, "net", 2, &version, &error), 0);
+	assert_true(version.wanted);
+	assert_int_equal(gyr_registry_label(registry, "net", "stable", &label, &error), 0);
+	assert_int_equal(label.version, 1);
+	assert_int_equal(label.intended, 0);
+	sample_plane_set_mood(&plane, PLANE_WORKS);
+	end_ns = gyr_clock_ns() + WAIT_NS;
+	while (!sample_plane_holds(&plane, "net", 2)) {
+		assert_true(gyr_clock_ns() < end_ns);
+		gyr_events_run_until(&events, &never, 5 * GYR_NS_PER_MS);
+	}
+}
+
 static void a_data_plane_that_dies_while_it_loads_fails_the_load(void **state)
 {
 	import(4, 1);
@@ -379,6 +412,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(versions_are_loaded_promoted_and_unloaded),
 		TEST(what_is_refused_is_taken_back),
+		TEST(what_was_wanted_before_stays_wanted),
 		TEST(a_data_plane_that_dies_while_it_loads_fails_the_load),
 		TEST(a_new_data_plane_gets_the_same_versions),
 		TEST(a_new_gyrd_adopts_what_is_there),

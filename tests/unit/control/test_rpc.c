@@ -408,6 +408,68 @@ static void more_connections_than_there_may_be_wait(void **state)
 	close(extra);
 }
 
+static void messages_are_utf8(void **state)
+{
+	/* A call that is not there, quoted: whole characters stay, others do not. */
+	static const struct {
+		const char *call, *quoted;
+	} calls[] = {
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\""},
+		{"a\xf1z", "\"a?z\""},
+		{"\xe2\x82", "\"??\""},
+		{"\xc0\x80", "\"??\""},
+		{"\xed\xa0\x80", "\"???\""},
+		{"\xf4\x90\x80\x80", "\"????\""},
+	};
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		assert_int_equal(call(calls[i].call, NULL, 0, NULL, NULL), -ENOSYS);
+		if (strstr(error.text, calls[i].quoted) == NULL)
+			fail_msg("case %zu: %s", i, error.text);
+	}
+}
+
+static int connect_until_refused(void)
+{
+	int status = 0;
+	for (uint32_t i = 0; i < GYR_RPC_LOOKERS_MAX; i++) {
+		int fd = connect_raw();
+		send_frame(fd, ECHO "\x80", 8);
+		if (receive_status(fd) != 0)
+			return 1;
+	}
+	for (uint32_t i = 0; i < GYR_RPC_CONNECTIONS_MAX && status == 0; i++)
+		status = receive_status(connect_raw()) == -EBUSY ? 0 : 2;
+	return status;
+}
+
+static void lookers_do_not_keep_others_out(void **state)
+{
+	if (getuid() != 0)
+		skip();
+	int ready[2], go[2], status;
+	char byte;
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		close(go[1]);
+		status = setgid(65534) != 0 || setuid(65534) != 0 ? 100 : connect_until_refused();
+		if (write(ready[1], "r", 1) != 1 || read(go[0], &byte, 1) != 0)
+			status = 101;
+		_exit(status);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	/* Heard while they are all connected. */
+	assert_int_equal(call("change", NULL, 0, NULL, NULL), 0);
+	close(go[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(ready[0]);
+	close(go[0]);
+}
+
 static void nobody_there_is_said(void **state)
 {
 	struct gyr_rpc_client client;
@@ -435,6 +497,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_caller_who_goes_is_noticed, start_server_with_fd, stop_server_with_fd),
 		TEST(others_may_only_look),
 		TEST(more_connections_than_there_may_be_wait),
+		TEST(messages_are_utf8),
+		TEST(lookers_do_not_keep_others_out),
 		TEST(nobody_there_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
