@@ -233,7 +233,7 @@ static size_t take_scratch(struct compiler *compiler, uint32_t count, uint32_t n
 }
 
 /* Gives the outputs of each node and its kernel's own scratch their places. SCRATCHES, one a draft node, are the latter's. */
-static int lay_out(struct compiler *compiler, size_t *scratches, struct gyr_error *error)
+static int lay_out(struct compiler *compiler, struct gyr_place *scratches, struct gyr_error *error)
 {
 	const struct gyr_draft *draft = compiler->draft;
 	uint32_t count = 0;
@@ -253,12 +253,13 @@ static int lay_out(struct compiler *compiler, size_t *scratches, struct gyr_erro
 				continue;
 			if (!gyr_shape_bytes(&compiler->special->shapes[node->outputs[o]], 1, &slot->bytes))
 				return gyr_plan_blame(node->source, gyr_error_set(error, -ENOTSUP, "its result is too large"), error);
-			slot->bytes = round_up(slot->bytes);
+			slot->bytes = round_up(slot->bytes + (slot->bytes == 0)); /* an empty one has an address too */
 			slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = take_scratch(compiler, count, n, slot->bytes)};
 			compiler->live[count++] = node->outputs[o];
 		}
 		size_t own = round_up(compiler->calls[n].prepare.scratch_bytes);
-		scratches[n] = own == 0 ? 0 : take_scratch(compiler, count, n, own);
+		if (own != 0)
+			scratches[n] = (struct gyr_place){.kind = GYR_PLACE_SCRATCH, .offset = take_scratch(compiler, count, n, own)};
 	}
 	return 0;
 }
@@ -311,7 +312,7 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 		if (status != 0)
 			return gyr_plan_blame(draft->nodes[n].source, status, error);
 	}
-	size_t *scratches = calloc(draft->node_count + 1, sizeof *scratches);
+	struct gyr_place *scratches = calloc(draft->node_count + 1, sizeof *scratches);
 	int status = scratches == NULL ? no_memory(error) : lay_out(compiler, scratches, error);
 	to->steps = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_step, draft->node_count + graph->output_count);
 	if (status == 0 && to->steps == NULL)

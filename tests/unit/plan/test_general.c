@@ -194,7 +194,9 @@ static void test_empty(void **state)
 	assert_int_equal(plan->buckets[1].step_count, 1);
 	float made[12];
 	memset(made, 0xff, sizeof made);
-	gyr_plan_run(plan, 2, (const void *const[]){made, made}, (void *const[]){made}, NULL);
+	void *scratch = aligned_alloc(64, gyr_plan_scratch_bytes(plan) + 64);
+	gyr_plan_run(plan, 2, (const void *const[]){made, made}, (void *const[]){made}, scratch);
+	free(scratch);
 	for (int i = 0; i < 12; i++)
 		assert_true(made[i] == 0);
 	gyr_plan_destroy(plan);
