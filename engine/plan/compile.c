@@ -285,8 +285,8 @@ static void give_back_value(struct compiler *compiler, uint32_t value, uint32_t 
 	give_back(compiler, slot->place.offset, slot->place.offset + slot->bytes);
 }
 
-/* Gives the outputs of draft node N and its kernel's own scratch, at *OWN, their places, and gives back what is not used behind it. */
-static int lay_out_node(struct compiler *compiler, uint32_t n, size_t *own, struct gyr_error *error)
+/* Gives the outputs of draft node N and its kernel's own scratch, *OWN, their places, and gives back what is not used behind it. */
+static int lay_out_node(struct compiler *compiler, uint32_t n, struct gyr_place *own, struct gyr_error *error)
 {
 	const struct gyr_draft_node *node = &compiler->draft->nodes[n];
 	size_t own_bytes = compiler->calls[n].prepare.scratch_bytes;
@@ -297,14 +297,16 @@ static int lay_out_node(struct compiler *compiler, uint32_t n, size_t *own, stru
 			continue;
 		if (!gyr_shape_bytes(&compiler->special->shapes[node->outputs[o]], 1, &slot->bytes))
 			return gyr_error_set(error, -ENOTSUP, "its result is too large");
+		slot->bytes += slot->bytes == 0; /* an empty one has an address too */
 		slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH};
 		status = take_scratch(compiler, &slot->bytes, &slot->place.offset, error);
 		slot->live = status == 0 && slot->bytes != 0;
 	}
 	if (status == 0 && own_bytes != 0) {
-		status = take_scratch(compiler, &own_bytes, own, error);
+		own->kind = GYR_PLACE_SCRATCH;
+		status = take_scratch(compiler, &own_bytes, &own->offset, error);
 		if (status == 0)
-			give_back(compiler, *own, *own + own_bytes);
+			give_back(compiler, own->offset, own->offset + own_bytes);
 	}
 	for (uint32_t i = 0; i < inputs_read(node) && status == 0; i++)
 		give_back_value(compiler, node->inputs[i], n);
@@ -314,7 +316,7 @@ static int lay_out_node(struct compiler *compiler, uint32_t n, size_t *own, stru
 }
 
 /* Lays out the scratch of a run. SCRATCHES, one a draft node, are the kernels' own. */
-static int lay_out(struct compiler *compiler, size_t *scratches, struct gyr_error *error)
+static int lay_out(struct compiler *compiler, struct gyr_place *scratches, struct gyr_error *error)
 {
 	const struct gyr_draft *draft = compiler->draft;
 	compiler->gaps[0] = (struct gap){0, SIZE_MAX};
@@ -388,7 +390,7 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 		if (status != 0)
 			return gyr_plan_blame(draft->nodes[n].source, status, error);
 	}
-	size_t *scratches = calloc(draft->node_count + 1, sizeof *scratches);
+	struct gyr_place *scratches = calloc(draft->node_count + 1, sizeof *scratches);
 	int status = scratches == NULL ? no_memory(error) : lay_out(compiler, scratches, error);
 	if (status == 0)
 		status = check_size(compiler, error);

@@ -69,8 +69,9 @@ static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *gr
 		specials[0].fold_bytes_left = specials[bucket].fold_bytes_left; /* one bound for all of them */
 		for (uint32_t i = 0; i < graph->output_count; i++) {
 			struct gyr_shape expected = gyr_infer_concrete(&plan->outputs[i].shape, batch);
-			if (!gyr_shape_equal(&expected, &specials[bucket].shapes[graph->outputs[i]]))
-				return gyr_error_set(error, -ENOTSUP, "output '%s' has another shape at %lld rows than at others", plan->outputs[i].name,
+			if (!gyr_shape_equal(&expected, &specials[bucket].shapes[graph->outputs[i]]) ||
+			    specials[bucket].rows[graph->outputs[i]] != GYR_ROWS_APART)
+				return gyr_error_set(error, -ENOTSUP, "output '%s' is not at %lld rows what it is at others", plan->outputs[i].name,
 						     (long long)batch);
 		}
 	}

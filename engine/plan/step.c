@@ -37,5 +37,5 @@ void gyr_step_run(const struct gyr_step *step, const struct gyr_frame *frame)
 		inputs[i] = read_at(&step->inputs[i], frame);
 	for (uint32_t i = 0; i < step->output_count; i++)
 		outputs[i] = write_at(&step->outputs[i], frame);
-	step->run(step->params, inputs, outputs, frame->scratch + step->scratch);
+	step->run(step->params, inputs, outputs, write_at(&step->scratch, frame));
 }

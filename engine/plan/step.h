@@ -33,7 +33,7 @@ struct gyr_step {
 	const void *params;
 	uint32_t input_count, output_count; /* at most GYR_NODE_ENDS_MAX */
 	struct gyr_place *inputs, *outputs; /* NOWHERE where left out; outputs are never constants or inputs */
-	size_t scratch;                     /* the offset of the kernel's own scratch in the run's */
+	struct gyr_place scratch;           /* of the kernel's own; NOWHERE where it needs none */
 };
 
 /* Runs a step. Hot path. */

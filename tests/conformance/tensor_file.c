@@ -38,7 +38,8 @@ bool case_tensor_shape(const Onnx__TensorProto *tensor, struct gyr_shape *shape)
 	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)tensor->data_type, .rank = (uint32_t)tensor->n_dims};
 	if (gyr_dtype_bytes(shape->dtype) == 0 || tensor->n_dims > GYR_RANK_MAX)
 		return false;
-	memcpy(shape->dims, tensor->dims, tensor->n_dims * sizeof shape->dims[0]);
+	for (size_t i = 0; i < tensor->n_dims; i++)
+		shape->dims[i] = tensor->dims[i];
 	return true;
 }
 
@@ -55,6 +56,8 @@ void *case_tensor_elements(const Onnx__TensorProto *tensor, const struct gyr_sha
 	char *elements = malloc(bytes + 1);
 	if (elements == NULL)
 		return NULL;
+	if (bytes == 0)
+		return elements;
 	if (raw)
 		memcpy(elements, tensor->raw_data.data, bytes);
 	else if (tensor->n_float_data == count && shape->dtype == GYR_DTYPE_F32)

@@ -89,6 +89,20 @@ static void test_counts(void **state)
 	}
 }
 
+/* What holds at the numbers of rows that are tried, and not at all: never computed together. */
+static void test_a_count_that_hides(void **state)
+{
+	struct gyr_graph *graph = gyr_graph_create("hidden", 15);
+	struct gyr_plan *plan;
+	struct gyr_error error;
+	uint32_t x = net_input(graph, "f32[N,4]"), four = net_constant(graph, "i64[1]", &(int64_t){4});
+	uint32_t equal = net_op2(graph, GYR_OP_EQUAL, shape_of(graph, x, 0, 1), four);
+	net_finish(graph, net_op2(graph, GYR_OP_ADD, x, net_node(graph, GYR_OP_CAST, equal, NONE, NONE, "to", GYR_DTYPE_F32)));
+	assert_int_equal(gyr_plan_create(graph, &(struct gyr_plan_options){.batch_max = 8}, &plan, &error), -ENOTSUP);
+	assert_non_null(strstr(error.text, "is not at 4 rows what it is at others"));
+	gyr_graph_destroy(graph);
+}
+
 /* Each way in which rows may mix: the plan is right, and takes one row at a time. */
 static void test_mixed_rows(void **state)
 {
@@ -194,7 +208,9 @@ static void test_empty(void **state)
 	assert_int_equal(plan->buckets[1].step_count, 1);
 	float made[12];
 	memset(made, 0xff, sizeof made);
-	gyr_plan_run(plan, 2, (const void *const[]){made, made}, (void *const[]){made}, NULL);
+	void *scratch = aligned_alloc(64, gyr_plan_scratch_bytes(plan) + 64);
+	gyr_plan_run(plan, 2, (const void *const[]){made, made}, (void *const[]){made}, scratch);
+	free(scratch);
 	for (int i = 0; i < 12; i++)
 		assert_true(made[i] == 0);
 	gyr_plan_destroy(plan);
@@ -230,7 +246,7 @@ int main(void)
 		cmocka_unit_test(test_computed_shapes), cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_mixed_rows),      cmocka_unit_test(test_shapes_that_nobody_knows),
 		cmocka_unit_test(test_many_ends),       cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_packs),
+		cmocka_unit_test(test_packs),           cmocka_unit_test(test_a_count_that_hides),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
