@@ -43,8 +43,8 @@
 #define PLUS_SIZE(total, value, shift) ((total) + (double)fabsf(value))
 #define PLUS_SQUARE(total, value, shift) ((total) + (double)(value) * (double)(value))
 #define PLUS_EXP(total, value, shift) ((total) + (double)gyr_exp((value) - (shift)))
-#define MOST(total, value, shift) (((value) > (total)) | ((value) != (value)) ? (value) : (total))
-#define LEAST(total, value, shift) (((value) < (total)) | ((value) != (value)) ? (value) : (total))
+#define MOST(total, value, shift) ((((value) > (total)) | ((value) != (value))) ? (value) : (total))
+#define LEAST(total, value, shift) ((((value) < (total)) | ((value) != (value))) ? (value) : (total))
 
 GATHER(sum, double, 0, PLUS, PLUS)
 GATHER(product, double, 1, TIMES, TIMES)
