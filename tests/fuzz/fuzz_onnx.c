@@ -1,6 +1,8 @@
 /*
- * Fuzzes gyr_onnx_import with files as they are. What is imported must export, import again to the same signature, and fit into a bundle that opens.
+ * Fuzzes gyr_onnx_import with files as they are. What is imported must export, import again to the same signature, and fit into a bundle that opens. A graph
+ * with an output whose shape only a plan can find is refused by the export, and by nothing else.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -10,11 +12,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static bool outputs_are_known(const struct gyr_graph *graph)
+{
+	for (uint32_t i = 0; i < graph->output_count; i++)
+		if (graph->values[graph->outputs[i]].shape.dtype == GYR_DTYPE_NONE)
+			return false;
+	return true;
+}
+
 static void check_export(const struct gyr_graph *graph)
 {
 	struct gyr_graph *again;
 	void *bytes;
 	size_t size;
+	if (!outputs_are_known(graph)) {
+		GYR_ASSERT(gyr_onnx_export(graph, &bytes, &size, NULL) == -ENOTSUP);
+		return;
+	}
 	GYR_ASSERT(gyr_onnx_export(graph, &bytes, &size, NULL) == 0);
 	GYR_ASSERT(gyr_onnx_import(bytes, size, &again, NULL) == 0);
 	GYR_ASSERT(gyr_graph_same_signature(graph, again, NULL));
