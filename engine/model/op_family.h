@@ -57,7 +57,7 @@ GYR_MUST_CHECK int op_broadcast(struct gyr_infer *infer, const struct gyr_shape 
  */
 GYR_MUST_CHECK int op_read_integers(struct gyr_infer *infer, uint32_t index, int64_t *items, uint32_t max, uint32_t *count);
 
-/* Refuses for now, because the content of input INDEX must be known. Returns -EAGAIN. */
+/* Says that the content of input INDEX must be known first. Returns -EAGAIN. */
 int op_need_content(struct gyr_infer *infer, uint32_t index);
 
 /* Output 0 has the type and shape of input 0. */
