@@ -19,6 +19,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_reduce,
 	&kernel_family_normalise,
 	&kernel_family_convolution,
+	&kernel_family_loss,
 };
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)

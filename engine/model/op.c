@@ -19,6 +19,7 @@ static const struct op_family *const families[] = {
 	&op_family_reduce,
 	&op_family_normalise,
 	&op_family_convolution,
+	&op_family_loss,
 };
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)
