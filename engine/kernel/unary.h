@@ -6,7 +6,9 @@
 
 #include "engine/ref/unary.h"
 
-/* As gyr_ref_unary; on f32 within a relative 4e-7 of it (Exp: where the result is denormal, 0). Hot path. */
+/*
+ * As gyr_ref_unary; on f32 within a relative 4e-7 of it (Exp and Mish: where e^x is denormal, 0; Gelu below -1: an absolute 1e-7). Hot path.
+ */
 void gyr_kernel_unary(const struct gyr_unary *unary, size_t count, const void *x, void *y);
 
 #endif

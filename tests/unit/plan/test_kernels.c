@@ -167,12 +167,16 @@ static void test_unary(void **state)
 	static const enum gyr_op ops[] = {GYR_OP_RELU,    GYR_OP_SIGMOID,    GYR_OP_TANH,       GYR_OP_ABS,        GYR_OP_CEIL,
 					  GYR_OP_EXP,     GYR_OP_FLOOR,      GYR_OP_LEAKY_RELU, GYR_OP_HARD_SWISH, GYR_OP_HARD_SIGMOID,
 					  GYR_OP_NEG,     GYR_OP_RECIPROCAL, GYR_OP_SOFTSIGN,   GYR_OP_SQRT,       GYR_OP_THRESHOLDED_RELU,
-					  GYR_OP_SOFTPLUS};
+					  GYR_OP_SOFTPLUS, GYR_OP_CELU,      GYR_OP_ELU,        GYR_OP_ERF,        GYR_OP_GELU,
+					  GYR_OP_LOG,      GYR_OP_MISH,      GYR_OP_ROUND,      GYR_OP_SELU};
+	enum { OPS = sizeof ops / sizeof ops[0] };
 	uint64_t seed = 2;
 	void *owned;
-	for (int round = 0; round < 1600; round++) {
-		enum gyr_op op = ops[round % 16];
-		const struct gyr_unary unary = {.op = op, .from = GYR_DTYPE_F32, .to = GYR_DTYPE_F32, .alpha = 0.2f, .beta = 0.5f};
+	for (int round = 0; round < 100 * OPS; round++) {
+		enum gyr_op op = ops[round % OPS];
+		float absolute = op == GYR_OP_RELU ? 0 : op == GYR_OP_GELU ? 1e-7f : op == GYR_OP_MISH ? 2e-36f : 2e-38f;
+		const struct gyr_unary unary = {
+			.op = op, .from = GYR_DTYPE_F32, .to = GYR_DTYPE_F32, .alpha = 0.2f, .beta = 0.5f, .first = round / OPS % 2 != 0};
 		size_t count = 1 + (size_t)(fabsf(net_random(&seed)) * 300), off = (size_t)round % 4;
 		float scale = round % 2 ? 12 : 1e-3f;
 		void *x = some_floats(count, off, scale, true, &seed, &owned);
@@ -180,7 +184,7 @@ static void test_unary(void **state)
 		gyr_ref_unary(&unary, count, x, expected);
 		gyr_kernel_unary(&unary, count, x, y);
 		for (size_t i = 0; i < count; i++)
-			same(y[i], expected[i], op == GYR_OP_RELU ? 0 : 4e-7f, op == GYR_OP_RELU ? 0 : 2e-38f, i, get(x, i));
+			same(y[i], expected[i], op == GYR_OP_RELU ? 0 : 4e-7f, absolute, i, get(x, i));
 		gyr_kernel_unary(&unary, count, x, x); /* in place */
 		for (size_t i = 0; i < count; i++)
 			same(get(x, i), y[i], 0, 0, i, y[i]);
