@@ -1,15 +1,15 @@
 /*
- * Dense layers on brgemm: see dense.h.
+ * Dense layers: see dense.h.
  *
  * Layout. The weights are cut into tiles of TILE outputs; a tile holds its columns for every input, one input after another, so that a run reads one stream
- * from the first byte to the last. A layer that fits the L2 cache is one tile, for each call costs about 30 ns; a larger one has tiles of 32, at which L3 and
- * memory streamed fastest at one row (measured against 16, 48, 64 and 128). What is left over at the end has a narrower tile of its own.
+ * from the first byte to the last. What is left over at the end has a narrower tile of its own. A few rows are computed by gemv.h, many by a brgemm microkernel,
+ * both from the same tiles.
  *
  * A microkernel is made for one number of rows (at most ROWS_BLOCK; more rows are taken in blocks) and one tile width. With very many inputs the sum is cut
  * into parts that brgemm adds up as a batch, because the rows of one part then stay in the L1 cache (measured: 3072 inputs at 32 rows, 1.2 times as fast).
  *
- * The bias and the activation are added in plain C, while the result of a tile is in the L1 cache: brgemm's own post-operations allocate, and at one row cost
- * more.
+ * Behind brgemm the bias and the activation are added in plain C, while the result of a tile is in the L1 cache: brgemm's own post-operations allocate, and at
+ * few rows cost more.
  */
 #define DNNL_EXPERIMENTAL_UKERNEL
 
@@ -24,13 +24,16 @@
 
 #include "base/assertion.h"
 #include "engine/kernel/function.h"
+#include "engine/kernel/gemv.h"
 #include "engine/kernel/heap.h"
 #include "engine/ref/unaligned.h"
 
 #define ROWS_BLOCK 64u
-#define LANES 16u /* floats in a vector; the packed width of a tile is a multiple of it */
-#define TILE 32u
-#define ONE_TILE_BYTES ((size_t)1 << 20)
+#define LANES GYR_GEMV_LANES /* the packed width of a tile is a multiple of it */
+#define TILE_SMALL 128u /* outputs of a tile; the larger number for weights that the L2 cache holds */
+#define TILE_LARGE 64u
+#define SMALL_BYTES ((size_t)1 << 20)
+#define OWN_ROWS_MAX 4u
 #define PART_INPUTS 1024u
 #define PARTS_MAX 16u
 #define ALIGN 64u
@@ -43,7 +46,8 @@ struct gyr_dense {
 	size_t tile, tiles, tail; /* TILES full tiles of TILE outputs, then one of TAIL (which may be 0) */
 	size_t parts;             /* that the inputs are cut into: brgemm's batch */
 	enum gyr_op activation;
-	bool plain; /* no bias and no activation: nothing to do after the product */
+	bool plain;                /* no bias and no activation: nothing to do after the product */
+	bool own[ROWS_BLOCK + 1];  /* by rows: so many rows are computed by gemv.h, not by brgemm */
 	size_t bytes;
 	float *weights, *bias;
 	dnnl_dim_t offsets[2][2 * PARTS_MAX]; /* by enum tile_kind: where the parts of x and of the tile start, in bytes, in pairs */
@@ -85,7 +89,7 @@ int gyr_dense_create(size_t in, size_t out, const float *weights, const float *b
 	dense->out = out;
 	dense->activation = activation;
 	dense->plain = bias == NULL && activation == GYR_OP_NONE;
-	dense->tile = floats * sizeof(float) <= ONE_TILE_BYTES ? out : TILE;
+	dense->tile = floats * sizeof(float) <= SMALL_BYTES ? TILE_SMALL : TILE_LARGE;
 	dense->tiles = out / dense->tile;
 	dense->tail = out % dense->tile;
 	dense->bytes = (floats + bias_floats) * sizeof(float);
@@ -166,6 +170,9 @@ static int make_kernel(const struct gyr_dense *dense, size_t rows, size_t output
 
 static int prepare_block(struct gyr_dense *dense, size_t rows, struct gyr_error *error)
 {
+	dense->own[rows] = rows <= OWN_ROWS_MAX;
+	if (dense->own[rows])
+		return 0;
 	const size_t outputs[2] = {[TILE_FULL] = dense->tiles != 0 ? dense->tile : 0, [TILE_TAIL] = dense->tail};
 	for (int which = TILE_FULL; which <= TILE_TAIL; which++) {
 		if (outputs[which] == 0 || dense->kernels[rows][which] != NULL)
@@ -187,12 +194,12 @@ int gyr_dense_prepare(struct gyr_dense *dense, size_t rows, struct gyr_error *er
 	return status;
 }
 
-/* Adds the bias and applies the activation to OUTPUTS columns of ROWS rows. */
+/* Adds the bias (where one is given) and applies the activation to OUTPUTS columns of ROWS rows. */
 static inline __attribute__((always_inline)) void finish(size_t rows, size_t outputs, size_t stride, const float *bias, gyr_f32_u *y, float activate(float))
 {
 	for (size_t row = 0; row < rows; row++, y += stride)
 		for (size_t i = 0; i < outputs; i++)
-			y[i] = activate(y[i] + bias[i]);
+			y[i] = activate(bias != NULL ? y[i] + bias[i] : y[i]);
 }
 
 static inline float as_it_is(float x)
@@ -200,8 +207,24 @@ static inline float as_it_is(float x)
 	return x;
 }
 
-static void run_tile(const struct gyr_dense *dense, enum tile_kind which, size_t rows, size_t first, size_t outputs, const gyr_f32_u *x, const float *weights,
-		     gyr_f32_u *y)
+static void run_own(const struct gyr_dense *dense, size_t rows, size_t first, size_t outputs, const gyr_f32_u *x, const float *weights, gyr_f32_u *y)
+{
+	const struct gyr_gemv gemv = {.in = dense->in,
+				      .outputs = outputs,
+				      .stride = tile_stride(outputs),
+				      .weights = weights,
+				      .bias = dense->bias + first,
+				      .relu = dense->activation == GYR_OP_RELU};
+	gyr_gemv_run(&gemv, rows, x, y + first, dense->out);
+	switch (dense->activation) {
+	case GYR_OP_SIGMOID: finish(rows, outputs, dense->out, NULL, y + first, gyr_sigmoid); return;
+	case GYR_OP_TANH: finish(rows, outputs, dense->out, NULL, y + first, gyr_tanh); return;
+	default: return;
+	}
+}
+
+static void run_microkernel(const struct gyr_dense *dense, enum tile_kind which, size_t rows, size_t first, size_t outputs, const gyr_f32_u *x,
+			    const float *weights, gyr_f32_u *y)
 {
 	dnnl_status_t status = dnnl_brgemm_execute(dense->kernels[rows][which], x, weights, dense->offsets[which], y + first, NULL);
 	GYR_ASSERT(status == dnnl_success);
@@ -216,23 +239,28 @@ static void run_tile(const struct gyr_dense *dense, enum tile_kind which, size_t
 	}
 }
 
+static void run_block(const struct gyr_dense *dense, size_t rows, const gyr_f32_u *x, gyr_f32_u *y)
+{
+	const float *weights = dense->weights;
+	for (size_t first = 0; first < dense->out; first += dense->tile) {
+		enum tile_kind which = dense->out - first >= dense->tile ? TILE_FULL : TILE_TAIL;
+		size_t outputs = which == TILE_FULL ? dense->tile : dense->tail;
+		if (dense->own[rows])
+			run_own(dense, rows, first, outputs, x, weights, y);
+		else
+			run_microkernel(dense, which, rows, first, outputs, x, weights, y);
+		weights += dense->in * tile_stride(outputs);
+	}
+}
+
 void gyr_dense_run(const struct gyr_dense *dense, size_t rows, const void *x, void *y)
 {
 	const gyr_f32_u *from = x;
 	gyr_f32_u *to = y;
-	while (rows > 0) {
-		size_t block = rows < ROWS_BLOCK ? rows : ROWS_BLOCK;
-		const float *weights = dense->weights;
-		gyr_kernel_heap_begin();
-		for (size_t tile = 0; tile < dense->tiles; tile++) {
-			run_tile(dense, TILE_FULL, block, tile * dense->tile, dense->tile, from, weights, to);
-			weights += dense->in * tile_stride(dense->tile);
-		}
-		if (dense->tail != 0)
-			run_tile(dense, TILE_TAIL, block, dense->tiles * dense->tile, dense->tail, from, weights, to);
-		gyr_kernel_heap_end();
-		from += block * dense->in;
-		to += block * dense->out;
-		rows -= block;
+	gyr_kernel_heap_begin();
+	for (size_t block; rows > 0; rows -= block, from += block * dense->in, to += block * dense->out) {
+		block = rows < ROWS_BLOCK ? rows : ROWS_BLOCK;
+		run_block(dense, block, from, to);
 	}
+	gyr_kernel_heap_end();
 }

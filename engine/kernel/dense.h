@@ -1,5 +1,6 @@
 /*
- * A dense layer, y = activation(x W + bias), on oneDNN's brgemm microkernels, with weights packed once in the order in which they are read.
+ * A dense layer, y = activation(x W + bias), with weights packed once in the order in which they are read: by gemv.h for a few rows, for more by oneDNN's
+ * brgemm microkernels.
  *
  * Life: create, prepare for each number of rows that will be run, run. From the last prepare on, a layer is immutable and any number of threads may run it.
  */
@@ -27,8 +28,7 @@ void gyr_dense_destroy(struct gyr_dense *dense); /* NULL is fine */
 GYR_MUST_CHECK int gyr_dense_prepare(struct gyr_dense *dense, size_t rows, struct gyr_error *error);
 
 /*
- * Computes ROWS rows (prepared): X is [rows, in] and Y [rows, out], dense, of any alignment, not overlapping. Sums are of f32 products in f32, in an order of
- * oneDNN's choosing: |got - exact| <= 2^-23 * (in + 4) * (sum of |x w| + |bias|), which sigmoid and tanh then pass on within a relative 4e-7. Hot path: at one
+ * Computes ROWS rows (prepared): X is [rows, in] and Y [rows, out], dense, of any alignment, not overlapping. Sums are of f32 products in f32, in any order: |got - exact| <= 2^-23 * (in + 4) * (sum of |x w| + |bias|), which sigmoid and tanh then pass on within a relative 4e-7. Hot path: at one
  * row, the time in which the weights are read from the cache that holds them.
  */
 void gyr_dense_run(const struct gyr_dense *dense, size_t rows, const void *x, void *y);

@@ -154,6 +154,9 @@ static void test_dense(void **state)
 			some[i] = rows[(size_t)(fabsf(net_random(&seed)) * 7)];
 		check_dense(in, out, activations[round % 4], round % 3 != 0, some, 3, &seed);
 	}
+	/* Few rows, on every number of vectors across; and what is left of one. */
+	for (size_t out = 9; out <= 300; out += 13)
+		check_dense(37, out, activations[out % 4], out % 3 != 0, (const size_t[]){1, 2, 3, 4}, 4, &seed);
 	/* More rows than a block; tiles with and without a tail; inputs in parts, and a number of inputs that does not divide. */
 	check_dense(30, 40, GYR_OP_RELU, true, (const size_t[]){63, 65, 128, 150}, 4, &seed);
 	check_dense(768, 512, GYR_OP_NONE, true, (const size_t[]){1, 6}, 2, &seed);

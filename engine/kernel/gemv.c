@@ -1,0 +1,166 @@
+/*
+ * A few rows times a matrix: see gemv.h.
+ *
+ * A kernel is made for a number of rows and of vectors across, so that all sums stay in registers: at most SUMS_MAX of them. A sum waits for the one before it;
+ * few across are therefore summed in several interleaved parts (UNROLL), which are added at the end. Each vector of weights is read once for all rows of a
+ * kernel, in the order in which it lies in memory. (Prefetching by hand was measured at several distances: it gains nothing from L2 and loses a fifth from L3.)
+ */
+#include "engine/kernel/gemv.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "base/assertion.h"
+#include "engine/ref/unaligned.h"
+
+#define LANES GYR_GEMV_LANES
+#define ROWS_MAX 4u
+#define UNROLL_MAX 8u
+#define WIDE_MAX 8u  /* vectors across, of one or two rows */
+#define MANY_MAX 6u  /* of four rows */
+
+typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int32_t mask __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* What one kernel computes: ROWS x VECTORS, which the kernel knows. */
+struct block {
+	size_t in, stride, y_stride;
+	size_t outputs; /* that count, more than (vectors - 1) * LANES */
+	const float *weights, *bias;
+	const gyr_f32_u *x;
+	gyr_f32_u *y;
+	bool relu;
+};
+
+typedef void block_fn(const struct block *block);
+
+/* Stores the first COUNT numbers of *FROM. */
+static inline __attribute__((always_inline)) void store_part(gyr_f32_u *y, const vector *from, size_t count)
+{
+#if defined(__AVX512F__)
+	_mm512_mask_storeu_ps(y, (__mmask16)((1u << count) - 1), (__m512)*from);
+#else
+	memcpy(y, from, count * sizeof(float));
+#endif
+}
+
+static inline __attribute__((always_inline)) void run_block(const struct block *block, const size_t rows, const size_t vectors, const size_t unroll)
+{
+	vector sums[ROWS_MAX][UNROLL_MAX][WIDE_MAX];
+	const float *weights = block->weights;
+	const gyr_f32_u *x = block->x;
+	const size_t in = block->in;
+	size_t k = 0;
+#pragma GCC unroll 8
+	for (size_t row = 0; row < rows; row++)
+#pragma GCC unroll 8
+		for (size_t part = 0; part < unroll; part++)
+#pragma GCC unroll 8
+			for (size_t v = 0; v < vectors; v++)
+				sums[row][part][v] = (vector){0};
+	for (; k + unroll <= in; k += unroll) {
+#pragma GCC unroll 8
+		for (size_t part = 0; part < unroll; part++, weights += block->stride)
+#pragma GCC unroll 8
+			for (size_t v = 0; v < vectors; v++) {
+				const vector column = *(const vector *)(weights + v * LANES);
+#pragma GCC unroll 8
+				for (size_t row = 0; row < rows; row++)
+					sums[row][part][v] += column * x[row * in + k + part];
+			}
+	}
+	for (; k < in; k++, weights += block->stride)
+#pragma GCC unroll 8
+		for (size_t v = 0; v < vectors; v++) {
+			const vector column = *(const vector *)(weights + v * LANES);
+#pragma GCC unroll 8
+			for (size_t row = 0; row < rows; row++)
+				sums[row][0][v] += column * x[row * in + k];
+		}
+#pragma GCC unroll 8
+	for (size_t row = 0; row < rows; row++) {
+		gyr_f32_u *y = block->y + row * block->y_stride;
+#pragma GCC unroll 8
+		for (size_t v = 0; v < vectors; v++) {
+			vector sum = sums[row][0][v];
+#pragma GCC unroll 8
+			for (size_t part = 1; part < unroll; part++)
+				sum += sums[row][part][v];
+			sum += *(const vector *)(block->bias + v * LANES);
+			if (block->relu)
+				sum = (vector)((mask)sum & ~(mask)(sum < 0)); /* a NaN stays */
+			if (v + 1 < vectors || block->outputs == vectors * LANES)
+				*(vector *)(y + v * LANES) = sum;
+			else
+				store_part(y + v * LANES, &sum, block->outputs - v * LANES);
+		}
+	}
+}
+
+#define BLOCK(rows, vectors, unroll)                                                                                                                           \
+	static void run_##rows##_##vectors(const struct block *block)                                                                                          \
+	{                                                                                                                                                      \
+		run_block(block, rows, vectors, unroll);                                                                                                       \
+	}
+
+BLOCK(1, 1, 8)
+BLOCK(1, 2, 4)
+BLOCK(1, 3, 4)
+BLOCK(1, 4, 2)
+BLOCK(1, 5, 2)
+BLOCK(1, 6, 2)
+BLOCK(1, 7, 2)
+BLOCK(1, 8, 1)
+BLOCK(2, 1, 4)
+BLOCK(2, 2, 2)
+BLOCK(2, 3, 2)
+BLOCK(2, 4, 1)
+BLOCK(2, 5, 1)
+BLOCK(2, 6, 1)
+BLOCK(2, 7, 1)
+BLOCK(2, 8, 1)
+BLOCK(4, 1, 2)
+BLOCK(4, 2, 1)
+BLOCK(4, 3, 1)
+BLOCK(4, 4, 1)
+BLOCK(4, 5, 1)
+BLOCK(4, 6, 1)
+
+static block_fn *const one_row[WIDE_MAX] = {run_1_1, run_1_2, run_1_3, run_1_4, run_1_5, run_1_6, run_1_7, run_1_8};
+static block_fn *const two_rows[WIDE_MAX] = {run_2_1, run_2_2, run_2_3, run_2_4, run_2_5, run_2_6, run_2_7, run_2_8};
+static block_fn *const four_rows[MANY_MAX] = {run_4_1, run_4_2, run_4_3, run_4_4, run_4_5, run_4_6};
+
+/* All of the tile's outputs for ROWS rows, which KERNELS take up to VECTORS_MAX vectors at a time: as evenly as it goes. */
+static void run_rows(const struct gyr_gemv *gemv, block_fn *const *kernels, size_t vectors_max, const gyr_f32_u *x, gyr_f32_u *y, size_t y_stride)
+{
+	size_t vectors = (gemv->outputs + LANES - 1) / LANES, pieces = (vectors + vectors_max - 1) / vectors_max;
+	struct block block = {.in = gemv->in, .stride = gemv->stride, .y_stride = y_stride, .x = x, .relu = gemv->relu};
+	for (size_t done = 0, piece; done < vectors; done += piece, pieces--) {
+		size_t first = done * LANES;
+		piece = (vectors - done + pieces - 1) / pieces;
+		block.outputs = done + piece < vectors ? piece * LANES : gemv->outputs - first;
+		block.weights = gemv->weights + first;
+		block.bias = gemv->bias + first;
+		block.y = y + first;
+		kernels[piece - 1](&block);
+	}
+}
+
+void gyr_gemv_run(const struct gyr_gemv *gemv, size_t rows, const void *x, void *y, size_t y_stride)
+{
+	const gyr_f32_u *from = x;
+	gyr_f32_u *to = y;
+	for (size_t taken; rows > 0; rows -= taken, from += taken * gemv->in, to += taken * y_stride) {
+		taken = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+		if (taken == 1)
+			run_rows(gemv, one_row, WIDE_MAX, from, to, y_stride);
+		else if (taken == 2)
+			run_rows(gemv, two_rows, WIDE_MAX, from, to, y_stride);
+		else
+			run_rows(gemv, four_rows, MANY_MAX, from, to, y_stride);
+	}
+}
