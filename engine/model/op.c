@@ -20,6 +20,7 @@ static const struct op_family *const families[] = {
 	&op_family_normalise,
 	&op_family_convolution,
 	&op_family_loss,
+	&op_family_sample,
 };
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)

@@ -24,6 +24,7 @@ struct hostile {
 	float expected[12];
 };
 
+static const float points[] = {NAN, 0, INFINITY, -INFINITY, 1e30f, 0, 0.5f, -1e30f, -0.5f, 0.25f, 0, 0};
 static const float data[] = {1, 2, 3, 4, 5, 6}, updates[] = {10, 20, 30, 40, 50, 60};
 static const int64_t along[] = {INT64_MIN, -4, -3, 2, 3, INT64_MAX};
 static const int64_t places[] = {0, 1, INT64_MIN, 0, 2, INT64_MAX, -1, -2, 3, 0, -4, 0};
@@ -42,6 +43,7 @@ static const struct hostile cases[] = {
 	{GYR_OP_TRILU, "upper", 1, {"f32[3,2]", "i64[]"}, {data, &along[5]}, 6, {0, 0, 0, 0, 0, 0}},
 	{GYR_OP_TRILU, "upper", 0, {"f32[3,2]", "i64[]"}, {data, &along[5]}, 6, {1, 2, 3, 4, 5, 6}},
 	{GYR_OP_REVERSE_SEQUENCE, NULL, 0, {"f32[3,2]", "i64[2]"}, {data, lengths}, 6, {1, 6, 3, 4, 5, 2}},
+	{GYR_OP_GRID_SAMPLE, NULL, 0, {"f32[1,1,2,2]", "f32[1,1,6,2]"}, {data, points}, 6, {NAN, 0, 0, 0, 2.5f, 2.5f}},
 };
 
 /* In memory of its exact size, so that a sanitizer sees what leaves it. */
@@ -72,10 +74,10 @@ static void run_case(const struct hostile *hostile)
 	void *outputs[1] = {result}, *scratch = aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, (gyr_plan_scratch_bytes(plan) + 64) / 64 * 64);
 	assert_non_null(result);
 	assert_non_null(scratch);
-	memset(result, 0xff, hostile->count * sizeof *result);
+	memset(result, 0x7e, hostile->count * sizeof *result);
 	gyr_plan_run(plan, 1, inputs, outputs, scratch);
 	for (uint32_t i = 0; i < hostile->count; i++)
-		if (!(result[i] == hostile->expected[i]))
+		if (isnan(hostile->expected[i]) ? !isnan(result[i]) : !(result[i] == hostile->expected[i]))
 			fail_msg("%s, element %u: got %g, expected %g", gyr_op_info(hostile->op)->name, i, (double)result[i], (double)hostile->expected[i]);
 	free(scratch);
 	free(result);
