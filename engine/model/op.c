@@ -36,7 +36,7 @@ const struct gyr_op_info *gyr_op_row(uint32_t index)
 const struct gyr_op_info *gyr_op_at(enum gyr_op op, uint32_t opset)
 {
 	GYR_ASSERT(op > GYR_OP_NONE);
-	GYR_ASSERT(op < GYR_OP_COUNT);
+	GYR_ASSERT(op < GYR_OP_ALL_COUNT);
 	for (size_t i = 0; i < OP_COUNT(families); i++)
 		for (uint32_t k = 0; k < families[i]->count; k++)
 			if (families[i]->rows[k].op == op && families[i]->rows[k].opset_min <= opset && opset <= families[i]->rows[k].opset_max)
@@ -46,6 +46,9 @@ const struct gyr_op_info *gyr_op_at(enum gyr_op op, uint32_t opset)
 
 const struct gyr_op_info *gyr_op_info(enum gyr_op op)
 {
+	GYR_ASSERT(op < GYR_OP_ALL_COUNT);
+	if (op >= GYR_OP_COUNT)
+		return &op_family_internal.rows[op - GYR_OP_COUNT];
 	const struct gyr_op_info *row = gyr_op_at(op, GYR_OPSET_MAX);
 	for (uint32_t opset = GYR_OPSET_MAX; row == NULL && opset > GYR_OPSET_MIN; opset--)
 		row = gyr_op_at(op, opset - 1);

@@ -167,7 +167,11 @@ enum gyr_op {
 	GYR_OP_AFFINE_GRID,
 	GYR_OP_COL2IM,
 	GYR_OP_GRID_SAMPLE,
-	GYR_OP_COUNT
+	GYR_OP_COUNT,
+	/* internal: made by passes of engine/plan, unknown to files, bundles and docs; each has its name in op_internal.c, and a row in a family of
+	   engine/kernel */
+	GYR_OP_CHANNELS_LAST_CONV = GYR_OP_COUNT,
+	GYR_OP_ALL_COUNT
 };
 
 enum gyr_attribute_type {
@@ -230,10 +234,10 @@ struct gyr_op_info {
 	bool view;
 };
 
-/* The newest row of OP (not GYR_OP_NONE). Any thread. */
+/* The newest row of OP (not GYR_OP_NONE); of an internal one, a row that holds its name. Any thread. */
 const struct gyr_op_info *gyr_op_info(enum gyr_op op);
 
-/* The row of OP (not GYR_OP_NONE) that holds at OPSET, or NULL. */
+/* The row of OP (not GYR_OP_NONE) that holds at OPSET, or NULL; an internal one has none. */
 const struct gyr_op_info *gyr_op_at(enum gyr_op op, uint32_t opset);
 
 /* All rows, for who prints them: row INDEX, or NULL behind the last. Those of one operator are neighbours, the oldest first. */

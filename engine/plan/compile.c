@@ -34,7 +34,7 @@ struct call {
 struct compiler {
 	struct gyr_plan *plan;
 	const struct gyr_draft *draft;
-	const struct gyr_special *special; /* of the batch size that is being made */
+	uint32_t bucket; /* of the batch size that is being made */
 	bool reference;
 	struct slot *slots;        /* one a value; only those of roots are used */
 	struct call *calls;        /* one a draft node */
@@ -84,6 +84,16 @@ static int pack_layer(struct compiler *compiler, uint32_t index, struct gyr_erro
 	compiler->plan->layers[compiler->plan->layer_count++] = layer;
 	compiler->plan->weight_bytes += gyr_dense_bytes(layer);
 	return 0;
+}
+
+static long long batch_of(const struct compiler *compiler)
+{
+	return (long long)compiler->draft->specials[compiler->bucket].batch;
+}
+
+static const struct gyr_shape *shape_of(const struct compiler *compiler, uint32_t value)
+{
+	return gyr_draft_shape(compiler->draft, value, compiler->bucket);
 }
 
 static struct slot *slot_of(const struct compiler *compiler, uint32_t value)
@@ -136,13 +146,13 @@ static int find_place(struct compiler *compiler, uint32_t value, struct gyr_plac
 	uint32_t root = compiler->draft->values[value].root;
 	struct slot *slot = &compiler->slots[root];
 	bool known = compiler->draft->values[root].known;
-	const void *content = known ? compiler->special->contents[root] : NULL;
+	const void *content = known ? gyr_draft_content(compiler->draft, root, compiler->bucket) : NULL;
 	if (known && content == NULL)
 		return gyr_error_set(error, -ENOTSUP, "the constant '%s' is too large at %lld rows, though not at others",
-				     compiler->draft->graph->values[root].name, (long long)compiler->special->batch);
+				     compiler->draft->graph->values[root].name, batch_of(compiler));
 	if (content != NULL && slot->copied != content) {
 		size_t bytes;
-		if (!gyr_shape_bytes(&compiler->special->shapes[root], 1, &bytes))
+		if (!gyr_shape_bytes(shape_of(compiler, root), 1, &bytes))
 			return no_memory(error);
 		void *copy = gyr_arena_alloc(&compiler->plan->arena, bytes, GYR_ALIGN_CONSTANT);
 		if (copy == NULL)
@@ -163,7 +173,7 @@ static int prepare_dense(struct compiler *compiler, uint32_t index, struct gyr_p
 	size_t count;
 	if (params == NULL)
 		return no_memory(error);
-	if (!gyr_shape_count(&compiler->special->shapes[node->inputs[0]], 1, &count))
+	if (!gyr_shape_count(shape_of(compiler, node->inputs[0]), 1, &count))
 		return gyr_error_set(error, -ENOTSUP, "its input is too large");
 	*params = (struct dense_params){.dense = compiler->layers[index], .rows = count / node->dense->in};
 	call->run = run_dense;
@@ -175,7 +185,6 @@ static int prepare_dense(struct compiler *compiler, uint32_t index, struct gyr_p
 static int prepare_call(struct compiler *compiler, uint32_t index, struct call *call, struct gyr_error *error)
 {
 	const struct gyr_draft_node *node = &compiler->draft->nodes[index];
-	const struct gyr_special *special = compiler->special;
 	const struct gyr_shape *inputs[GYR_NODE_ENDS_MAX];
 	const void *contents[GYR_NODE_ENDS_MAX];
 	struct gyr_shape outputs[GYR_NODE_ENDS_MAX];
@@ -185,7 +194,7 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		outputs[o] = (struct gyr_shape){0};
 		if (node->outputs[o] == GYR_DRAFT_NONE)
 			continue;
-		outputs[o] = special->shapes[node->outputs[o]];
+		outputs[o] = *shape_of(compiler, node->outputs[o]);
 		if (!gyr_shape_count(&outputs[o], 1, &count))
 			return gyr_error_set(error, -ENOTSUP, "its result is too large");
 		call->skipped = call->skipped && count == 0;
@@ -196,8 +205,8 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		return prepare_dense(compiler, index, &call->prepare, error);
 	for (uint32_t i = 0; i < node->input_count; i++) {
 		bool given = node->inputs[i] != GYR_DRAFT_NONE;
-		inputs[i] = given ? &special->shapes[node->inputs[i]] : NULL;
-		contents[i] = given ? special->contents[node->inputs[i]] : NULL;
+		inputs[i] = given ? shape_of(compiler, node->inputs[i]) : NULL;
+		contents[i] = given ? gyr_draft_content(compiler->draft, node->inputs[i], compiler->bucket) : NULL;
 	}
 	call->prepare = (struct gyr_prepare){
 		.node = node->source,
@@ -260,7 +269,7 @@ static size_t round_up(size_t bytes)
 static int too_big(const struct compiler *compiler, size_t bytes, struct gyr_error *error)
 {
 	return gyr_error_set(error, -E2BIG, "a run of %lld rows needs %zu bytes for its inputs, its outputs and what is between them (at most %zu)",
-			     (long long)compiler->special->batch, bytes, GYR_PLAN_RUN_BYTES_MAX);
+			     batch_of(compiler), bytes, GYR_PLAN_RUN_BYTES_MAX);
 }
 
 /* Takes BYTES of scratch, which are rounded up. -E2BIG: more than any run may have, so that sums stay small. */
@@ -295,7 +304,7 @@ static int lay_out_node(struct compiler *compiler, uint32_t n, struct gyr_place 
 		struct slot *slot = node->outputs[o] == GYR_DRAFT_NONE ? NULL : &compiler->slots[node->outputs[o]];
 		if (slot == NULL || slot->place.kind == GYR_PLACE_OUTPUT)
 			continue;
-		if (!gyr_shape_bytes(&compiler->special->shapes[node->outputs[o]], 1, &slot->bytes))
+		if (!gyr_shape_bytes(shape_of(compiler, node->outputs[o]), 1, &slot->bytes))
 			return gyr_error_set(error, -ENOTSUP, "its result is too large");
 		slot->bytes += slot->bytes == 0; /* an empty one has an address too */
 		slot->place = (struct gyr_place){.kind = GYR_PLACE_SCRATCH};
@@ -336,7 +345,7 @@ static int check_size(const struct compiler *compiler, struct gyr_error *error)
 	size_t total = plan->scratch_bytes, bytes;
 	for (uint32_t i = 0; i < plan->input_count + plan->output_count; i++) {
 		const struct gyr_plan_port *port = i < plan->input_count ? &plan->inputs[i] : &plan->outputs[i - plan->input_count];
-		if (!gyr_shape_bytes(&port->shape, (uint64_t)compiler->special->batch, &bytes) || __builtin_add_overflow(total, bytes, &total))
+		if (!gyr_shape_bytes(&port->shape, (uint64_t)batch_of(compiler), &bytes) || __builtin_add_overflow(total, bytes, &total))
 			total = SIZE_MAX;
 	}
 	return total <= GYR_PLAN_RUN_BYTES_MAX ? 0 : too_big(compiler, total, error);
@@ -376,7 +385,7 @@ static int write_copy(struct compiler *compiler, uint32_t output, struct gyr_pla
 	places[0] = from;
 	places[1] = (struct gyr_place){.kind = GYR_PLACE_OUTPUT, .index = output};
 	*step = (struct gyr_step){.run = run_copy, .params = bytes, .input_count = 1, .output_count = 1, .inputs = places, .outputs = places + 1};
-	if (!gyr_shape_bytes(&compiler->special->shapes[graph->outputs[output]], 1, bytes))
+	if (!gyr_shape_bytes(shape_of(compiler, graph->outputs[output]), 1, bytes))
 		return gyr_error_set(error, -ENOTSUP, "output '%s' is too large", graph->values[graph->outputs[output]].name);
 	return 0;
 }
@@ -414,10 +423,10 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 	return status;
 }
 
-int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_special *specials, bool reference, struct gyr_error *error)
+int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error)
 {
-	uint32_t value_count = draft->graph->value_count;
-	struct compiler compiler = {.plan = plan, .draft = draft, .special = specials, .reference = reference};
+	uint32_t value_count = draft->value_count;
+	struct compiler compiler = {.plan = plan, .draft = draft, .reference = reference};
 	compiler.slots = calloc(value_count + 1, sizeof *compiler.slots);
 	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.calls = calloc(draft->node_count + 1, sizeof *compiler.calls);
@@ -425,10 +434,8 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const
 	plan->layers = GYR_ARENA_NEW(&plan->arena, struct gyr_dense *, draft->node_count);
 	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && plan->layers != NULL;
 	int status = memory ? prepare(&compiler, error) : no_memory(error);
-	for (uint32_t bucket = 0; bucket < plan->bucket_count && status == 0; bucket++) {
-		compiler.special = &specials[bucket];
-		status = write_bucket(&compiler, &plan->buckets[bucket], error);
-	}
+	for (; compiler.bucket < plan->bucket_count && status == 0; compiler.bucket++)
+		status = write_bucket(&compiler, &plan->buckets[compiler.bucket], error);
 	plan->weight_bytes += gyr_packs_bytes(plan->packs);
 	free(compiler.slots);
 	free(compiler.gaps);

@@ -1,5 +1,5 @@
 /*
- * Plans: see plan.h. Compiling is in draft.c (the graph), fuse.c (dense layers) and compile.c (steps and memory); running is here and in step.c.
+ * Plans: see plan.h. Compiling is in draft.c (the graph), fuse*.c (the passes over it) and compile.c (steps and memory); running is here and in step.c.
  */
 #include "engine/plan/plan.h"
 
@@ -14,6 +14,7 @@
 #endif
 
 #include "base/assertion.h"
+#include "engine/plan/fuse.h"
 #include "engine/plan/plan_internal.h"
 
 static int no_memory(struct gyr_error *error)
@@ -78,7 +79,7 @@ static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *gr
 	return 0;
 }
 
-/* One attempt at a plan, with or without dense layers. */
+/* One attempt at a plan, with or without passes over its draft. */
 static int create(const struct gyr_graph *graph, const struct gyr_plan_options *options, bool fuse, struct gyr_plan **result, struct gyr_error *error)
 {
 	struct gyr_special specials[GYR_PLAN_BUCKETS_MAX];
@@ -96,11 +97,11 @@ static int create(const struct gyr_graph *graph, const struct gyr_plan_options *
 	if (status == 0)
 		status = make_specials(plan, graph, &arena, specials, error);
 	if (status == 0)
-		status = gyr_draft_init(&draft, graph, &specials[0], &specials[plan->bucket_count - 1], error);
+		status = gyr_draft_init(&draft, graph, specials, plan->bucket_count, error);
 	if (status == 0 && fuse)
 		status = gyr_draft_fuse(&draft, error);
 	if (status == 0)
-		status = gyr_plan_compile(plan, &draft, specials, options->reference, error);
+		status = gyr_plan_compile(plan, &draft, options->reference, error);
 	gyr_draft_fini(&draft);
 	gyr_arena_fini(&arena);
 	if (status != 0) {

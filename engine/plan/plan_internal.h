@@ -33,8 +33,7 @@ struct gyr_plan {
 	size_t scratch_bytes, weight_bytes;
 };
 
-/* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT and the graph at each batch size. -ENOTSUP, -E2BIG, -ENOMEM. */
-GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_special *specials, bool reference,
-				    struct gyr_error *error);
+/* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT, which has the plan's batch sizes. -ENOTSUP, -E2BIG, -ENOMEM. */
+GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error);
 
 #endif

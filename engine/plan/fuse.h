@@ -1,0 +1,35 @@
+/*
+ * Passes: each looks for something in a draft and puts something better in its place. What a pass may use is in draft.h; each is in a file of its own.
+ *
+ * A pass gives the same results but for rounding, whose bound it states; nodes that make what it cannot prove to be the same, it leaves alone. Plans of the
+ * plain twins are made without passes.
+ */
+#ifndef GYR_ENGINE_PLAN_FUSE_H
+#define GYR_ENGINE_PLAN_FUSE_H
+
+#include "base/error.h"
+#include "engine/plan/draft.h"
+
+/* Runs every pass, in order. -ENOMEM. */
+GYR_MUST_CHECK int gyr_draft_fuse(struct gyr_draft *draft, struct gyr_error *error);
+
+/* A pass. -ENOMEM. */
+typedef int gyr_draft_pass_fn(struct gyr_draft *draft, struct gyr_error *error);
+
+/*
+ * Turns each Gemm and MatMul on f32 whose right side (and C, the same for all rows) is constant into a dense layer, and lets it take in
+ * - before it: Add, Sub, Mul and Div by a constant that is one number or one for each of its inputs, in weights and bias;
+ * - behind it: the same with one for each of its outputs; then one Relu, Sigmoid or Tanh.
+ * What changes is rounding alone, by at most 2^-22 * (sum of |x w| + |bias|) for each operator taken in. To keep that, an operator stays outside when it would
+ * make a weight overflow or vanish, or shifts an input by more than 4 (subtracting a large mean after the product would cancel).
+ */
+gyr_draft_pass_fn gyr_fuse_dense;
+
+/*
+ * Lets each Conv and ConvTranspose on f32 with constant weights take in what scales and shifts its result by constants, one number for each channel or for all:
+ * BatchNormalization, and Add, Sub, Mul and Div. What changes is rounding alone, by at most 2^-22 * (sum of |x w scale| + |shift|) for each; one that would
+ * make a weight overflow or vanish stays outside.
+ */
+gyr_draft_pass_fn gyr_fuse_channels;
+
+#endif
