@@ -21,6 +21,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_convolution,
 	&kernel_family_loss,
 	&kernel_family_sample,
+	&kernel_family_recurrent,
 };
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)

@@ -167,6 +167,10 @@ enum gyr_op {
 	GYR_OP_AFFINE_GRID,
 	GYR_OP_COL2IM,
 	GYR_OP_GRID_SAMPLE,
+	/* recurrent */
+	GYR_OP_GRU,
+	GYR_OP_LSTM,
+	GYR_OP_RNN,
 	GYR_OP_COUNT,
 	/* internal: made by passes of engine/plan, unknown to files, bundles and docs; each has its name in op_internal.c, and a row in a family of
 	   engine/kernel */

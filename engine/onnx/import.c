@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,6 +363,18 @@ struct converted {
 	uint32_t inputs[GYR_NODE_ENDS_MAX], outputs[GYR_NODE_ENDS_MAX];
 };
 
+/* A value that nobody reads, in place of a first output that is left out. */
+static int add_unread(struct importer *importer, uint32_t *index)
+{
+	int status = -EEXIST;
+	for (uint32_t i = importer->graph->value_count; status == -EEXIST; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "unread/%" PRIu32, i);
+		status = gyr_graph_add_value(importer->graph, name, NULL, NULL, false, index, importer->error);
+	}
+	return status;
+}
+
 static int convert_node(struct importer *importer, const Onnx__NodeProto *from, struct converted *to)
 {
 	enum gyr_op op = default_domain(from->domain) && from->op_type != NULL ? gyr_op_from_name(from->op_type) : GYR_OP_NONE;
@@ -377,8 +390,10 @@ static int convert_node(struct importer *importer, const Onnx__NodeProto *from, 
 	}
 	for (size_t i = 0; i < from->n_output && status == 0; i++) {
 		to->outputs[i] = GYR_VALUE_NONE;
-		if (i == 0 || from->output[i][0] != 0)
+		if (from->output[i][0] != 0)
 			status = value_of(importer, from->output[i], &to->outputs[i]);
+		else if (i == 0)
+			status = add_unread(importer, &to->outputs[i]);
 	}
 	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
 		status = convert_attribute(importer, from->attribute[i], &to->attributes[i]);
