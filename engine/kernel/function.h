@@ -1,5 +1,6 @@
 /*
- * Functions of floats in plain arithmetic without a branch or a table, so that a loop over them becomes vector code under any compiler. NaN stays NaN. Any thread.
+ * Functions of floats in plain arithmetic without a branch or a table, so that a loop over them becomes vector code under any compiler. NaN stays NaN. Any
+ * thread.
  *
  * exp(x) = 2^n * exp(r), n = round(x / ln 2), r = x - n ln 2 in two parts (Cody and Waite), |r| <= 0.347; exp(r) by its Taylor series to r^7, whose rest is
  * below 6e-9. The polynomials of erf, erfc and log are minimax fits of their own, made for this file; their errors are below 5e-8.

@@ -167,11 +167,11 @@ static void test_dense(void **state)
 
 static void test_unary(void **state)
 {
-	static const enum gyr_op ops[] = {GYR_OP_RELU,    GYR_OP_SIGMOID,    GYR_OP_TANH,       GYR_OP_ABS,        GYR_OP_CEIL,
-					  GYR_OP_EXP,     GYR_OP_FLOOR,      GYR_OP_LEAKY_RELU, GYR_OP_HARD_SWISH, GYR_OP_HARD_SIGMOID,
-					  GYR_OP_NEG,     GYR_OP_RECIPROCAL, GYR_OP_SOFTSIGN,   GYR_OP_SQRT,       GYR_OP_THRESHOLDED_RELU,
-					  GYR_OP_SOFTPLUS, GYR_OP_CELU,      GYR_OP_ELU,        GYR_OP_ERF,        GYR_OP_GELU,
-					  GYR_OP_LOG,      GYR_OP_MISH,      GYR_OP_ROUND,      GYR_OP_SELU};
+	static const enum gyr_op ops[] = {GYR_OP_RELU,     GYR_OP_SIGMOID,    GYR_OP_TANH,       GYR_OP_ABS,        GYR_OP_CEIL,
+					  GYR_OP_EXP,      GYR_OP_FLOOR,      GYR_OP_LEAKY_RELU, GYR_OP_HARD_SWISH, GYR_OP_HARD_SIGMOID,
+					  GYR_OP_NEG,      GYR_OP_RECIPROCAL, GYR_OP_SOFTSIGN,   GYR_OP_SQRT,       GYR_OP_THRESHOLDED_RELU,
+					  GYR_OP_SOFTPLUS, GYR_OP_CELU,       GYR_OP_ELU,        GYR_OP_ERF,        GYR_OP_GELU,
+					  GYR_OP_LOG,      GYR_OP_MISH,       GYR_OP_ROUND,      GYR_OP_SELU};
 	enum { OPS = sizeof ops / sizeof ops[0] };
 	uint64_t seed = 2;
 	void *owned;
