@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "engine/kernel/family.h"
+#include "engine/kernel/product.h"
 #include "engine/kernel/softmax.h"
 #include "engine/ref/gemm.h"
 #include "engine/ref/softmax.h"
@@ -17,6 +18,35 @@ static void run_gemm(const void *params, const void *const inputs[], void *const
 static void run_matmul(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	gyr_ref_gemm(params, inputs[0], inputs[1], NULL, outputs[0]);
+}
+
+static void run_product_and_sum(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	gyr_product_run(params, inputs[0], inputs[1], inputs[2], outputs[0], scratch);
+}
+
+static void run_product(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	gyr_product_run(params, inputs[0], inputs[1], NULL, outputs[0], scratch);
+}
+
+/* Has GEMM, which is prepare->params, run by the twin, or on microkernels where there are any. */
+static int choose_product(struct gyr_prepare *prepare, const struct gyr_gemm *gemm, bool with_c)
+{
+	const struct gyr_product *product;
+	int status = kernel_need_f32(prepare, prepare->inputs[0]);
+	prepare->run = with_c ? run_gemm : run_matmul;
+	if (status != 0 || prepare->reference || gemm->k == 0)
+		return status;
+	status = gyr_product_prepare(gemm, prepare->arena, prepare->packs, &product, prepare->error);
+	if (status == -ENOTSUP)
+		return 0;
+	if (status != 0)
+		return status;
+	prepare->params = product;
+	prepare->scratch_bytes = gyr_product_scratch_bytes(product);
+	prepare->run = with_c ? run_product_and_sum : run_product;
+	return 0;
 }
 
 static int prepare_gemm(struct gyr_prepare *prepare)
@@ -39,8 +69,7 @@ static int prepare_gemm(struct gyr_prepare *prepare)
 		gemm->c_column = c->dims[c->rank - 1] == 1 ? 0 : 1;
 	if (c != NULL && c->rank > 1)
 		gemm->c_row = c->dims[0] == 1 ? 0 : (size_t)c->dims[1];
-	prepare->run = c != NULL ? run_gemm : run_matmul;
-	return kernel_need_f32(prepare, a);
+	return choose_product(prepare, gemm, c != NULL);
 }
 
 /* As numpy.matmul: a vector on the left is a row, one on the right a column; the leading dimensions broadcast. */
@@ -70,8 +99,7 @@ static int prepare_matmul(struct gyr_prepare *prepare)
 		a_step *= a_dim;
 		b_step *= b_dim;
 	}
-	prepare->run = run_matmul;
-	return kernel_need_f32(prepare, a);
+	return choose_product(prepare, gemm, false);
 }
 
 struct softmax {
