@@ -22,6 +22,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_loss,
 	&kernel_family_sample,
 	&kernel_family_recurrent,
+	&kernel_family_signal,
 };
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)

@@ -22,6 +22,7 @@ static const struct op_family *const families[] = {
 	&op_family_loss,
 	&op_family_sample,
 	&op_family_recurrent,
+	&op_family_signal,
 };
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)

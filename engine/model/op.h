@@ -171,6 +171,12 @@ enum gyr_op {
 	GYR_OP_GRU,
 	GYR_OP_LSTM,
 	GYR_OP_RNN,
+	/* signal */
+	GYR_OP_BLACKMAN_WINDOW,
+	GYR_OP_DFT,
+	GYR_OP_HAMMING_WINDOW,
+	GYR_OP_HANN_WINDOW,
+	GYR_OP_STFT,
 	GYR_OP_COUNT,
 	/* internal: made by passes of engine/plan, unknown to files, bundles and docs; each has its name in op_internal.c, and a row in a family of
 	   engine/kernel */

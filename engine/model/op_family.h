@@ -15,7 +15,7 @@ struct op_family {
 };
 
 extern const struct op_family op_family_elementwise, op_family_movement, op_family_arrange, op_family_indexing, op_family_filling, op_family_matrix,
-	op_family_reduce, op_family_normalise, op_family_convolution, op_family_loss, op_family_sample, op_family_internal, op_family_recurrent;
+	op_family_reduce, op_family_normalise, op_family_convolution, op_family_loss, op_family_sample, op_family_internal, op_family_recurrent, op_family_signal;
 
 #define OP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OP_TYPES(array) .types = (array), .type_count = OP_COUNT(array)
@@ -34,7 +34,7 @@ extern const struct op_family op_family_elementwise, op_family_movement, op_fami
 #define OP_NUMBERS (OP_FLOATS | OP_SIGNED | OP_UNSIGNED)
 #define OP_ALL (OP_NUMBERS | OP_BIT(BOOL))
 
-/* An attribute that is a switch. -EINVAL where it is neither 0 nor 1. */
+/* An attribute that is a switch, off where it is left out. -EINVAL where it is neither 0 nor 1. */
 GYR_MUST_CHECK int op_read_switch(struct gyr_infer *infer, const char *name, bool *on);
 
 /* VALUE as an axis of RANK dimensions counted from the front; MAX is the largest allowed. NAME is the attribute's or the input's. -EINVAL. */

@@ -23,6 +23,15 @@
 #define RELATIVE 1e-3
 #define ABSOLUTE 1e-7
 
+/*
+ * Cases whose answers were computed in float32 by way of larger numbers: where the exact answer is 0 they hold what rounding left. (A transform of sums up to
+ * 45: half a unit in their last place is 2e-6.)
+ */
+static const struct {
+	const char *name;
+	double absolute;
+} rounded[] = {{"test_dft_inverse", 2e-6}, {"test_dft_inverse_opset19", 2e-6}};
+
 enum outcome { PASSED, REFUSED, WRONG };
 
 struct reason {
@@ -39,6 +48,7 @@ struct set {
 	struct gyr_shape inputs[TENSORS_MAX], outputs[TENSORS_MAX];
 	void *input_data[TENSORS_MAX], *output_data[TENSORS_MAX];
 	Onnx__TensorProto *protos[TENSORS_MAX]; /* of the inputs */
+	double absolute;                        /* tolerance */
 };
 
 /* Counts a refusal under its message without the names in it. */
@@ -124,7 +134,7 @@ static double real(struct gyr_number number)
 }
 
 /* SHAPE is the tensor's, with the plan's type. ONNX made its bf16 answers by cutting bits off, so there one unit in the last place is allowed. */
-static bool same(const struct gyr_shape *shape, const void *got, const void *expected)
+static bool same(const struct gyr_shape *shape, const void *got, const void *expected, double absolute)
 {
 	double relative = shape->dtype == GYR_DTYPE_BF16 ? 0x1p-7 : RELATIVE;
 	size_t count;
@@ -132,7 +142,7 @@ static bool same(const struct gyr_shape *shape, const void *got, const void *exp
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		double a = real(gyr_number_load(shape->dtype, got, i)), b = real(gyr_number_load(shape->dtype, expected, i));
-		if (isnan(b) || isinf(b) ? !((isnan(a) && isnan(b)) || a == b) : !(fabs(a - b) <= ABSOLUTE + relative * fabs(b)))
+		if (isnan(b) || isinf(b) ? !((isnan(a) && isnan(b)) || a == b) : !(fabs(a - b) <= absolute + relative * fabs(b)))
 			return false;
 	}
 	return true;
@@ -173,7 +183,7 @@ static bool run_set(const struct gyr_plan *plan, struct set *set)
 	if (right) {
 		gyr_plan_run(plan, batch, inputs, outputs, scratch);
 		for (uint32_t i = 0; i < output_count; i++)
-			right = right && same(&set->outputs[i], outputs[i], set->output_data[i]);
+			right = right && same(&set->outputs[i], outputs[i], set->output_data[i], set->absolute);
 	}
 	for (uint32_t i = 0; i < output_count && i < TENSORS_MAX; i++)
 		free(outputs[i]);
@@ -198,25 +208,48 @@ static enum outcome run_model(const void *bytes, size_t size, bool reference, st
 	return right ? PASSED : WRONG;
 }
 
-/* The model with its inputs but the first as initialisers of the values in SET (free it); NULL where there is nothing to turn. */
-static void *with_constants(const void *bytes, size_t size, const struct set *set, size_t *result_size)
+/* An input that nobody reads, f32[1]. */
+static Onnx__ValueInfoProto *spare_input(void)
+{
+	static Onnx__TensorShapeProto__Dimension one = {.base = PROTOBUF_C_MESSAGE_INIT(&onnx__tensor_shape_proto__dimension__descriptor),
+							.value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE,
+							.dim_value = 1};
+	static Onnx__TensorShapeProto__Dimension *dims[] = {&one};
+	static Onnx__TensorShapeProto shape = {.base = PROTOBUF_C_MESSAGE_INIT(&onnx__tensor_shape_proto__descriptor), .n_dim = 1, .dim = dims};
+	static Onnx__TypeProto__Tensor tensor = {
+		.base = PROTOBUF_C_MESSAGE_INIT(&onnx__type_proto__tensor__descriptor), .has_elem_type = 1, .elem_type = GYR_DTYPE_F32, .shape = &shape};
+	static Onnx__TypeProto type = {
+		.base = PROTOBUF_C_MESSAGE_INIT(&onnx__type_proto__descriptor), .value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE, .tensor_type = &tensor};
+	static char name[] = "spare";
+	static Onnx__ValueInfoProto input = {.base = PROTOBUF_C_MESSAGE_INIT(&onnx__value_info_proto__descriptor), .name = name, .type = &type};
+	return &input;
+}
+
+/*
+ * The model with its inputs as initialisers of the values in SET (free it): all but the first, or all of them beside an input that nobody reads, for a case
+ * whose shapes depend on what is in its first. NULL where there is nothing to turn.
+ */
+static void *with_constants(const void *bytes, size_t size, const struct set *set, bool all, size_t *result_size)
 {
 	Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, bytes);
+	size_t kept = all ? 0 : 1;
 	void *result = NULL;
-	if (model != NULL && model->graph != NULL && model->graph->n_input > 1 && model->graph->n_input == set->input_count) {
+	if (model != NULL && model->graph != NULL && model->graph->n_input > kept && model->graph->n_input == set->input_count) {
 		Onnx__GraphProto *graph = model->graph;
 		Onnx__TensorProto *added[TENSORS_MAX], **own = graph->initializer;
+		Onnx__ValueInfoProto *first = graph->input[0];
 		char *names[TENSORS_MAX];
 		size_t inputs = graph->n_input, initialisers = graph->n_initializer;
-		for (size_t i = 1; i < inputs; i++) {
-			added[i - 1] = set->protos[i];
+		for (size_t i = kept; i < inputs; i++) {
+			added[i - kept] = set->protos[i];
 			names[i] = set->protos[i]->name;
 			set->protos[i]->name = graph->input[i]->name;
 		}
 		if (initialisers == 0) {
 			graph->initializer = added;
-			graph->n_initializer = inputs - 1;
+			graph->n_initializer = inputs - kept;
 			graph->n_input = 1;
+			graph->input[0] = all ? spare_input() : first;
 			*result_size = onnx__model_proto__get_packed_size(model);
 			result = malloc(*result_size + 1);
 			if (result != NULL)
@@ -225,7 +258,8 @@ static void *with_constants(const void *bytes, size_t size, const struct set *se
 		graph->initializer = own;
 		graph->n_initializer = initialisers;
 		graph->n_input = inputs;
-		for (size_t i = 1; i < inputs; i++)
+		graph->input[0] = first;
+		for (size_t i = kept; i < inputs; i++)
 			set->protos[i]->name = names[i];
 	}
 	if (model != NULL)
@@ -233,18 +267,26 @@ static void *with_constants(const void *bytes, size_t size, const struct set *se
 	return result;
 }
 
+/* As the case is; with all its inputs but one constant; and, where that gave nothing, with all of them constant. */
 static enum outcome run_case_set(const void *bytes, size_t size, struct set *set, struct gyr_error *reason)
 {
+	static float nothing;
+	struct set spare = *set;
 	unsigned passed = 0, wrong = 0;
-	size_t constant_size = 0;
-	void *constant = with_constants(bytes, size, set, &constant_size);
 	struct gyr_error other;
-	for (int way = 0; way < (constant != NULL ? 4 : 2); way++) {
-		enum outcome outcome = run_model(way < 2 ? bytes : constant, way < 2 ? size : constant_size, way % 2, set, way == 0 ? reason : &other);
-		passed += outcome == PASSED;
-		wrong += outcome == WRONG;
+	spare.inputs[0] = (struct gyr_shape){.dtype = GYR_DTYPE_F32, .rank = 1, .dims = {1}};
+	spare.input_data[0] = &nothing;
+	for (int way = 0; way < 3 && (way < 2 || passed + wrong == 0); way++) {
+		size_t changed_size = 0;
+		void *changed = way > 0 ? with_constants(bytes, size, set, way == 2, &changed_size) : NULL;
+		for (int reference = 0; reference < 2 && (way == 0 || changed != NULL); reference++) {
+			enum outcome outcome = run_model(way == 0 ? bytes : changed, way == 0 ? size : changed_size, reference, way == 2 ? &spare : set,
+							 way + reference == 0 ? reason : &other);
+			passed += outcome == PASSED;
+			wrong += outcome == WRONG;
+		}
+		free(changed);
 	}
-	free(constant);
 	return wrong > 0 ? WRONG : passed > 0 ? PASSED : REFUSED;
 }
 
@@ -267,6 +309,10 @@ static enum outcome run_case(const char *root, const char *name, struct gyr_erro
 		closedir(directory);
 		struct set set;
 		const char *fault = read_set(path, &set);
+		set.absolute = ABSOLUTE;
+		for (size_t k = 0; k < sizeof rounded / sizeof rounded[0]; k++)
+			if (strcmp(name, rounded[k].name) == 0)
+				set.absolute = rounded[k].absolute;
 		if (fault != NULL)
 			gyr_error_set(reason, 0, "%s", fault);
 		enum outcome outcome = fault != NULL ? REFUSED : run_case_set(bytes, size, &set, reason);
