@@ -33,6 +33,8 @@ struct importer {
 	uint32_t opset;
 	struct constant *constants; /* by name */
 	size_t constant_count;
+	const struct gyr_onnx_fixed *fixed;
+	struct onnx_fixed_use fixed_use;
 	struct gyr_graph *graph;
 	struct gyr_error *error;
 };
@@ -230,32 +232,55 @@ static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *va
 	return value->type != NULL && value->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? value->type->tensor_type : NULL;
 }
 
+/* Dimension I of an input called INPUT, which its file gives no number: what was given for it, or, for the first, the batch; *BATCH is its name. */
+static int open_dim(struct importer *importer, const char *input, uint32_t i, const char *symbol, int64_t *dim, const char **batch)
+{
+	char name[SHOWN_MAX], shown_input[SHOWN_MAX];
+	if (symbol != NULL && onnx_fixed_dim(importer->fixed, symbol, dim, &importer->fixed_use))
+		return 0;
+	if (i != 0)
+		return gyr_error_set(importer->error, -ENOTSUP,
+				     "dimension %" PRIu32
+				     " '%s' is not fixed (only the first may be the batch; --dim NAME=SIZE, or --shape %s=SIZE,... gives it a size)",
+				     i, onnx_shown(symbol != NULL ? symbol : "", name), onnx_shown(input, shown_input));
+	if (symbol != NULL)
+		*batch = symbol;
+	*dim = GYR_DIM_BATCH;
+	return 0;
+}
+
 /* The shape of an input. A first dimension that is not a number is the batch; *BATCH is its name, NULL without one. */
-static int input_shape(const Onnx__ValueInfoProto *input, struct gyr_shape *shape, const char **batch, struct gyr_error *error)
+static int input_shape(struct importer *importer, const Onnx__ValueInfoProto *input, struct gyr_shape *shape, const char **batch)
 {
 	const Onnx__TypeProto__Tensor *type = tensor_type(input);
+	struct gyr_error *error = importer->error;
 	char name[SHOWN_MAX];
 	if (type == NULL)
 		return gyr_error_set(error, -ENOTSUP, "it is no tensor");
 	if (gyr_dtype_bytes((enum gyr_dtype)type->elem_type) == 0)
 		return gyr_error_set(error, -ENOTSUP, "element type %" PRId32, type->elem_type);
-	if (type->shape == NULL)
-		return gyr_error_set(error, -ENOTSUP, "it has no shape");
-	if (type->shape->n_dim > GYR_RANK_MAX)
+	const struct gyr_onnx_fixed_shape *given = onnx_fixed_shape(importer->fixed, input->name, &importer->fixed_use);
+	if (type->shape == NULL && given == NULL)
+		return gyr_error_set(error, -ENOTSUP, "it has no shape (--shape %s=SIZE,... gives it one)", onnx_shown(input->name, name));
+	if (type->shape != NULL && type->shape->n_dim > GYR_RANK_MAX)
 		return gyr_error_set(error, -ENOTSUP, "rank %zu (at most %d)", type->shape->n_dim, GYR_RANK_MAX);
-	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = (uint32_t)type->shape->n_dim};
+	if (type->shape != NULL && given != NULL && type->shape->n_dim != given->rank)
+		return gyr_error_set(error, -EINVAL, "it was given %" PRIu32 " dimensions, and has %zu", given->rank, type->shape->n_dim);
+	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = type->shape != NULL ? (uint32_t)type->shape->n_dim : given->rank};
 	for (uint32_t i = 0; i < shape->rank; i++) {
-		const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
-		bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-		bool named = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
+		const Onnx__TensorShapeProto__Dimension *dim = type->shape != NULL ? type->shape->dim[i] : NULL;
+		bool known = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		bool named = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
 		if (known && dim->dim_value < 0)
 			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (0 or more)", i, dim->dim_value);
-		if (!known && i != 0)
-			return gyr_error_set(error, -ENOTSUP, "dimension %" PRIu32 " '%s' is not fixed (only the first may be the batch)", i,
-					     onnx_shown(named ? dim->dim_param : "", name));
-		if (named)
-			*batch = dim->dim_param;
-		shape->dims[i] = known ? dim->dim_value : GYR_DIM_BATCH;
+		if (known && given != NULL && given->dims[i] != dim->dim_value)
+			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " was given another size than the file's %" PRId64, i, dim->dim_value);
+		shape->dims[i] = known ? dim->dim_value : given != NULL ? given->dims[i] : 0;
+		if (!known && (given == NULL || given->dims[i] == GYR_DIM_BATCH)) {
+			int status = open_dim(importer, input->name, i, named ? dim->dim_param : NULL, &shape->dims[i], batch);
+			if (status != 0)
+				return status;
+		}
 	}
 	return 0;
 }
@@ -274,7 +299,7 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 			return gyr_error_set(importer->error, -EINVAL, "input %zu has no name", i);
 		if (find_constant(importer, input->name) != NULL)
 			continue;
-		int status = input_shape(input, &shape, &own_batch, importer->error);
+		int status = input_shape(importer, input, &shape, &own_batch);
 		if (status == 0 && own_batch != NULL && batch != NULL && strcmp(own_batch, batch) != 0)
 			status = gyr_error_set(importer->error, -ENOTSUP, "its first dimension is '%s', and another input's is '%s' (one batch for all)",
 					       onnx_shown(own_batch, this_batch), onnx_shown(batch, first_batch));
@@ -287,7 +312,7 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 		if (status != 0)
 			return gyr_error_prefix(importer->error, status, "input '%s'", onnx_shown(input->name, name));
 	}
-	return 0;
+	return onnx_fixed_used(importer->fixed, &importer->fixed_use, importer->error);
 }
 
 static int convert_strings(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
@@ -499,7 +524,13 @@ static int import_model(struct importer *importer, const Onnx__ModelProto *model
 
 int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, struct gyr_error *error)
 {
-	struct importer importer = {.error = error};
+	static const struct gyr_onnx_fixed nothing;
+	return gyr_onnx_import_fixed(bytes, size, &nothing, graph, error);
+}
+
+int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_graph **graph, struct gyr_error *error)
+{
+	struct importer importer = {.fixed = fixed, .error = error};
 	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &importer};
 	if (size > GYR_ONNX_BYTES_MAX)
 		return gyr_error_set(error, -E2BIG, "%zu bytes (at most %zu)", size, GYR_ONNX_BYTES_MAX);

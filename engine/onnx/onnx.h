@@ -20,6 +20,37 @@
  */
 GYR_MUST_CHECK int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, struct gyr_error *error);
 
+#define GYR_ONNX_FIXED_MAX 64u /* dimensions, and inputs */
+
+/* What is said about a model from outside: sizes that its file leaves open. All names point into the texts that were given, and are needed as long. */
+struct gyr_onnx_fixed {
+	uint32_t dim_count, shape_count;
+	struct gyr_onnx_fixed_dim {
+		const char *name; /* of a symbolic dimension, wherever it stands in the inputs */
+		size_t name_length;
+		int64_t size;
+	} dims[GYR_ONNX_FIXED_MAX];
+	struct gyr_onnx_fixed_shape {
+		const char *name; /* of an input */
+		size_t name_length;
+		uint32_t rank;
+		int64_t dims[GYR_RANK_MAX]; /* the first may be GYR_DIM_BATCH */
+	} shapes[GYR_ONNX_FIXED_MAX];
+};
+
+/*
+ * Add what TEXT says: "NAME=SIZE" of a symbolic dimension, or "INPUT=SIZE,SIZE,..." of a whole input, where the first may be "N", the batch, and "INPUT=" is a
+ * scalar. Sizes are 1 to 2^31 - 1. -EINVAL: another text, or the name a second time. -E2BIG: more than GYR_ONNX_FIXED_MAX.
+ */
+GYR_MUST_CHECK int gyr_onnx_fix_dim(struct gyr_onnx_fixed *fixed, const char *text, struct gyr_error *error);
+GYR_MUST_CHECK int gyr_onnx_fix_shape(struct gyr_onnx_fixed *fixed, const char *text, struct gyr_error *error);
+
+/*
+ * Reads a model as gyr_onnx_import does, with the sizes in FIXED in place of what its file leaves open. Besides: -EINVAL where FIXED names what no input has,
+ * or contradicts the file.
+ */
+GYR_MUST_CHECK int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_graph **graph, struct gyr_error *error);
+
 /*
  * Writes a finished graph as an ONNX ModelProto (*BYTES, *SIZE; free(3) it), the batch as a dimension "N". -ENOTSUP: an output's shape is not known
  * (gyr_plan_settle finds it). -ENOMEM; -E2BIG: over GYR_ONNX_BYTES_MAX.

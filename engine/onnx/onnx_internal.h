@@ -27,4 +27,16 @@ GYR_MUST_CHECK int onnx_tensor_shape(const Onnx__TensorProto *tensor, struct gyr
 /* Copies the elements of TENSOR, whose shape was read, to ELEMENTS. -EINVAL: one is out of its type's range. */
 GYR_MUST_CHECK int onnx_tensor_elements(const Onnx__TensorProto *tensor, void *elements, struct gyr_error *error);
 
+/* Which of a struct gyr_onnx_fixed some input had. */
+struct onnx_fixed_use {
+	bool dims[GYR_ONNX_FIXED_MAX], shapes[GYR_ONNX_FIXED_MAX];
+};
+
+/* What FIXED says of the dimension called SYMBOL, and of the whole input called NAME: false and NULL where nothing. Notes the use. */
+bool onnx_fixed_dim(const struct gyr_onnx_fixed *fixed, const char *symbol, int64_t *size, struct onnx_fixed_use *use);
+const struct gyr_onnx_fixed_shape *onnx_fixed_shape(const struct gyr_onnx_fixed *fixed, const char *name, struct onnx_fixed_use *use);
+
+/* That all of it was used. -EINVAL names what was not. */
+GYR_MUST_CHECK int onnx_fixed_used(const struct gyr_onnx_fixed *fixed, const struct onnx_fixed_use *use, struct gyr_error *error);
+
 #endif
