@@ -28,7 +28,8 @@ struct gap {
 /* A draft node, as one batch size sees it. */
 struct call {
 	struct gyr_prepare prepare;
-	bool skipped; /* its outputs are empty */
+	struct gyr_plan_step told; /* for profile.h, without the node's name */
+	bool skipped;              /* its outputs are empty */
 };
 
 struct compiler {
@@ -39,6 +40,7 @@ struct compiler {
 	struct slot *slots;        /* one a value; only those of roots are used */
 	struct call *calls;        /* one a draft node */
 	struct gyr_dense **layers; /* one a draft node */
+	const char **names;        /* one a draft node, in the plan's memory */
 	struct gap *gaps;          /* by offset; no two touch */
 	uint32_t gap_count;
 };
@@ -166,7 +168,7 @@ static int find_place(struct compiler *compiler, uint32_t value, struct gyr_plac
 	return 0;
 }
 
-static int prepare_dense(struct compiler *compiler, uint32_t index, struct gyr_prepare *call, struct gyr_error *error)
+static int prepare_dense(struct compiler *compiler, uint32_t index, struct call *call, struct gyr_error *error)
 {
 	const struct gyr_draft_node *node = &compiler->draft->nodes[index];
 	struct dense_params *params = GYR_ARENA_NEW(&compiler->plan->arena, struct dense_params, 1);
@@ -176,8 +178,10 @@ static int prepare_dense(struct compiler *compiler, uint32_t index, struct gyr_p
 	if (!gyr_shape_count(shape_of(compiler, node->inputs[0]), 1, &count))
 		return gyr_error_set(error, -ENOTSUP, "its input is too large");
 	*params = (struct dense_params){.dense = compiler->layers[index], .rows = count / node->dense->in};
-	call->run = run_dense;
-	call->params = params;
+	call->prepare.run = run_dense;
+	call->prepare.params = params;
+	call->told.weight_bytes = (double)(node->dense->in * node->dense->out * sizeof(float));
+	call->told.operations = 2.0 * (double)params->rows * (double)node->dense->in * (double)node->dense->out;
 	return gyr_dense_prepare(compiler->layers[index], params->rows, error);
 }
 
@@ -201,8 +205,9 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 	}
 	if (call->skipped)
 		return 0;
+	call->told.op = gyr_op_info(node->source->op)->name;
 	if (node->dense != NULL)
-		return prepare_dense(compiler, index, &call->prepare, error);
+		return prepare_dense(compiler, index, call, error);
 	for (uint32_t i = 0; i < node->input_count; i++) {
 		bool given = node->inputs[i] != GYR_DRAFT_NONE;
 		inputs[i] = given ? shape_of(compiler, node->inputs[i]) : NULL;
@@ -219,6 +224,7 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		.packs = compiler->plan->packs,
 		.error = error,
 	};
+	gyr_plan_cost(node->source->op, &call->prepare, &call->told);
 	return gyr_kernel_prepare(&call->prepare);
 }
 
@@ -351,7 +357,7 @@ static int check_size(const struct compiler *compiler, struct gyr_error *error)
 	return total <= GYR_PLAN_RUN_BYTES_MAX ? 0 : too_big(compiler, total, error);
 }
 
-static int write_step(struct compiler *compiler, uint32_t index, struct gyr_step *step, struct gyr_error *error)
+static int write_step(struct compiler *compiler, uint32_t index, struct gyr_step *step, struct gyr_plan_step *told, struct gyr_error *error)
 {
 	const struct gyr_draft_node *node = &compiler->draft->nodes[index];
 	const struct gyr_prepare *call = &compiler->calls[index].prepare;
@@ -362,8 +368,12 @@ static int write_step(struct compiler *compiler, uint32_t index, struct gyr_step
 	step->output_count = node->output_count;
 	step->inputs = GYR_ARENA_NEW(arena, struct gyr_place, step->input_count);
 	step->outputs = GYR_ARENA_NEW(arena, struct gyr_place, step->output_count);
-	if (step->inputs == NULL || step->outputs == NULL)
+	if (compiler->names[index] == NULL)
+		compiler->names[index] = gyr_arena_string(arena, node->source->name, strlen(node->source->name));
+	if (step->inputs == NULL || step->outputs == NULL || compiler->names[index] == NULL)
 		return no_memory(error);
+	*told = compiler->calls[index].told;
+	told->node = compiler->names[index];
 	int status = 0;
 	for (uint32_t i = 0; i < step->input_count && status == 0; i++)
 		if (i >= 64 || (call->unread >> i & 1) == 0)
@@ -375,7 +385,8 @@ static int write_step(struct compiler *compiler, uint32_t index, struct gyr_step
 }
 
 /* An output that is not made in its array: an input, a constant, or an output twice. */
-static int write_copy(struct compiler *compiler, uint32_t output, struct gyr_place from, struct gyr_step *step, struct gyr_error *error)
+static int write_copy(struct compiler *compiler, uint32_t output, struct gyr_place from, struct gyr_step *step, struct gyr_plan_step *told,
+		      struct gyr_error *error)
 {
 	const struct gyr_graph *graph = compiler->draft->graph;
 	struct gyr_place *places = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_place, 2);
@@ -384,6 +395,7 @@ static int write_copy(struct compiler *compiler, uint32_t output, struct gyr_pla
 		return no_memory(error);
 	places[0] = from;
 	places[1] = (struct gyr_place){.kind = GYR_PLACE_OUTPUT, .index = output};
+	*told = (struct gyr_plan_step){.op = "copy", .node = compiler->plan->outputs[output].name};
 	*step = (struct gyr_step){.run = run_copy, .params = bytes, .input_count = 1, .output_count = 1, .inputs = places, .outputs = places + 1};
 	if (!gyr_shape_bytes(shape_of(compiler, graph->outputs[output]), 1, bytes))
 		return gyr_error_set(error, -ENOTSUP, "output '%s' is too large", graph->values[graph->outputs[output]].name);
@@ -404,20 +416,23 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 	if (status == 0)
 		status = check_size(compiler, error);
 	to->steps = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_step, draft->node_count + graph->output_count);
-	if (status == 0 && to->steps == NULL)
+	to->told = GYR_ARENA_NEW(&compiler->plan->arena, struct gyr_plan_step, draft->node_count + graph->output_count);
+	if (status == 0 && (to->steps == NULL || to->told == NULL))
 		status = no_memory(error);
 	for (uint32_t n = 0; n < draft->node_count && status == 0; n++) {
 		if (draft->nodes[n].dead || compiler->calls[n].skipped)
 			continue;
-		struct gyr_step *step = &to->steps[to->step_count++];
+		struct gyr_step *step = &to->steps[to->step_count];
 		step->scratch = scratches[n];
-		status = write_step(compiler, n, step, error);
+		status = write_step(compiler, n, step, &to->told[to->step_count++], error);
 	}
 	for (uint32_t i = 0; i < graph->output_count && status == 0; i++) {
 		struct gyr_place from;
 		status = find_place(compiler, graph->outputs[i], &from, error);
-		if (status == 0 && !(from.kind == GYR_PLACE_OUTPUT && from.index == i))
-			status = write_copy(compiler, i, from, &to->steps[to->step_count++], error);
+		if (status != 0 || (from.kind == GYR_PLACE_OUTPUT && from.index == i))
+			continue;
+		status = write_copy(compiler, i, from, &to->steps[to->step_count], &to->told[to->step_count], error);
+		to->step_count++;
 	}
 	free(scratches);
 	return status;
@@ -431,8 +446,10 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool 
 	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.calls = calloc(draft->node_count + 1, sizeof *compiler.calls);
 	compiler.layers = calloc(draft->node_count + 1, sizeof(struct gyr_dense *));
+	compiler.names = calloc(draft->node_count + 1, sizeof *compiler.names);
 	plan->layers = GYR_ARENA_NEW(&plan->arena, struct gyr_dense *, draft->node_count);
-	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && plan->layers != NULL;
+	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && compiler.names != NULL &&
+		      plan->layers != NULL;
 	int status = memory ? prepare(&compiler, error) : no_memory(error);
 	for (; compiler.bucket < plan->bucket_count && status == 0; compiler.bucket++)
 		status = write_bucket(&compiler, &plan->buckets[compiler.bucket], error);
@@ -441,5 +458,6 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool 
 	free(compiler.gaps);
 	free(compiler.calls);
 	free(compiler.layers);
+	free(compiler.names);
 	return status;
 }

@@ -8,6 +8,7 @@
 #include "engine/kernel/dense.h"
 #include "engine/plan/draft.h"
 #include "engine/plan/plan.h"
+#include "engine/plan/profile.h"
 #include "engine/plan/step.h"
 
 #define GYR_PLAN_BUCKETS_MAX 7u /* 1, 2, 4, ... GYR_PLAN_BATCH_MAX */
@@ -20,6 +21,7 @@ struct gyr_plan_port {
 struct gyr_plan_bucket {
 	uint32_t step_count;
 	struct gyr_step *steps;
+	struct gyr_plan_step *told; /* what each does */
 };
 
 struct gyr_plan {
@@ -35,5 +37,8 @@ struct gyr_plan {
 
 /* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT, which has the plan's batch sizes. -ENOTSUP, -E2BIG, -ENOMEM. */
 GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error);
+
+/* Fills in the costs of STEP, a node of operator OP that PREPARE has prepared. */
+void gyr_plan_cost(enum gyr_op op, const struct gyr_prepare *prepare, struct gyr_plan_step *step);
 
 #endif
