@@ -1,12 +1,16 @@
 /*
- * gyr-bench-infer: inference of dense nets in this process, on one core, against ONNX Runtime on the same model, inputs and core.
+ * gyr-bench-infer: inference of nets in this process, on one core, against ONNX Runtime on the same model, inputs and core.
  *
- *     gyr-bench-infer [--short] [--json FILE] [--net NAME] [--batch N]
+ *     gyr-bench-infer --list NETS.json [--net NAME] [--batch N] [--short] [--profile] [--json FILE]
+ *     gyr-bench-infer --file NET.onnx [--dim NAME=SIZE]... [--shape INPUT=SIZE,...]... [--value INPUT=NUMBER]... [--batch N] ...
  *
- * First what the machine can do, then for each net and batch size: ns and ort_ns (one inference), over_ort (their ratio, of medians of rounds that take turns),
- * over_bandwidth (batch 1: over the time in which the weights come from the cache that holds them all), of_peak (batch 32: share of the FMA peak). Beside each
- * median stand the 10th and 90th percentiles of the rounds. Times are those for which this thread had the core. Where the two answers differ by a relative 1e-4
- * or more, no ratio is printed and the exit status is 1.
+ * First what the machine can do, then for each net and batch size: ns and ort_ns (one inference), over_ort (their ratio, of medians of rounds that take turns).
+ * Dense nets: over_bandwidth (batch 1: over the time in which the weights come from the cache that holds them all) and of_peak (batch 32: share of the FMA
+ * peak), for the net, and for each of its layers, run by itself. Beside each median stand the 10th and 90th percentiles of the rounds. Times are those for
+ * which this thread had the core. At the end, where several nets were measured, the geometric means of over_ort by class, and the largest.
+ *
+ * A net that Gyr refuses is a line with the reason. Exit status: 0; 3 when one was refused; 1 when two answers differ by a relative 1e-4 or more (then no ratio
+ * is printed), or a net could not be measured.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -15,259 +19,263 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/onnx/onnx.h"
-#include "engine/plan/plan.h"
+#include "tools/benchmark/infer_contest.h"
 #include "tools/benchmark/infer_figures.h"
 #include "tools/benchmark/infer_machine.h"
-#include "tools/benchmark/infer_peer.h"
+#include "tools/benchmark/infer_profile.h"
 
-#define WIDTHS_MAX 8u
-#define ROUNDS_MAX 101u
-#define BLOCK_NS (2 * GYR_NS_PER_MS) /* how long one side runs before the other's turn */
-#define BLOCK_RUNS_MIN 3u
+#define ROUNDS_MAX 41u
+#define ROUNDS_MIN 7u
+#define ROUNDS_SHORT 11u
+#define CONTEST_NS (6 * GYR_NS_PER_S) /* rounds of one net at one batch size stop after this, ROUNDS_MIN at least */
+#define BLOCK_NS (2 * GYR_NS_PER_MS)  /* how long one side runs before the other's turn, one inference at least */
 #define WARM_RUNS 2u
+#define LONG_NS (10 * GYR_NS_PER_MS) /* an inference that takes this long is not helped by a second warm one */
 #define DIFFERENCE_MAX 1e-4
+#define RATIOS_MAX 256u
 
-struct net {
-	const char *name;
-	size_t widths[WIDTHS_MAX]; /* inputs, each layer's outputs, 0 */
-};
-
-static const struct net nets[] = {
-	{"100-200-100", {100, 200, 100}},
-	{"256-256-256-256", {256, 256, 256, 256}},
-	{"784-128-10", {784, 128, 10}},
-	{"768-3072-768", {768, 3072, 768}},
-};
 static const uint32_t batches[] = {1, 8, 32};
 
 struct options {
-	const char *json, *net;
+	const char *list, *json, *only;
+	struct net net; /* of --file */
 	uint32_t batch; /* 0: all */
 	size_t rounds;
+	bool profile;
 };
 
-/* One net on both sides. */
-struct contest {
-	const struct net *net;
-	size_t in, out, weights; /* weights: numbers, without the biases */
-	struct gyr_plan *plan;
-	struct peer *peer;
-	float *x, *y, *peer_y;
-	void *scratch;
+/* What is over_ort, for the means. */
+struct ratio {
+	bool light; /* of class dense, recurrent or trees */
+	uint32_t batch;
+	double value;
+};
+
+struct bench {
+	struct options options;
+	struct machine machine;
+	struct figures figures;
+	struct ratio ratios[RATIOS_MAX];
+	size_t ratio_count;
+	unsigned refused, failed;
 };
 
 static _Noreturn void die(const char *what)
 {
-	fprintf(stderr, "gyr-bench-infer: %s\n", what);
+	fprintf(stderr, "bench: %s\n", what);
 	exit(1);
 }
 
-static void *need(void *memory)
-{
-	if (memory == NULL)
-		die("no memory");
-	return memory;
-}
-
-static float random_number(void)
-{
-	static uint64_t seed = 1;
-	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (float)(int32_t)(seed >> 32) / 2147483648.0f;
-}
-
-static uint32_t add_random(struct gyr_graph *graph, const char *name, uint32_t rank, size_t rows, size_t columns, float scale)
-{
-	const struct gyr_shape shape = {.dtype = GYR_DTYPE_F32, .rank = rank, .dims = {(int64_t)(rank == 2 ? rows : columns), (int64_t)columns}};
-	size_t count = rank == 2 ? rows * columns : columns;
-	float *data = need(malloc(count * sizeof *data));
-	struct gyr_error error;
-	uint32_t index;
-	for (size_t i = 0; i < count; i++)
-		data[i] = random_number() * scale;
-	if (gyr_graph_add_value(graph, name, &shape, data, true, &index, &error) != 0)
-		die(error.text);
-	free(data);
-	return index;
-}
-
-static uint32_t add_node(struct gyr_graph *graph, enum gyr_op op, const uint32_t *inputs, uint32_t count, const char *result)
-{
-	struct gyr_error error;
-	uint32_t output;
-	if (gyr_graph_add_value(graph, result, NULL, NULL, false, &output, &error) != 0)
-		die(error.text);
-	const struct gyr_node node = {.op = op, .name = result, .inputs = inputs, .input_count = count, .outputs = &output, .output_count = 1};
-	if (gyr_graph_add_node(graph, &node, &error) != 0)
-		die(error.text);
-	return output;
-}
-
-/* Gemm and Relu, and so on, without a Relu at the end. */
-static struct gyr_graph *make_graph(const struct net *net)
-{
-	struct gyr_graph *graph = need(gyr_graph_create(net->name, 17));
-	const struct gyr_shape input = {.dtype = GYR_DTYPE_F32, .rank = 2, .dims = {GYR_DIM_BATCH, (int64_t)net->widths[0]}};
-	struct gyr_error error;
-	uint32_t at;
-	if (gyr_graph_add_value(graph, "x", &input, NULL, false, &at, &error) != 0 || gyr_graph_add_input(graph, at, &error) != 0)
-		die(error.text);
-	for (size_t layer = 0; net->widths[layer + 1] != 0; layer++) {
-		char name[16];
-		bool last = net->widths[layer + 2] == 0;
-		size_t in = net->widths[layer], out = net->widths[layer + 1];
-		snprintf(name, sizeof name, "w%zu", layer);
-		uint32_t weights = add_random(graph, name, 2, in, out, 1 / sqrtf((float)in));
-		snprintf(name, sizeof name, "b%zu", layer);
-		uint32_t bias = add_random(graph, name, 1, 1, out, 1);
-		snprintf(name, sizeof name, "gemm%zu", layer);
-		at = add_node(graph, GYR_OP_GEMM, (const uint32_t[]){at, weights, bias}, 3, last ? "y" : name);
-		snprintf(name, sizeof name, "relu%zu", layer);
-		if (!last)
-			at = add_node(graph, GYR_OP_RELU, &at, 1, name);
-	}
-	if (gyr_graph_add_output(graph, at, &error) != 0 || gyr_graph_finish(graph, &error) != 0)
-		die(error.text);
-	return graph;
-}
-
-static void begin(struct contest *contest, const struct net *net)
-{
-	*contest = (struct contest){.net = net, .in = net->widths[0]};
-	for (size_t layer = 0; net->widths[layer + 1] != 0; layer++) {
-		contest->weights += net->widths[layer] * net->widths[layer + 1];
-		contest->out = net->widths[layer + 1];
-	}
-	struct gyr_graph *graph = make_graph(net);
-	struct gyr_error error;
-	void *model;
-	size_t size;
-	if (gyr_plan_create(graph, &(struct gyr_plan_options){.batch_max = GYR_PLAN_BATCH_MAX}, &contest->plan, &error) != 0 ||
-	    gyr_onnx_export(graph, &model, &size, &error) != 0)
-		die(error.text);
-	contest->peer = peer_create(model, size);
-	free(model);
-	gyr_graph_destroy(graph);
-	contest->x = need(aligned_alloc(64, GYR_PLAN_BATCH_MAX * contest->in * sizeof *contest->x));
-	contest->y = need(aligned_alloc(64, GYR_PLAN_BATCH_MAX * contest->out * sizeof *contest->y));
-	contest->peer_y = need(aligned_alloc(64, GYR_PLAN_BATCH_MAX * contest->out * sizeof *contest->y));
-	contest->scratch = need(aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, gyr_plan_scratch_bytes(contest->plan) + GYR_PLAN_SCRATCH_ALIGN));
-	for (size_t i = 0; i < GYR_PLAN_BATCH_MAX * contest->in; i++)
-		contest->x[i] = random_number();
-}
-
-static void end(struct contest *contest)
-{
-	gyr_plan_destroy(contest->plan);
-	peer_destroy(contest->peer);
-	free(contest->x);
-	free(contest->y);
-	free(contest->peer_y);
-	free(contest->scratch);
-}
-
-static void run_gyr(struct contest *contest, uint32_t batch)
-{
-	gyr_plan_run(contest->plan, batch, (const void *const[]){contest->x}, (void *const[]){contest->y}, contest->scratch);
-}
-
-static void run_peer(struct contest *contest, uint32_t batch)
-{
-	peer_run(contest->peer);
-}
-
 /* Nanoseconds that one RUN takes, over a block of them, after as many as bring the weights back into the cache from which the other side has driven them. */
-static double time_block(void (*run)(struct contest *, uint32_t), struct contest *contest, uint32_t batch)
+static double time_block(void (*run)(const struct contest *), const struct contest *contest)
 {
-	for (unsigned i = 0; i < WARM_RUNS; i++)
-		run(contest, batch);
 	uint64_t runs = 0, step = 1, begun = machine_own_ns(), now = begun;
-	for (; now - begun < BLOCK_NS || runs < BLOCK_RUNS_MIN; now = machine_own_ns(), runs += step, step = step < 64 ? step * 2 : step)
+	for (unsigned i = 0; i < WARM_RUNS && now - begun < LONG_NS; i++, now = machine_own_ns())
+		run(contest);
+	begun = now = machine_own_ns();
+	for (; now - begun < BLOCK_NS || runs == 0; now = machine_own_ns(), runs += step, step = step < 64 ? step * 2 : step)
 		for (uint64_t i = 0; i < step; i++)
-			run(contest, batch);
+			run(contest);
 	return (double)(now - begun) / (double)runs;
 }
 
-/* The largest difference between the two answers, over the largest number in the peer's. */
-static double difference(const struct contest *contest, uint32_t batch)
+/* Weights from the cache that holds them, or multiplications at the peak: SAMPLES of ns become ratios to that. */
+static void add_ceiling(struct bench *bench, const char *prefix, uint32_t batch, double weight_bytes, double operations, double *samples, size_t count)
 {
-	double most = 0, size = 0;
-	for (size_t i = 0; i < batch * contest->out; i++) {
-		double gap = fabs((double)contest->y[i] - (double)contest->peer_y[i]);
-		most = gap <= most ? most : gap; /* a NaN is a difference */
-		size = fmax(size, fabs((double)contest->peer_y[i]));
+	const struct machine *machine = &bench->machine;
+	char name[160];
+	if (batch == 1) {
+		for (size_t i = 0; i < count; i++)
+			samples[i] /= weight_bytes / machine->gigabytes[machine_level_of(machine, (size_t)weight_bytes)];
+		snprintf(name, sizeof name, "%s.over_bandwidth", prefix);
+		figures_add(&bench->figures, name, "ratio", samples, count);
+	} else if (batch == 32) {
+		for (size_t i = 0; i < count; i++)
+			samples[i] = operations / samples[i] / machine->gigaflops;
+		snprintf(name, sizeof name, "%s.of_peak", prefix);
+		figures_add(&bench->figures, name, "ratio", samples, count);
 	}
-	return most / size;
 }
 
-static bool compare(struct contest *contest, uint32_t batch, size_t rounds, const struct machine *machine, struct figures *figures)
+/* A dense net against what the machine can do: whole, and each product by itself. */
+static void add_ceilings(struct bench *bench, const char *prefix, const struct contest *contest, double *samples, size_t count)
+{
+	double weight_bytes = 0, operations = 0;
+	uint32_t steps = contest->runs == 1 ? gyr_plan_step_count(contest->plan, contest->rows) : 0;
+	for (uint32_t i = 0; i < steps; i++) {
+		struct gyr_plan_step step = gyr_plan_step_at(contest->plan, contest->rows, i);
+		weight_bytes += step.weight_bytes;
+		operations += step.operations;
+	}
+	if (weight_bytes == 0)
+		return;
+	add_ceiling(bench, prefix, contest->batch, weight_bytes, operations, samples, count);
+	for (uint32_t i = 0; i < steps; i++) {
+		struct gyr_plan_step step = gyr_plan_step_at(contest->plan, contest->rows, i);
+		char name[140];
+		if (step.weight_bytes == 0)
+			continue;
+		for (size_t round = 0; round < ROUNDS_SHORT; round++)
+			samples[round] = profile_time_step(contest, i);
+		snprintf(name, sizeof name, "%s.%.40s", prefix, step.node);
+		add_ceiling(bench, name, contest->batch, step.weight_bytes, step.operations, samples, ROUNDS_SHORT);
+	}
+}
+
+static void measure(struct bench *bench, const struct contest *contest)
 {
 	double gyr[ROUNDS_MAX], peer[ROUNDS_MAX], ratio[ROUNDS_MAX];
-	char name[96];
-	int length = snprintf(name, sizeof name, "infer.%s.b%" PRIu32, contest->net->name, batch);
-	peer_bind(contest->peer, batch, (int64_t)contest->in, (int64_t)contest->out, contest->x, contest->peer_y);
-	run_gyr(contest, batch);
-	run_peer(contest, batch);
-	double gap = difference(contest, batch);
-	if (!(gap < DIFFERENCE_MAX)) {
-		fprintf(stderr, "gyr-bench-infer: %s: the answers differ by a relative %g (at most %g)\n", name, gap, DIFFERENCE_MAX);
-		return false;
+	const char *class = contest->net->class;
+	char prefix[96], name[128];
+	size_t rounds = 0;
+	uint64_t begun = machine_own_ns();
+	snprintf(prefix, sizeof prefix, "infer.%.60s.b%" PRIu32, contest->net->name, contest->batch);
+	for (; rounds < bench->options.rounds && (rounds < ROUNDS_MIN || machine_own_ns() - begun < CONTEST_NS); rounds++) {
+		gyr[rounds] = time_block(contest_run_gyr, contest);
+		peer[rounds] = time_block(contest_run_peer, contest);
+		ratio[rounds] = gyr[rounds] / peer[rounds];
 	}
-	for (size_t round = 0; round < rounds; round++) {
-		gyr[round] = time_block(run_gyr, contest, batch);
-		peer[round] = time_block(run_peer, contest, batch);
-		ratio[round] = gyr[round] / peer[round];
+	snprintf(name, sizeof name, "%s.ns", prefix);
+	figures_add(&bench->figures, name, "ns", gyr, rounds);
+	snprintf(name, sizeof name, "%s.ort_ns", prefix);
+	figures_add(&bench->figures, name, "ns", peer, rounds);
+	snprintf(name, sizeof name, "%s.over_ort", prefix);
+	double median = figures_add(&bench->figures, name, "ratio", ratio, rounds);
+	if (bench->ratio_count < RATIOS_MAX)
+		bench->ratios[bench->ratio_count++] = (struct ratio){.light = strcmp(class, "rest") != 0, .batch = contest->batch, .value = median};
+	if (strcmp(class, "dense") == 0)
+		add_ceilings(bench, prefix, contest, gyr, rounds);
+	if (bench->options.profile)
+		profile_print(prefix, contest);
+}
+
+static void *read_file(const char *path, size_t *size)
+{
+	FILE *file = fopen(path, "rb");
+	long length = file != NULL && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+	char *bytes = length >= 0 ? malloc((size_t)length + 1) : NULL;
+	if (bytes != NULL) {
+		rewind(file);
+		*size = fread(bytes, 1, (size_t)length, file);
 	}
-	size_t room = sizeof name - (size_t)length;
-	double bytes = (double)(contest->weights * sizeof(float)), operations = 2.0 * (double)contest->weights * batch, ceiling[ROUNDS_MAX];
-	memcpy(ceiling, gyr, sizeof ceiling);
-	snprintf(name + length, room, ".ns");
-	figures_add(figures, name, "ns", gyr, rounds);
-	snprintf(name + length, room, ".ort_ns");
-	figures_add(figures, name, "ns", peer, rounds);
-	snprintf(name + length, room, ".over_ort");
-	figures_add(figures, name, "ratio", ratio, rounds);
-	if (batch == 1) {
-		for (size_t round = 0; round < rounds; round++)
-			ceiling[round] /= bytes / machine->gigabytes[machine_level_of(machine, (size_t)bytes)];
-		snprintf(name + length, room, ".over_bandwidth");
-		figures_add(figures, name, "ratio", ceiling, rounds);
-	} else if (batch == 32) {
-		for (size_t round = 0; round < rounds; round++)
-			ceiling[round] = operations / ceiling[round] / machine->gigaflops;
-		snprintf(name + length, room, ".of_peak");
-		figures_add(figures, name, "ratio", ceiling, rounds);
+	if (file != NULL)
+		fclose(file);
+	return bytes;
+}
+
+static void compare(struct bench *bench, const struct net *net, const void *model, size_t size, uint32_t batch, bool first)
+{
+	struct contest contest;
+	char reason[600];
+	enum contest_state state = contest_begin(&contest, net, model, size, batch, first, reason, sizeof reason);
+	double gap = 0;
+	if (state == CONTEST_READY) {
+		contest_run_gyr(&contest);
+		contest_run_peer(&contest);
+		gap = contest_difference(&contest);
 	}
-	return true;
+	if (state == CONTEST_READY && gap < DIFFERENCE_MAX) {
+		if (contest.runs > 1)
+			printf("infer.%s.b%" PRIu32 ".one_by_one\t%" PRIu32 "\truns\n", net->name, batch, contest.runs);
+		measure(bench, &contest);
+	} else if (state == CONTEST_READY) {
+		printf("infer.%s.b%" PRIu32 ".wrong\t%g\trelative difference, at most %g\n", net->name, batch, gap, DIFFERENCE_MAX);
+		bench->failed++;
+	} else if (state == CONTEST_REFUSED) {
+		printf("infer.%s.b%" PRIu32 ".refused\t%s\n", net->name, batch, reason);
+		bench->refused++;
+	} else if (state == CONTEST_FAULT) {
+		printf("infer.%s.b%" PRIu32 ".not_measured\t%s\n", net->name, batch, reason);
+		bench->failed++;
+	}
+	fflush(stdout);
+	contest_end(&contest);
+}
+
+static void bench_net(struct bench *bench, const struct net *net)
+{
+	size_t size = 0;
+	void *model = read_file(net->file, &size);
+	if (model == NULL) {
+		printf("infer.%s.not_measured\t%s cannot be read\n", net->name, net->file);
+		bench->failed++;
+		return;
+	}
+	if (bench->options.batch != 0)
+		compare(bench, net, model, size, bench->options.batch, bench->options.batch == 1);
+	for (size_t i = 0; bench->options.batch == 0 && i < sizeof batches / sizeof batches[0]; i++)
+		compare(bench, net, model, size, batches[i], i == 0);
+	free(model);
+}
+
+/* The geometric mean and the largest of the ratios at BATCH of one class. */
+static void add_mean(struct bench *bench, uint32_t batch, bool light)
+{
+	char name[64];
+	double sum = 0, most = 0;
+	size_t count = 0;
+	for (size_t i = 0; i < bench->ratio_count; i++) {
+		if (bench->ratios[i].batch != batch || bench->ratios[i].light != light)
+			continue;
+		sum += log(bench->ratios[i].value);
+		most = fmax(most, bench->ratios[i].value);
+		count++;
+	}
+	if (count < 2)
+		return;
+	double mean = exp(sum / (double)count);
+	snprintf(name, sizeof name, "infer.%s.b%" PRIu32 ".over_ort_mean", light ? "dense_recurrent_trees" : "rest", batch);
+	figures_add(&bench->figures, name, "ratio", &mean, 1);
+	snprintf(name, sizeof name, "infer.%s.b%" PRIu32 ".over_ort_most", light ? "dense_recurrent_trees" : "rest", batch);
+	figures_add(&bench->figures, name, "ratio", &most, 1);
 }
 
 static _Noreturn void usage(const char *fault)
 {
-	fprintf(stderr, "gyr-bench-infer: %s\nusage: gyr-bench-infer [--short] [--json FILE] [--net NAME] [--batch 1..%u]\nnets:", fault, GYR_PLAN_BATCH_MAX);
-	for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++)
-		fprintf(stderr, " %s", nets[i].name);
-	fprintf(stderr, "\n");
+	fprintf(stderr,
+		"bench: %s\nusage: gyr-bench-infer --list NETS.json [--net NAME] | --file NET.onnx [--dim NAME=SIZE]... [--shape INPUT=SIZE,...]... [--value "
+		"INPUT=NUMBER]...\n       [--batch 1..%u] [--short] [--profile] [--json FILE]\n",
+		fault, GYR_PLAN_BATCH_MAX);
 	exit(2);
+}
+
+static void add_word(const char *words[NET_WORDS_MAX], size_t *count, const char *word)
+{
+	if (*count == NET_WORDS_MAX)
+		usage("too many of one option");
+	words[(*count)++] = word;
 }
 
 static void parse(int argc, char **argv, struct options *options)
 {
-	*options = (struct options){.rounds = 41};
+	*options = (struct options){.rounds = ROUNDS_MAX};
 	for (int i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-		if (strcmp(argv[i], "--short") == 0) {
-			options->rounds = 11;
+		const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+		bool alone = strcmp(word, "--short") == 0 || strcmp(word, "--profile") == 0;
+		if (strcmp(word, "--short") == 0)
+			options->rounds = ROUNDS_SHORT;
+		options->profile |= strcmp(word, "--profile") == 0;
+		if (alone)
 			continue;
-		}
 		if (value == NULL)
 			usage("an unknown word, or a value is missing");
 		i++;
-		if (strcmp(argv[i - 1], "--json") == 0) {
+		if (strcmp(word, "--json") == 0) {
 			options->json = value;
-		} else if (strcmp(argv[i - 1], "--net") == 0) {
-			options->net = value;
-		} else if (strcmp(argv[i - 1], "--batch") == 0) {
+		} else if (strcmp(word, "--list") == 0) {
+			options->list = value;
+		} else if (strcmp(word, "--net") == 0) {
+			options->only = value;
+		} else if (strcmp(word, "--file") == 0) {
+			const char *base = strrchr(value, '/');
+			options->net = (struct net){.name = base != NULL ? base + 1 : value, .file = value, .class = "rest"};
+		} else if (strcmp(word, "--dim") == 0) {
+			add_word(options->net.dims, &options->net.dim_count, value);
+		} else if (strcmp(word, "--shape") == 0) {
+			add_word(options->net.shapes, &options->net.shape_count, value);
+		} else if (strcmp(word, "--value") == 0) {
+			add_word(options->net.values, &options->net.value_count, value);
+		} else if (strcmp(word, "--batch") == 0) {
 			char *rest;
 			unsigned long batch = strtoul(value, &rest, 10);
 			if (*rest != '\0' || batch < 1 || batch > GYR_PLAN_BATCH_MAX)
@@ -277,37 +285,45 @@ static void parse(int argc, char **argv, struct options *options)
 			usage("an unknown word");
 		}
 	}
+	if ((options->list == NULL) == (options->net.file == NULL))
+		usage("--list or --file, before what belongs to it");
 }
 
 int main(int argc, char **argv)
 {
-	struct options options;
-	struct machine machine;
-	struct figures figures;
-	bool found = false, fine = true;
-	parse(argc, argv, &options);
-	machine_describe(&machine);
-	if (!figures_init(&figures, machine.cpu))
+	static struct bench bench;
+	struct net_list list = {0};
+	bool written = true;
+	parse(argc, argv, &bench.options);
+	if (bench.options.list != NULL && !net_list_read(&list, bench.options.list))
+		return 1;
+	machine_describe(&bench.machine);
+	if (!figures_init(&bench.figures, bench.machine.cpu))
 		die("no memory");
-	printf("machine.cpu\t%s\tname\n", machine.cpu);
+	printf("machine.cpu\t%s\tname\n", bench.machine.cpu);
 	gyr_plan_thread_init();
-	machine_measure(&machine, &figures);
-	for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
-		struct contest contest;
-		if (options.net != NULL && strcmp(options.net, nets[i].name) != 0)
+	machine_measure(&bench.machine, &bench.figures);
+	if (bench.options.net.file != NULL)
+		bench_net(&bench, &bench.options.net);
+	size_t found = 0;
+	for (size_t i = 0; i < list.count; i++) {
+		if (bench.options.only != NULL && strcmp(bench.options.only, list.nets[i].name) != 0)
 			continue;
-		found = true;
-		begin(&contest, &nets[i]);
-		if (options.batch != 0)
-			fine &= compare(&contest, options.batch, options.rounds, &machine, &figures);
-		for (size_t k = 0; options.batch == 0 && k < sizeof batches / sizeof batches[0]; k++)
-			fine &= compare(&contest, batches[k], options.rounds, &machine, &figures);
-		end(&contest);
+		bench_net(&bench, &list.nets[i]);
+		found++;
 	}
-	if (!found)
-		usage("no such net");
-	if (options.json != NULL)
-		fine &= figures_write(&figures, options.json);
-	figures_fini(&figures);
-	return fine ? 0 : 1;
+	if (bench.options.list != NULL && found == 0) {
+		for (size_t i = 0; i < list.count; i++)
+			fprintf(stderr, "%s\n", list.nets[i].name);
+		usage("no such net; those above are there");
+	}
+	for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+		add_mean(&bench, batches[i], true);
+		add_mean(&bench, batches[i], false);
+	}
+	if (bench.options.json != NULL)
+		written = figures_write(&bench.figures, bench.options.json);
+	figures_fini(&bench.figures);
+	net_list_fini(&list);
+	return !written || bench.failed > 0 ? 1 : bench.refused > 0 ? 3 : 0;
 }

@@ -161,7 +161,7 @@ class Peer:
         run("ip", "link", "set", "peer1", "netns", network.holder.pid)
         network.run("ip", "addr", "add", f"{self.CLIENT}/24", "dev", "peer1")
         network.run("ip", "link", "set", "peer1", "up")
-        words = ["taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-udp-ort", self.ADDRESS, PORT, model, REQUEST_FLOATS, REQUEST_FLOATS]
+        words = ["taskset", "-c", CPU_SERVER, BENCH / "gyr-bench-udp-ort", self.ADDRESS, PORT, model, REQUEST_FLOATS]
         self.process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n", "gyr-bench-udp-ort did not start"
 

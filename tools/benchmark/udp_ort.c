@@ -2,7 +2,7 @@
  * gyr-bench-udp-ort: what a good engineer writes who needs a model behind a UDP port and has no Gyr: a socket that is polled without sleeping, ONNX Runtime's C
  * API on one thread, one row at a time. The peer that tools/bench roundtrip measures Gyr against; it speaks Gyr's wire, so that the same client asks both.
  *
- *     gyr-bench-udp-ort ADDRESS PORT MODEL.onnx INPUTS OUTPUTS
+ *     gyr-bench-udp-ort ADDRESS PORT MODEL.onnx INPUTS
  *
  * Serves every model name with that model until SIGINT or SIGTERM. Prints "ready" when it answers.
  */
@@ -23,7 +23,7 @@
 #define FLOATS_MAX 16384
 
 static atomic_bool stop;
-static float x[FLOATS_MAX], y[FLOATS_MAX];
+static float x[FLOATS_MAX];
 
 static void on_signal(int number)
 {
@@ -57,7 +57,7 @@ static int open_socket(const char *address, const char *port)
 }
 
 /* The length of the answer in REPLY, or 0 for what it does not answer. */
-static size_t answer(struct peer *peer, const uint8_t *bytes, size_t size, size_t in, size_t out, uint8_t *reply, size_t room)
+static size_t answer(struct peer *peer, const uint8_t *bytes, size_t size, size_t in, uint8_t *reply, size_t room)
 {
 	struct gyr_wire_message message;
 	const char *reason;
@@ -66,7 +66,8 @@ static size_t answer(struct peer *peer, const uint8_t *bytes, size_t size, size_
 		return 0;
 	memcpy(x, message.tensors[0].data, message.tensors[0].bytes);
 	peer_run(peer);
-	const struct gyr_wire_output output = {.shape = {.dtype = GYR_DTYPE_F32, .rank = 2, .dims = {1, (int64_t)out}}, .data = y, .form = GYR_WIRE_BARE};
+	struct gyr_wire_output output = {.form = GYR_WIRE_BARE};
+	output.data = peer_output(peer, 0, &output.shape);
 	return gyr_wire_pack_result(reply, room, message.id, 1, &output, 1, NULL, NULL);
 }
 
@@ -74,11 +75,11 @@ int main(int argc, char **argv)
 {
 	static uint8_t bytes[GYR_WIRE_DATAGRAM_MAX], reply[GYR_WIRE_DATAGRAM_MAX];
 	size_t model_size = 0;
-	if (argc != 6 || atol(argv[4]) < 1 || atol(argv[4]) > FLOATS_MAX || atol(argv[5]) < 1 || atol(argv[5]) > FLOATS_MAX) {
-		fputs("usage: gyr-bench-udp-ort ADDRESS PORT MODEL.onnx INPUTS OUTPUTS\n", stderr);
+	if (argc != 5 || atol(argv[4]) < 1 || atol(argv[4]) > FLOATS_MAX) {
+		fputs("usage: gyr-bench-udp-ort ADDRESS PORT MODEL.onnx INPUTS\n", stderr);
 		return 2;
 	}
-	size_t in = (size_t)atol(argv[4]), out = (size_t)atol(argv[5]);
+	size_t in = (size_t)atol(argv[4]);
 	void *model = read_file(argv[3], &model_size);
 	int descriptor = open_socket(argv[1], argv[2]);
 	if (model == NULL || descriptor < 0) {
@@ -88,8 +89,13 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = on_signal};
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	struct peer *peer = peer_create(model, model_size);
-	peer_bind(peer, 1, (int64_t)in, (int64_t)out, x, y);
+	const struct gyr_shape shape = {.dtype = GYR_DTYPE_F32, .rank = 2, .dims = {1, (int64_t)in}};
+	char reason[300] = "not one input";
+	struct peer *peer = peer_create(model, model_size, reason, sizeof reason);
+	if (peer == NULL || peer_input_count(peer) != 1 || !peer_bind(peer, &shape, (void *[]){x}, reason, sizeof reason)) {
+		fprintf(stderr, "gyr-bench-udp-ort: %s: %s\n", argv[3], reason);
+		return 1;
+	}
 	puts("ready");
 	fflush(stdout);
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
@@ -98,7 +104,7 @@ int main(int argc, char **argv)
 		ssize_t size = recvfrom(descriptor, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
 		if (size <= 0)
 			continue;
-		size_t length = answer(peer, bytes, (size_t)size, in, out, reply, sizeof reply);
+		size_t length = answer(peer, bytes, (size_t)size, in, reply, sizeof reply);
 		if (length > 0)
 			sendto(descriptor, reply, length, 0, (struct sockaddr *)&from, from_size);
 	}
