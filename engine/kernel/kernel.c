@@ -17,6 +17,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_filling,
 	&kernel_family_matrix,
 	&kernel_family_reduce,
+	&kernel_family_ml,
 	&kernel_family_normalise,
 	&kernel_family_convolution,
 	&kernel_family_loss,

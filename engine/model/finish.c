@@ -270,7 +270,7 @@ static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
 	struct knowledge known = {0};
 	bool batched = true, apart = false, open = false, whole;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
-		int status = gyr_infer_check_node(&graph->nodes[i], graph->opset, error);
+		int status = gyr_infer_check_node(&graph->nodes[i], gyr_graph_opset(graph, graph->nodes[i].op), error);
 		if (status != 0)
 			return graph_at_node(graph, &graph->nodes[i], status, error);
 	}
@@ -292,6 +292,8 @@ int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
 	GYR_ASSERT(!graph->finished);
 	if (graph->opset < GYR_OPSET_MIN || graph->opset > GYR_OPSET_MAX)
 		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " (%u to %u)", graph->opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
+	if (graph->opset_ml > GYR_OPSET_ML_MAX)
+		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " of %s (%u to %u)", graph->opset_ml, GYR_DOMAIN_ML, GYR_OPSET_ML_MIN, GYR_OPSET_ML_MAX);
 	if (graph->input_count == 0 || graph->output_count == 0)
 		return gyr_error_set(error, -EINVAL, "the graph has no %s", graph->input_count == 0 ? "input" : "output");
 	for (uint32_t i = 0; i < graph->input_count; i++) {

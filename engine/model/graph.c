@@ -252,20 +252,26 @@ static bool copy_attribute(struct gyr_arena *arena, const struct gyr_attribute *
 	GYR_ASSERT(!"an attribute type");
 }
 
+uint32_t gyr_graph_opset(const struct gyr_graph *graph, enum gyr_op op)
+{
+	return gyr_op_info(op)->domain == NULL ? graph->opset : graph->opset_ml;
+}
+
 int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
 {
-	const char *op = gyr_op_info(node->op)->name;
-	if (node->name != NULL && node->name[0] != 0)
-		return gyr_error_prefix(error, status, "node '%s' (%s, opset %" PRIu32 ")", node->name, op, graph->opset);
+	const struct gyr_op_info *info = gyr_op_info(node->op);
+	const char *domain = info->domain != NULL ? info->domain : "", *dot = info->domain != NULL ? "." : "";
+	bool named = node->name != NULL && node->name[0] != 0;
 	const char *result = node->output_count > 0 && node->outputs[0] < graph->value_count ? graph->values[node->outputs[0]].name : "?";
-	return gyr_error_prefix(error, status, "the node that makes '%s' (%s, opset %" PRIu32 ")", result, op, graph->opset);
+	return gyr_error_prefix(error, status, "%s '%s' (%s%s%s, opset %" PRIu32 ")", named ? "node" : "the node that makes", named ? node->name : result,
+				domain, dot, info->name, gyr_graph_opset(graph, node->op));
 }
 
 static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
 {
-	const struct gyr_op_info *info = gyr_op_at(node->op, graph->opset);
+	const struct gyr_op_info *info = gyr_op_at(node->op, gyr_graph_opset(graph, node->op));
 	if (info == NULL) {
-		uint32_t first = GYR_OPSET_MIN;
+		uint32_t first = 1;
 		while (gyr_op_at(node->op, first) == NULL)
 			first++;
 		return gyr_error_set(error, -EINVAL, "Gyr runs it from opset %" PRIu32 " to %" PRIu32, first, gyr_op_info(node->op)->opset_max);

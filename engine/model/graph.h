@@ -79,7 +79,8 @@ struct gyr_node {
 struct gyr_graph {
 	struct gyr_arena arena; /* owns everything below, except constants added by reference */
 	const char *name;
-	uint32_t opset;
+	uint32_t opset;    /* of ONNX's default domain */
+	uint32_t opset_ml; /* of "ai.onnx.ml", for who adds such nodes to set before; 0: there are none */
 	uint32_t value_count, node_count, input_count, output_count;
 	struct gyr_value *values;
 	struct gyr_node *nodes;     /* after finish: each behind those that it needs */
@@ -126,6 +127,9 @@ GYR_MUST_CHECK int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *e
  * BATCHED takes the batch dimension from the inputs. -EINVAL: a result was given another shape before. One thread at a time.
  */
 GYR_MUST_CHECK int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bool batched, struct gyr_error *error);
+
+/* The opset that holds for OP (not GYR_OP_NONE) in GRAPH: that of its domain. */
+uint32_t gyr_graph_opset(const struct gyr_graph *graph, enum gyr_op op);
 
 /* The index of the value of that name, or GYR_VALUE_NONE. */
 uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name);

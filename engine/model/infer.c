@@ -37,7 +37,7 @@ int gyr_infer_check_node(const struct gyr_node *node, uint32_t opset, struct gyr
 			return gyr_error_set(error, -EINVAL, "attribute '%s' is unknown", attribute->name);
 		if (attribute->type != known->type)
 			return gyr_error_set(error, -EINVAL, "attribute '%s' must be %s", attribute->name, attribute_types[known->type]);
-		if (attribute->type == GYR_ATTRIBUTE_FLOAT && !isfinite(attribute->number))
+		if (attribute->type == GYR_ATTRIBUTE_FLOAT && !known->any_number && !isfinite(attribute->number))
 			return gyr_error_set(error, -EINVAL, "attribute '%s' is not finite", attribute->name);
 		if (gyr_node_attribute(node, attribute->name) != attribute)
 			return gyr_error_set(error, -EINVAL, "attribute '%s' is there twice", attribute->name);
@@ -49,15 +49,15 @@ int gyr_infer_check_node(const struct gyr_node *node, uint32_t opset, struct gyr
 }
 
 /* The types of the inputs against the row: each in its variable's list, and those of one capital letter alike. */
-static int check_types(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_op_info *row, const struct gyr_shape *const *inputs,
-		       struct gyr_error *error)
+static int check_types(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_op_info *row, uint32_t opset,
+		       const struct gyr_shape *const *inputs, struct gyr_error *error)
 {
 	for (uint32_t i = 0; i < node->input_count; i++) {
 		if (inputs[i] == NULL)
 			continue;
 		const char *name = graph->values[node->inputs[i]].name;
 		char letter = gyr_op_letter(row->inputs, i);
-		if (!gyr_op_type_has(row, letter, graph->opset, inputs[i]->dtype))
+		if (!gyr_op_type_has(row, letter, opset, inputs[i]->dtype))
 			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " '%s' is %s, which this operator does not take", i, name,
 					     gyr_dtype_name(inputs[i]->dtype));
 		for (uint32_t k = 0; k < i && isupper((unsigned char)letter); k++)
@@ -71,7 +71,8 @@ static int check_types(const struct gyr_graph *graph, const struct gyr_node *nod
 int gyr_infer_node(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
 		   struct gyr_shape *outputs, struct gyr_error *error)
 {
-	const struct gyr_op_info *row = gyr_op_at(node->op, graph->opset);
+	uint32_t opset = gyr_graph_opset(graph, node->op);
+	const struct gyr_op_info *row = gyr_op_at(node->op, opset);
 	const struct gyr_shape *inputs[GYR_NODE_ENDS_MAX];
 	const void *known[GYR_NODE_ENDS_MAX];
 	GYR_ASSERT(row != NULL);
@@ -79,11 +80,11 @@ int gyr_infer_node(const struct gyr_graph *graph, const struct gyr_node *node, c
 		inputs[i] = node->inputs[i] == GYR_VALUE_NONE ? NULL : &shapes[node->inputs[i]];
 		known[i] = node->inputs[i] == GYR_VALUE_NONE ? NULL : contents[node->inputs[i]];
 	}
-	int status = check_types(graph, node, row, inputs, error);
+	int status = check_types(graph, node, row, opset, inputs, error);
 	if (status != 0)
 		return status;
 	memset(outputs, 0, node->output_count * sizeof *outputs);
-	struct gyr_infer infer = {.node = node, .opset = graph->opset, .inputs = inputs, .contents = known, .outputs = outputs, .error = error};
+	struct gyr_infer infer = {.node = node, .opset = opset, .inputs = inputs, .contents = known, .outputs = outputs, .error = error};
 	status = row->infer(&infer);
 	for (uint32_t i = 0; i < node->output_count && status == 0; i++)
 		status = graph_check_shape(&outputs[i], true, error);

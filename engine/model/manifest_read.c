@@ -269,6 +269,14 @@ static int read_attribute(struct reader *reader, struct gyr_attribute *attribute
 	return whole ? 0 : malformed(reader, what);
 }
 
+/* The operator that TEXT names, behind its domain where that is not the default one. */
+static enum gyr_op find_operator(const char *text)
+{
+	static const char ml[] = GYR_DOMAIN_ML ".";
+	bool other = strncmp(text, ml, sizeof ml - 1) == 0;
+	return other ? gyr_op_find(GYR_DOMAIN_ML, text + sizeof ml - 1) : gyr_op_from_name(text);
+}
+
 static int read_node(struct reader *reader)
 {
 	struct gyr_node node = {0};
@@ -282,7 +290,7 @@ static int read_node(struct reader *reader)
 		status = read_text(reader, &reader->scratch, &node.name, "its name");
 	if (status != 0)
 		return status;
-	node.op = gyr_op_from_name(op);
+	node.op = find_operator(op);
 	if (node.op == GYR_OP_NONE)
 		return gyr_error_set(reader->error, -EBADMSG, "its operator is none that Gyr runs");
 	if (!read_indices(reader, inputs, &node.input_count) || !read_indices(reader, outputs, &node.output_count))
@@ -385,20 +393,31 @@ static int read_golden(struct reader *reader, struct gyr_bundle_info *info)
 	return 0;
 }
 
+/* The opset of the default domain, or an array of it and of that of "ai.onnx.ml", which is then not 0. */
+static bool read_opsets(struct reader *reader, uint32_t *opset, uint32_t *opset_ml)
+{
+	uint32_t count;
+	*opset_ml = 0;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return read_u32(reader, opset);
+	return count == 2 && read_u32(reader, opset) && read_u32(reader, opset_ml);
+}
+
 static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 {
 	const char *name;
-	uint32_t opset;
+	uint32_t opset, opset_ml;
 	if (!read_array_of(reader, 8))
 		return malformed(reader, "it");
 	int status = read_text(reader, &reader->scratch, &name, "the name");
 	if (status != 0)
 		return status;
-	if (!read_u32(reader, &opset))
+	if (!read_opsets(reader, &opset, &opset_ml))
 		return malformed(reader, "the opset");
 	reader->graph = bundle->graph = gyr_graph_create(name, opset);
 	if (bundle->graph == NULL)
 		return no_memory(reader);
+	bundle->graph->opset_ml = opset_ml;
 	status = read_values(reader);
 	if (status == 0)
 		status = read_ends(reader, gyr_graph_add_input, "the list of inputs");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,13 +141,32 @@ static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *at
 	}
 }
 
+/* The opset, or both where there are two domains. */
+static void pack_opsets(struct gyr_pack *pack, const struct gyr_graph *graph)
+{
+	if (graph->opset_ml != 0)
+		msgpack_pack_array(&pack->packer, 2);
+	msgpack_pack_uint32(&pack->packer, graph->opset);
+	if (graph->opset_ml != 0)
+		msgpack_pack_uint32(&pack->packer, graph->opset_ml);
+}
+
+/* The operator's name, behind that of its domain where that is not the default one. */
+static void pack_operator(struct gyr_pack *pack, enum gyr_op op)
+{
+	const struct gyr_op_info *info = gyr_op_info(op);
+	char name[128];
+	snprintf(name, sizeof name, "%s%s%s", info->domain != NULL ? info->domain : "", info->domain != NULL ? "." : "", info->name);
+	gyr_pack_str(pack, name);
+}
+
 static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph)
 {
 	msgpack_pack_array(&pack->packer, graph->node_count);
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		const struct gyr_node *node = &graph->nodes[i];
 		msgpack_pack_array(&pack->packer, 5);
-		gyr_pack_str(pack, gyr_op_info(node->op)->name);
+		pack_operator(pack, node->op);
 		gyr_pack_str(pack, node->name);
 		pack_indices(pack, node->inputs, node->input_count);
 		pack_indices(pack, node->outputs, node->output_count);
@@ -184,7 +204,7 @@ static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, 
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, 8);
 	gyr_pack_str(pack, graph->name);
-	msgpack_pack_uint32(packer, graph->opset);
+	pack_opsets(pack, graph);
 	pack_values(pack, graph, tensors);
 	pack_indices(pack, graph->inputs, graph->input_count);
 	pack_indices(pack, graph->outputs, graph->output_count);

@@ -17,6 +17,7 @@ static const struct op_family *const families[] = {
 	&op_family_filling,
 	&op_family_matrix,
 	&op_family_reduce,
+	&op_family_ml,
 	&op_family_normalise,
 	&op_family_convolution,
 	&op_family_loss,
@@ -51,11 +52,13 @@ const struct gyr_op_info *gyr_op_info(enum gyr_op op)
 	GYR_ASSERT(op < GYR_OP_ALL_COUNT);
 	if (op >= GYR_OP_COUNT)
 		return &op_family_internal.rows[op - GYR_OP_COUNT];
-	const struct gyr_op_info *row = gyr_op_at(op, GYR_OPSET_MAX);
-	for (uint32_t opset = GYR_OPSET_MAX; row == NULL && opset > GYR_OPSET_MIN; opset--)
-		row = gyr_op_at(op, opset - 1);
-	GYR_ASSERT(row != NULL);
-	return row;
+	const struct gyr_op_info *newest = NULL;
+	for (size_t i = 0; i < OP_COUNT(families) && newest == NULL; i++)
+		for (uint32_t k = 0; k < families[i]->count; k++)
+			if (families[i]->rows[k].op == op)
+				newest = &families[i]->rows[k];
+	GYR_ASSERT(newest != NULL);
+	return newest;
 }
 
 enum gyr_op gyr_op_find(const char *domain, const char *name)

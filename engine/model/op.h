@@ -13,6 +13,9 @@
 
 #define GYR_OPSET_MIN 7u
 #define GYR_OPSET_MAX 22u
+#define GYR_DOMAIN_ML "ai.onnx.ml" /* its opsets are counted apart from the default domain's */
+#define GYR_OPSET_ML_MIN 1u
+#define GYR_OPSET_ML_MAX 5u
 #define GYR_NODE_ENDS_MAX 256u /* inputs, and outputs, of one node */
 #define GYR_OP_VARIADIC GYR_NODE_ENDS_MAX
 
@@ -160,6 +163,16 @@ enum gyr_op {
 	GYR_OP_LP_NORMALIZATION,
 	GYR_OP_LRN,
 	GYR_OP_MEAN_VARIANCE_NORMALIZATION,
+	/* ml */
+	GYR_OP_ARRAY_FEATURE_EXTRACTOR,
+	GYR_OP_BINARIZER,
+	GYR_OP_FEATURE_VECTORIZER,
+	GYR_OP_IMPUTER,
+	GYR_OP_LABEL_ENCODER,
+	GYR_OP_LINEAR_CLASSIFIER,
+	GYR_OP_LINEAR_REGRESSOR,
+	GYR_OP_NORMALIZER,
+	GYR_OP_SCALER,
 	/* loss */
 	GYR_OP_NEGATIVE_LOG_LIKELIHOOD_LOSS,
 	GYR_OP_SOFTMAX_CROSS_ENTROPY_LOSS,
@@ -199,6 +212,7 @@ struct gyr_op_attribute {
 	enum gyr_attribute_type type;
 	uint32_t opset_min; /* the first opset that knows it */
 	bool required;
+	bool any_number; /* of type float: it may be infinite, or NaN */
 };
 
 /* Element types that joined a type variable with an opset; they hold for it and all later ones. */
@@ -227,8 +241,8 @@ struct gyr_infer;
 struct gyr_op_info {
 	enum gyr_op op;
 	const char *name;   /* ONNX's, as in NodeProto.op_type */
-	const char *domain; /* NULL for the default one */
-	uint32_t opset_min, opset_max;
+	const char *domain; /* NULL for the default one, or GYR_DOMAIN_ML */
+	uint32_t opset_min, opset_max; /* of the domain, as all opsets below */
 	uint32_t input_min, input_max; /* GYR_OP_VARIADIC: any number */
 	uint32_t output_max;           /* at least one is always needed */
 	const char *inputs, *outputs;
@@ -247,7 +261,7 @@ struct gyr_op_info {
 /* The newest row of OP (not GYR_OP_NONE); of an internal one, a row that holds its name. Any thread. */
 const struct gyr_op_info *gyr_op_info(enum gyr_op op);
 
-/* The row of OP (not GYR_OP_NONE) that holds at OPSET, or NULL; an internal one has none. */
+/* The row of OP (not GYR_OP_NONE) that holds at OPSET of its domain, or NULL; an internal one has none. */
 const struct gyr_op_info *gyr_op_at(enum gyr_op op, uint32_t opset);
 
 /* All rows, for who prints them: row INDEX, or NULL behind the last. Those of one operator are neighbours, the oldest first. */
@@ -259,7 +273,7 @@ enum gyr_op gyr_op_find(const char *domain, const char *name);
 /* The operator of that ONNX name in the default domain, or GYR_OP_NONE. */
 enum gyr_op gyr_op_from_name(const char *name);
 
-/* Whether OP (not GYR_OP_NONE) takes elements of DTYPE as input 0 at OPSET, as ONNX's operator schema says. */
+/* Whether OP (not GYR_OP_NONE) takes elements of DTYPE as input 0 at OPSET of its domain, as ONNX's operator schema says. */
 bool gyr_op_takes(enum gyr_op op, uint32_t opset, enum gyr_dtype dtype);
 
 /* Whether ROW's type VARIABLE has DTYPE at OPSET. */

@@ -13,7 +13,8 @@ static bool fed(const struct gyr_infer *node, uint32_t input)
 enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
 			  const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch)
 {
-	const struct gyr_op_info *row = gyr_op_at(node->op, graph->opset);
+	uint32_t opset = gyr_graph_opset(graph, node->op);
+	const struct gyr_op_info *row = gyr_op_at(node->op, opset);
 	const struct gyr_shape *inputs[GYR_NODE_ENDS_MAX];
 	const void *read[GYR_NODE_ENDS_MAX];
 	enum gyr_rows known[GYR_NODE_ENDS_MAX], most = GYR_ROWS_NONE;
@@ -27,7 +28,7 @@ enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *
 	}
 	if (most < GYR_ROWS_APART)
 		return most;
-	const struct gyr_infer infer = {.node = node, .opset = graph->opset, .inputs = inputs, .contents = read, .outputs = outputs};
+	const struct gyr_infer infer = {.node = node, .opset = opset, .inputs = inputs, .contents = read, .outputs = outputs};
 	enum gyr_rows answer = row->rows == NULL ? GYR_ROWS_MIXED : row->rows(&infer, known, batch);
 	for (uint32_t i = 0; answer == GYR_ROWS_APART && i < node->output_count; i++)
 		if (node->outputs[i] != GYR_VALUE_NONE && (outputs[i].rank == 0 || outputs[i].dims[0] != batch))

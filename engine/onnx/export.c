@@ -151,6 +151,7 @@ static bool fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, co
 {
 	to->name = text_field(from->name);
 	to->op_type = text_field(gyr_op_info(from->op)->name);
+	to->domain = text_field(gyr_op_info(from->op)->domain);
 	to->n_input = from->input_count;
 	to->input = fill_names(arena, graph, from->inputs, from->input_count);
 	to->n_output = from->output_count;
@@ -213,15 +214,18 @@ int gyr_onnx_export(const struct gyr_graph *graph, void **bytes, size_t *size, s
 	struct gyr_arena arena;
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	Onnx__GraphProto message = ONNX__GRAPH_PROTO__INIT;
-	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[1] = {&opset};
+	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, ml = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[2] = {&opset, &ml};
 	opset.domain = text_field("");
 	opset.has_version = true;
 	opset.version = graph->opset;
+	ml.domain = text_field(GYR_DOMAIN_ML);
+	ml.has_version = true;
+	ml.version = graph->opset_ml;
 	model.has_ir_version = true;
 	model.ir_version = ir_version(graph->opset);
 	model.producer_name = text_field("gyr");
 	model.producer_version = text_field(GYR_VERSION);
-	model.n_opset_import = 1;
+	model.n_opset_import = graph->opset_ml != 0 ? 2 : 1;
 	model.opset_import = opsets;
 	model.graph = &message;
 	gyr_arena_init(&arena, 0);

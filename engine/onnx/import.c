@@ -30,7 +30,7 @@ struct constant {
 struct importer {
 	struct gyr_arena arena; /* the unpacked file */
 	bool arena_full;
-	uint32_t opset;
+	int64_t opset, opset_ml; /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
 	struct constant *constants; /* by name */
 	size_t constant_count;
 	const struct gyr_onnx_fixed *fixed;
@@ -62,27 +62,43 @@ static bool default_domain(const char *domain)
 	return domain == NULL || domain[0] == 0 || strcmp(domain, "ai.onnx") == 0;
 }
 
+static bool ml_domain(const char *domain)
+{
+	return domain != NULL && strcmp(domain, GYR_DOMAIN_ML) == 0;
+}
+
+/* The opsets that MODEL imports. A model without the default domain may be made of other operators; those that Gyr does not run fail where they are used. */
+static int read_opsets(struct importer *importer, const Onnx__ModelProto *model)
+{
+	struct gyr_error *error = importer->error;
+	for (size_t i = 0; i < model->n_opset_import; i++) {
+		const char *domain = model->opset_import[i]->domain;
+		int64_t version = model->opset_import[i]->version;
+		if (!default_domain(domain) && !ml_domain(domain))
+			continue;
+		int64_t *opset = ml_domain(domain) ? &importer->opset_ml : &importer->opset;
+		if (*opset != 0)
+			return gyr_error_set(error, -EINVAL, "two opset_import of %s", ml_domain(domain) ? GYR_DOMAIN_ML : "the default domain");
+		if (version < 1)
+			return gyr_error_set(error, -EINVAL, "opset %" PRId64 " is none", version);
+		*opset = version;
+	}
+	if (importer->opset != 0 && (importer->opset < GYR_OPSET_MIN || importer->opset > GYR_OPSET_MAX))
+		return gyr_error_set(error, -ENOTSUP, "opset %" PRId64 " (%u to %u)", importer->opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
+	return importer->opset != 0 || importer->opset_ml != 0 ? 0 : gyr_error_set(error, -EINVAL, "no opset_import of the default domain");
+}
+
 /* Versions, and what Gyr has nothing for. */
 static int check_model(struct importer *importer, const Onnx__ModelProto *model)
 {
 	struct gyr_error *error = importer->error;
-	int64_t opset = -1;
 	if (!model->has_ir_version || model->graph == NULL)
 		return gyr_error_set(error, -EBADMSG, "not an ONNX model: it has no %s", model->has_ir_version ? "graph" : "ir_version");
 	if (model->ir_version < IR_MIN || model->ir_version > IR_MAX)
 		return gyr_error_set(error, -ENOTSUP, "ir_version %" PRId64 " (%d to %d)", model->ir_version, IR_MIN, IR_MAX);
-	for (size_t i = 0; i < model->n_opset_import; i++) {
-		if (!default_domain(model->opset_import[i]->domain))
-			continue;
-		if (opset >= 0)
-			return gyr_error_set(error, -EINVAL, "two opset_import of the default domain");
-		opset = model->opset_import[i]->version;
-		if (opset < GYR_OPSET_MIN || opset > GYR_OPSET_MAX)
-			return gyr_error_set(error, -ENOTSUP, "opset %" PRId64 " (%u to %u)", opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
-	}
-	if (opset < 0)
-		return gyr_error_set(error, -EINVAL, "no opset_import of the default domain");
-	importer->opset = (uint32_t)opset;
+	int status = read_opsets(importer, model);
+	if (status != 0)
+		return status;
 	if (model->n_functions != 0)
 		return gyr_error_set(error, -ENOTSUP, "the model defines functions of its own (inline them first)");
 	if (model->graph->n_sparse_initializer != 0)
@@ -97,8 +113,8 @@ static int at_node(struct importer *importer, const Onnx__NodeProto *node, int s
 	const char *before = node->name != NULL && node->name[0] != 0 ? "node" : "the node that makes";
 	const char *called = node->name != NULL && node->name[0] != 0 ? node->name : node->n_output != 0 ? node->output[0] : "";
 	onnx_shown(default_domain(node->domain) ? "" : node->domain, domain);
-	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRIu32 ")", before, onnx_shown(called, name), domain,
-				domain[0] != 0 ? "." : "", onnx_shown(node->op_type, op), importer->opset);
+	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRId64 ")", before, onnx_shown(called, name), domain,
+				domain[0] != 0 ? "." : "", onnx_shown(node->op_type, op), ml_domain(node->domain) ? importer->opset_ml : importer->opset);
 }
 
 /* Whether a node is a Constant, and if so what it holds. */
@@ -400,14 +416,33 @@ static int add_unread(struct importer *importer, uint32_t *index)
 	return status;
 }
 
+/* The operator of a node, whose domain the model must import. */
+static int find_operator(struct importer *importer, const Onnx__NodeProto *node, enum gyr_op *op)
+{
+	bool ml = ml_domain(node->domain);
+	*op = GYR_OP_NONE;
+	if (node->op_type != NULL && (ml || default_domain(node->domain)))
+		*op = gyr_op_find(ml ? GYR_DOMAIN_ML : NULL, node->op_type);
+	if (*op == GYR_OP_NONE)
+		return gyr_error_set(importer->error, -ENOTSUP, "Gyr does not run this operator");
+	if ((ml ? importer->opset_ml : importer->opset) == 0)
+		return gyr_error_set(importer->error, -EINVAL, "no opset_import of its domain");
+	if (!ml)
+		return 0;
+	if (importer->opset_ml > GYR_OPSET_ML_MAX)
+		return gyr_error_set(importer->error, -ENOTSUP, "Gyr runs opset %u to %u of its domain", GYR_OPSET_ML_MIN, GYR_OPSET_ML_MAX);
+	importer->graph->opset_ml = (uint32_t)importer->opset_ml;
+	return 0;
+}
+
 static int convert_node(struct importer *importer, const Onnx__NodeProto *from, struct converted *to)
 {
-	enum gyr_op op = default_domain(from->domain) && from->op_type != NULL ? gyr_op_from_name(from->op_type) : GYR_OP_NONE;
-	if (op == GYR_OP_NONE)
-		return gyr_error_set(importer->error, -ENOTSUP, "Gyr does not run this operator");
+	enum gyr_op op;
+	int status = find_operator(importer, from, &op);
+	if (status != 0)
+		return status;
 	if (from->n_input > GYR_NODE_ENDS_MAX || from->n_output > GYR_NODE_ENDS_MAX || from->n_attribute > ATTRIBUTES_MAX)
 		return gyr_error_set(importer->error, -EINVAL, "more than %u inputs or outputs, or than %u attributes", GYR_NODE_ENDS_MAX, ATTRIBUTES_MAX);
-	int status = 0;
 	for (size_t i = 0; i < from->n_input && status == 0; i++) {
 		to->inputs[i] = GYR_VALUE_NONE;
 		if (from->input[i][0] != 0)
@@ -503,7 +538,7 @@ static int import_model(struct importer *importer, const Onnx__ModelProto *model
 	int status = check_model(importer, model);
 	if (status != 0)
 		return status;
-	importer->graph = gyr_graph_create(graph->name != NULL ? graph->name : "", importer->opset);
+	importer->graph = gyr_graph_create(graph->name != NULL ? graph->name : "", importer->opset != 0 ? (uint32_t)importer->opset : GYR_OPSET_MAX);
 	if (importer->graph == NULL)
 		return no_memory(importer);
 	status = collect_constants(importer, graph);

@@ -215,7 +215,7 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 	}
 	call->prepare = (struct gyr_prepare){
 		.node = node->source,
-		.opset = compiler->draft->graph->opset,
+		.opset = gyr_graph_opset(compiler->draft->graph, node->source->op),
 		.inputs = inputs,
 		.contents = contents,
 		.outputs = outputs,

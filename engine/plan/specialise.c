@@ -27,7 +27,7 @@ int gyr_plan_blame(const struct gyr_node *node, int status, struct gyr_error *er
 /* Whether NODE can be computed now. */
 static bool foldable(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_special *special)
 {
-	if (gyr_op_at(node->op, graph->opset)->rows == gyr_rows_count)
+	if (gyr_op_at(node->op, gyr_graph_opset(graph, node->op))->rows == gyr_rows_count)
 		return true;
 	for (uint32_t i = 0; i < node->input_count; i++)
 		if (node->inputs[i] != GYR_VALUE_NONE && special->contents[node->inputs[i]] == NULL)
@@ -69,7 +69,7 @@ static int compute(const struct gyr_graph *graph, const struct gyr_node *node, s
 	if (empty)
 		return 0;
 	struct gyr_prepare prepare = {.node = node,
-				      .opset = graph->opset,
+				      .opset = gyr_graph_opset(graph, node->op),
 				      .inputs = inputs,
 				      .contents = contents,
 				      .outputs = shapes,
@@ -95,7 +95,7 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 {
 	void *outputs[GYR_NODE_ENDS_MAX];
 	size_t total = 0;
-	if (node->input_count > 0 && gyr_kernel_is_view(node, graph->opset, special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
+	if (node->input_count > 0 && gyr_kernel_is_view(node, gyr_graph_opset(graph, node->op), special->shapes[node->inputs[0]].dtype, shapes[0].dtype)) {
 		special->contents[node->outputs[0]] = special->contents[node->inputs[0]];
 		return 0;
 	}

@@ -240,6 +240,7 @@ static int copy_graph(const struct gyr_graph *graph, const struct gyr_tape *tape
 	}
 	for (uint32_t i = 0; i < graph->input_count && result == 0; i++)
 		result = gyr_graph_add_input(copy, graph->inputs[i], error);
+	copy->opset_ml = graph->opset_ml;
 	for (uint32_t i = 0; i < graph->node_count && result == 0; i++)
 		result = gyr_graph_add_node(copy, &graph->nodes[i], error);
 	for (uint32_t i = 0; i < graph->output_count && result == 0; i++)

@@ -66,16 +66,18 @@ static void print_types(const struct gyr_op_info *info)
 static int by_name(const void *a, const void *b)
 {
 	const struct gyr_op_info *left = *(const struct gyr_op_info *const *)a, *right = *(const struct gyr_op_info *const *)b;
-	int order = strcmp(left->name, right->name);
+	int order = (left->domain != NULL) - (right->domain != NULL);
+	if (order == 0)
+		order = strcmp(left->name, right->name);
 	return order != 0 ? order : (left->opset_min > right->opset_min) - (left->opset_min < right->opset_min);
 }
 
 int main(void)
 {
 	printf("# Operators\n\n"
-	       "The operators of ONNX's default domain that a model may be made of. This page is printed from the table in `engine/model`, and a test "
-	       "holds it\n"
-	       "against the table. A model is refused, with the node, the operator and the opset, where it uses anything else; whether a kernel runs a type of "
+	       "The operators of ONNX that a model may be made of: those of its default domain, and of `ai.onnx.ml`, whose opsets are counted apart. This page "
+	       "is\n"
+	       "printed from the table in `engine/model`, and a test holds it against the table. A model is refused, with the node, the operator and the opset, where it uses anything else; whether a kernel runs a type of "
 	       "those\n"
 	       "below is decided when the model is compiled, and refused there in the same way.\n\n"
 	       "| operator | opsets | inputs | attributes | element types |\n|---|---|---|---|---|\n");

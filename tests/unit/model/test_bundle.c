@@ -313,6 +313,44 @@ static void wrong_info(void **state)
 	expect_no_build(&info, -EINVAL, "tolerance");
 }
 
+/* Operators of two domains, each with its opset. */
+static void two_domains(void **state)
+{
+	struct gyr_graph *graph = gyr_graph_create("domains", 17);
+	uint32_t x = sample_value(graph, "x", "f32[N,4]"), a = sample_value(graph, "a", NULL), y = sample_value(graph, "y", NULL);
+	struct gyr_node relu = sample_node(GYR_OP_RELU, (const uint32_t[3]){x, GYR_VALUE_NONE}, &a);
+	struct gyr_node norm = sample_node(GYR_OP_NORMALIZER, (const uint32_t[3]){a, GYR_VALUE_NONE}, &y);
+	struct gyr_bundle *bundle;
+	struct gyr_error error = {""};
+	struct file file;
+	void *bytes;
+	graph->opset_ml = 3;
+	assert_int_equal(gyr_graph_add_node(graph, &relu, NULL), 0);
+	assert_int_equal(gyr_graph_add_node(graph, &norm, NULL), 0);
+	assert_int_equal(gyr_graph_add_input(graph, x, NULL), 0);
+	assert_int_equal(gyr_graph_add_output(graph, y, NULL), 0);
+	assert_int_equal(gyr_graph_finish(graph, NULL), 0);
+	assert_int_equal(gyr_bundle_build(graph, &(struct gyr_bundle_info){0}, &bytes, &file.size, NULL), 0);
+	file.bytes = bytes;
+	if (gyr_bundle_open(file.bytes, file.size, &bundle, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(bundle->graph->opset, 17);
+	assert_int_equal(bundle->graph->opset_ml, 3);
+	assert_int_equal(bundle->graph->nodes[1].op, GYR_OP_NORMALIZER);
+	gyr_bundle_close(bundle);
+
+	static const char both[] = "\xa7""domains\x92\x11\x03";
+	uint8_t *at = find(&file, both, sizeof both - 1);
+	at[sizeof both - 2] = 6;
+	reseal(&file);
+	expect(&file, -EBADMSG, "from opset 1 to 5");
+	at[sizeof both - 2] = 0;
+	reseal(&file);
+	expect(&file, -EBADMSG, "from opset 1 to 5");
+	free(bytes);
+	gyr_graph_destroy(graph);
+}
+
 /* A manifest that is longer than the first guess at its size. */
 static void long_lineage(void **state)
 {
@@ -345,7 +383,7 @@ int main(void)
 		cmocka_unit_test(round_trip),      cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
 		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(bytes_behind_the_last_tensor),
 		cmocka_unit_test(lying_manifests), cmocka_unit_test(one_form),          cmocka_unit_test(wrong_info),
-		cmocka_unit_test(long_lineage),
+		cmocka_unit_test(two_domains),     cmocka_unit_test(long_lineage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,12 +24,18 @@ struct node_case {
 };
 #define INT(key, value) {.name = key, .type = GYR_ATTRIBUTE_INT, .integer = value}
 #define FLOAT(key, value) {.name = key, .type = GYR_ATTRIBUTE_FLOAT, .number = value}
+#define STRING(key, value) {.name = key, .type = GYR_ATTRIBUTE_STRING, .string = value}
+#define INTS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_INTS, .integers = {sizeof((int64_t[]){__VA_ARGS__}) / 8, (const int64_t[]){__VA_ARGS__}}}
+#define FLOATS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_FLOATS, .numbers = {sizeof((float[]){__VA_ARGS__}) / 4, (const float[]){__VA_ARGS__}}}
+#define STRINGS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_STRINGS, .strings = {1, (const char *const[]){__VA_ARGS__}}}
 
 static void run_case(const struct node_case *one, size_t number)
 {
 	static const uint8_t zeros[4096];
-	struct gyr_graph *graph = gyr_graph_create("case", one->opset);
+	const char *domain = gyr_op_info(one->op)->domain;
+	struct gyr_graph *graph = gyr_graph_create("case", domain == NULL ? one->opset : 17);
 	struct gyr_error error = {""};
+	graph->opset_ml = domain == NULL ? 0 : one->opset;
 	uint32_t inputs[3] = {NONE, NONE, NONE};
 	for (uint32_t i = 0; i < 3 && one->inputs[i] != NULL; i++) {
 		char name[2] = {(char)('a' + i), 0};
@@ -59,7 +65,8 @@ static void run_case(const struct node_case *one, size_t number)
 			fail_msg("case %zu: %s and not %s", number, gyr_shape_text(&graph->values[output].shape, text, sizeof text), one->result);
 	} else {
 		char prefix[64];
-		snprintf(prefix, sizeof prefix, "node 'n' (%s, opset %u): ", gyr_op_info(one->op)->name, one->opset);
+		snprintf(prefix, sizeof prefix, "node 'n' (%s%s%s, opset %u): ", domain != NULL ? domain : "", domain != NULL ? "." : "", gyr_op_info(one->op)->name,
+			 one->opset);
 		if (status != -EINVAL || strstr(error.text, one->text) == NULL || strncmp(error.text, prefix, strlen(prefix)) != 0)
 			fail_msg("case %zu: status %d, '%s' does not say '%s'", number, status, error.text, one->text);
 	}
@@ -338,6 +345,57 @@ static void expect_unfinished(struct gyr_graph *graph, const char *text)
 	gyr_graph_destroy(graph);
 }
 
+/* A domain whose opsets are counted apart. */
+static void ml(void **state)
+{
+	const struct node_case cases[] = {
+		{GYR_OP_SCALER, 1, {"f32[N,2]"}, {FLOATS("scale", 1, 2), FLOATS("offset", 0, 1)}, "f32[N,2]", NULL},
+		{GYR_OP_SCALER, 5, {"i64[N,2]"}, {FLOATS("scale", 1), FLOATS("offset", 0)}, "f32[N,2]", NULL},
+		{GYR_OP_SCALER, 6, {"f32[N,2]"}, {FLOATS("scale", 1), FLOATS("offset", 0)}, NULL, "from opset 1 to 5"},
+		{GYR_OP_SCALER, 0, {"f32[N,2]"}, {FLOATS("scale", 1), FLOATS("offset", 0)}, NULL, "from opset 1 to 5"},
+		{GYR_OP_SCALER, 1, {"f32[N,2]"}, {FLOATS("scale", 1, 2), FLOATS("offset", 0)}, NULL, "2 scales and 1 offsets"},
+		{GYR_OP_SCALER, 1, {"f32[N,2]"}, {FLOATS("scale", 1, 2, 3), FLOATS("offset", 0, 1, 2)}, NULL, "'scale' has 3 numbers"},
+		{GYR_OP_SCALER, 1, {"f32[N,3,2]"}, {FLOATS("scale", 1, 2), FLOATS("offset", 0, 1)}, NULL, "'scale' has 2 numbers"},
+		{GYR_OP_SCALER, 1, {"u8[N,2]"}, {FLOATS("scale", 1), FLOATS("offset", 0)}, NULL, "does not take"},
+		{GYR_OP_NORMALIZER, 1, {"f64[N,2]"}, {STRING("norm", "L1")}, "f32[N,2]", NULL},
+		{GYR_OP_NORMALIZER, 1, {"f64[N,2]"}, {STRING("norm", "L3")}, NULL, "norm is none of"},
+		{GYR_OP_NORMALIZER, 1, {"f64[N,2,2]"}, {STRING("norm", "L1")}, NULL, "rows of features"},
+		{GYR_OP_BINARIZER, 1, {"i32[N,2,2]"}, {FLOAT("threshold", 1)}, "i32[N,2,2]", NULL},
+		{GYR_OP_IMPUTER, 1, {"f32[N,2]"}, {FLOATS("imputed_value_floats", 1, 2), FLOAT("replaced_value_float", __builtin_nanf(""))}, "f32[N,2]", NULL},
+		{GYR_OP_IMPUTER, 1, {"f32[N,2]"}, {INTS("imputed_value_int64s", 1)}, NULL, "needs 'imputed_value_floats'"},
+		{GYR_OP_IMPUTER, 1, {"i32[N,2]"}, {INTS("imputed_value_int64s", 1, INT64_C(1) << 31)}, NULL, "is no i32"},
+		{GYR_OP_IMPUTER, 1, {"i64[N,2]"}, {INTS("imputed_value_int64s", 1, 2, 3)}, NULL, "has 3 numbers"},
+		{GYR_OP_FEATURE_VECTORIZER, 1, {"f32[N,2]", "f32[N,3]"}, {INTS("inputdimensions", 2, 3)}, "f32[N,5]", NULL},
+		{GYR_OP_FEATURE_VECTORIZER, 1, {"f32[N,2]", "f32[N,3]"}, {INTS("inputdimensions", 2, 4)}, NULL, "input 1 is f32[1,3]"},
+		{GYR_OP_FEATURE_VECTORIZER, 1, {"f32[N,2]", "f32[N,3]"}, {INTS("inputdimensions", 2)}, NULL, "1 numbers for 2 inputs"},
+		{GYR_OP_ARRAY_FEATURE_EXTRACTOR, 1, {"f64[N,2]", "=i64[3]"}, {}, "f64[N,3]", NULL},
+		{GYR_OP_ARRAY_FEATURE_EXTRACTOR, 1, {"f32[7]", "=i64[3]"}, {}, "f32[1,3]", NULL},
+		{GYR_OP_ARRAY_FEATURE_EXTRACTOR, 1, {"f32[7,0]", "=i64[3]"}, {}, NULL, "index 0 of 0"},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2, 3, 4), INT("targets", 2)}, "f32[N,2]", NULL},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2, 3, 4)}, NULL, "2 rows of coefficients for 1 targets"},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2, 3)}, NULL, "3 coefficients for 2 features"},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,0]"}, {FLOATS("coefficients", 1, 2, 3)}, NULL, "3 coefficients for 0 features"},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), STRING("post_transform", "SOFTMAX")}, NULL, "over classes"},
+		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), STRING("post_transform", "TANH")}, NULL, "none of ONNX's"},
+		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), INTS("classlabels_ints", 4, 5)}, "i64[N]", NULL},
+		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), INTS("classlabels_ints", 4)}, NULL, "1 labels for 1 rows"},
+		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), STRINGS("classlabels_strings", "a")}, NULL,
+		 "attribute 'classlabels_strings': strings, which Gyr does not take"},
+		{GYR_OP_LINEAR_CLASSIFIER,
+		 1,
+		 {"f32[N,2]"},
+		 {FLOATS("coefficients", 1, 2), FLOATS("intercepts", 1, 2), INTS("classlabels_ints", 4, 5)},
+		 NULL,
+		 "2 intercepts for 1 rows"},
+		{GYR_OP_LABEL_ENCODER, 2, {"f32[N,2]"}, {FLOATS("keys_floats", 1, 2), INTS("values_int64s", 4, 5)}, "i64[N,2]", NULL},
+		{GYR_OP_LABEL_ENCODER, 2, {"i64[N,2]"}, {FLOATS("keys_floats", 1, 2), INTS("values_int64s", 4, 5)}, NULL, "keys of f32, and an input of i64"},
+		{GYR_OP_LABEL_ENCODER, 2, {"i64[N,2]"}, {INTS("keys_int64s", 1, 2), INTS("values_int64s", 4)}, NULL, "as many values"},
+		{GYR_OP_LABEL_ENCODER, 2, {"i64[N,2]"}, {INTS("keys_int64s", 1), STRINGS("values_strings", "a")}, NULL, "'values_strings': strings"},
+		{GYR_OP_LABEL_ENCODER, 1, {"i64[N,2]"}, {STRINGS("classes_strings", "a")}, NULL, "'classes_strings': strings"},
+	};
+	RUN(cases);
+}
+
 static void wrong_graphs(void **state)
 {
 	struct gyr_graph *graph = gyr_graph_create("empty", 13);
@@ -350,6 +408,10 @@ static void wrong_graphs(void **state)
 	graph = chain(3);
 	graph->opset = 23;
 	expect_unfinished(graph, "opset 23 (7 to 22)");
+
+	graph = chain(3);
+	graph->opset_ml = 6;
+	expect_unfinished(graph, "opset 6 of ai.onnx.ml (1 to 5)");
 
 	graph = chain(3);
 	sample_value(graph, "lost", "f32[2]");
@@ -535,6 +597,8 @@ static void operator_table(void **state)
 	assert_int_equal(gyr_op_from_name("gemm"), GYR_OP_NONE);
 	assert_int_equal(gyr_op_from_name("NoSuchOperator"), GYR_OP_NONE);
 	assert_int_equal(gyr_op_find("ai.onnx.ml", "Gemm"), GYR_OP_NONE);
+	assert_int_equal(gyr_op_find("ai.onnx.ml", "Scaler"), GYR_OP_SCALER);
+	assert_int_equal(gyr_op_from_name("Scaler"), GYR_OP_NONE);
 	for (int op = GYR_OP_NONE + 1; op < GYR_OP_COUNT; op++) {
 		const struct gyr_op_info *info = gyr_op_info((enum gyr_op)op);
 		assert_int_equal(gyr_op_find(info->domain, info->name), op);
@@ -548,7 +612,9 @@ static void operator_table(void **state)
 	const struct gyr_op_info *row, *before = NULL;
 	for (uint32_t i = 0; (row = gyr_op_row(i)) != NULL; before = row, i++) {
 		assert_true(row->op > GYR_OP_NONE && row->op < GYR_OP_COUNT);
-		assert_true(row->opset_min >= GYR_OPSET_MIN && row->opset_min <= row->opset_max && row->opset_max <= GYR_OPSET_MAX);
+		uint32_t first = row->domain == NULL ? GYR_OPSET_MIN : GYR_OPSET_ML_MIN, last = row->domain == NULL ? GYR_OPSET_MAX : GYR_OPSET_ML_MAX;
+		assert_true(row->domain == NULL || strcmp(row->domain, GYR_DOMAIN_ML) == 0);
+		assert_true(row->opset_min >= first && row->opset_min <= row->opset_max && row->opset_max <= last);
 		assert_true(row->input_min <= row->input_max && row->input_max <= GYR_NODE_ENDS_MAX);
 		assert_true(row->output_max >= 1 && row->output_max <= GYR_NODE_ENDS_MAX);
 		assert_non_null(row->infer);
@@ -557,7 +623,7 @@ static void operator_table(void **state)
 		assert_ptr_equal(gyr_op_at(row->op, row->opset_max), row);
 		if (before != NULL && before->op == row->op)
 			assert_int_equal(row->opset_min, before->opset_max + 1);
-		else if (row->opset_min > GYR_OPSET_MIN)
+		else
 			assert_null(gyr_op_at(row->op, row->opset_min - 1));
 	}
 }
@@ -573,6 +639,7 @@ int main(void)
 		cmocka_unit_test(softmax),
 		cmocka_unit_test(reshape),
 		cmocka_unit_test(sorting),
+		cmocka_unit_test(ml),
 		cmocka_unit_test(wrong_graphs),
 		cmocka_unit_test(wrong_values),
 		cmocka_unit_test(wrong_ends_and_nodes),

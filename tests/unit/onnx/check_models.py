@@ -127,6 +127,12 @@ def good_models(tool):
     images = RNG.integers(0, 256, (5, 1, 4, 4), dtype=np.uint8)
     for opset in range(7, 23):
         expect_same(tool, f"mlp opset {opset}", mlp(opset, ir=8 if opset < 19 else 10), {"x": images})
+    ml = lambda op, a, b, **fields: helper.make_node(op, [a], [b], domain="ai.onnx.ml", **fields)
+    for opset in range(1, 6):
+        two = make([helper.make_node("Relu", ["x"], ["a"]), ml("Scaler", "a", "b", scale=[2.0], offset=[1.0]), ml("Normalizer", "b", "y", norm="L2")],
+                   [("x", F, ["N", 4])], [("y", F, ["N", 4])])
+        two.opset_import.append(helper.make_opsetid("ai.onnx.ml", opset))
+        expect_same(tool, f"ai.onnx.ml {opset}", two, {"x": array(3, 4)})
     expect_same(tool, "mlp of fixed batch", mlp(batch=5), {"x": images})
 
     x = {"x": array(3, 4)}
@@ -192,6 +198,16 @@ def bad_models(tool):
     model = one(relu())
     model.opset_import[0].domain = "other"
     refuse("no opset", model, "EINVAL", "no opset_import")
+    scaler = one(helper.make_node("Normalizer", ["x"], ["y"], domain="ai.onnx.ml", name="n"))
+    refuse("no opset of the domain", scaler, "EINVAL", "node 'n' (ai.onnx.ml.Normalizer, opset 0): no opset_import of its domain")
+    scaler.opset_import.append(helper.make_opsetid("ai.onnx.ml", 6))
+    refuse("opset 6 of the domain", scaler, "ENOTSUP", "node 'n' (ai.onnx.ml.Normalizer, opset 6): Gyr runs opset 1 to 5 of its domain")
+    scaler.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    refuse("two opsets of the domain", scaler, "EINVAL", "two opset_import of ai.onnx.ml")
+    model = one(relu())
+    model.opset_import[0].domain = "ai.onnx.ml"
+    refuse("no default opset", model, "EINVAL", "no opset_import of its domain")
+    refuse("unknown in the domain", one(relu(domain="ai.onnx.ml", name="n")), "ENOTSUP", "node 'n' (ai.onnx.ml.Relu, opset 0): Gyr does not run")
     model = one(relu())
     model.opset_import.append(helper.make_opsetid("ai.onnx", 13))
     refuse("two opsets", model, "EINVAL", "two opset_import")
