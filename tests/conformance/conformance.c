@@ -290,10 +290,27 @@ static enum outcome run_case_set(const void *bytes, size_t size, struct set *set
 	return wrong > 0 ? WRONG : passed > 0 ? PASSED : REFUSED;
 }
 
+/*
+ * Cases whose answer ONNX 1.17 has wrong: theirs wraps where QLinearMatMul's text, ONNX Runtime and ONNX's own later data (issue 7835 of onnx/onnx) saturate.
+ * They count as refused. That Gyr saturates is tested in tests/unit/plan/test_quantise.c.
+ */
+static const char *const mistaken[] = {
+	"test_qlinearmatmul_2D_int8_float16",
+	"test_qlinearmatmul_2D_int8_float32",
+	"test_qlinearmatmul_3D_int8_float16",
+	"test_qlinearmatmul_3D_int8_float32",
+};
+
 static enum outcome run_case(const char *root, const char *name, struct gyr_error *reason)
 {
 	char path[PATH_MAX];
 	size_t size;
+	for (size_t i = 0; i < sizeof mistaken / sizeof mistaken[0]; i++) {
+		if (strcmp(name, mistaken[i]) == 0) {
+			gyr_error_set(reason, 0, "case: its answer wraps where ONNX says that it saturates");
+			return REFUSED;
+		}
+	}
 	snprintf(path, sizeof path, "%s/%s/model.onnx", root, name);
 	void *bytes = case_file_read(path, &size);
 	if (bytes == NULL) {
