@@ -12,26 +12,33 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "engine/kernel/gemv.h"
 #include "engine/model/op.h"
 
 struct gyr_dense;
 
 /*
- * Packs WEIGHTS (IN x OUT floats, row-major, IN and OUT at least 1) and BIAS (OUT floats, or NULL), which are copied. ACTIVATION is GYR_OP_RELU, SIGMOID or
- * TANH, or GYR_OP_NONE. -ENOMEM.
+ * Packs WEIGHTS (IN x OUT floats, row-major, IN and OUT at least 1), as they are or rounded to bf16 (KIND), and BIAS (OUT floats, or NULL), which are copied.
+ * ACTIVATION is GYR_OP_RELU, SIGMOID or TANH, or GYR_OP_NONE. How they are packed is measured (tune.h). -ENOTSUP: in bf16, and this CPU has no arithmetic for
+ * it. -ENOMEM. Milliseconds.
  */
-GYR_MUST_CHECK int gyr_dense_create(size_t in, size_t out, const float *weights, const float *bias, enum gyr_op activation, struct gyr_dense **dense,
-				    struct gyr_error *error);
+GYR_MUST_CHECK int gyr_dense_create(enum gyr_gemv_weights kind, size_t in, size_t out, const float *weights, const float *bias, enum gyr_op activation,
+				    struct gyr_dense **dense, struct gyr_error *error);
 void gyr_dense_destroy(struct gyr_dense *dense); /* NULL is fine */
 
-/* Generates the code that ROWS rows need. -ENOTSUP: oneDNN has no microkernel of that shape for this CPU. -ENOMEM. Milliseconds. */
+/* Gets ready for ROWS rows: generates code, and measures which is faster where there is a choice (tune.h). -ENOMEM. Milliseconds. */
 GYR_MUST_CHECK int gyr_dense_prepare(struct gyr_dense *dense, size_t rows, struct gyr_error *error);
 
+/* Bytes of scratch that running ROWS rows (prepared) needs. */
+size_t gyr_dense_scratch_bytes(const struct gyr_dense *dense, size_t rows);
+
 /*
- * Computes ROWS rows (prepared): X is [rows, in] and Y [rows, out], dense, of any alignment, not overlapping. Sums are of f32 products in f32, in any order: |got - exact| <= 2^-23 * (in + 4) * (sum of |x w| + |bias|), which sigmoid and tanh then pass on within a relative 4e-7. Hot path: at one
- * row, the time in which the weights are read from the cache that holds them.
+ * Computes ROWS rows (prepared): X is [rows, in] and Y [rows, out], dense, of any alignment, not overlapping. SCRATCH: as many bytes as were said, 64-byte
+ * aligned. Sums are of f32 products in f32, in any order: |got - exact| <= 2^-23 * (in + 4) * (sum of |x w| + |bias|), which sigmoid and tanh then pass on
+ * within a relative 4e-7; in bf16, 2^-7 * (sum of |x w|) is added, for the weights and, at many rows, the inputs are rounded to it. Hot path: at one row, the
+ * time in which the weights are read from the cache that holds them.
  */
-void gyr_dense_run(const struct gyr_dense *dense, size_t rows, const void *x, void *y);
+void gyr_dense_run(const struct gyr_dense *dense, size_t rows, const void *x, void *y, void *scratch);
 
 /* Bytes of the packed weights and bias. */
 size_t gyr_dense_bytes(const struct gyr_dense *dense);

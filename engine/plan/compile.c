@@ -53,7 +53,7 @@ struct dense_params {
 static void run_dense(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	const struct dense_params *dense = params;
-	gyr_dense_run(dense->dense, dense->rows, inputs[0], outputs[0]);
+	gyr_dense_run(dense->dense, dense->rows, inputs[0], outputs[0], scratch);
 }
 
 static void run_copy(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
@@ -78,7 +78,7 @@ static int pack_layer(struct compiler *compiler, uint32_t index, struct gyr_erro
 			bias[n] = (float)dense->bias[n];
 	}
 	struct gyr_dense *layer;
-	int status = gyr_dense_create(dense->in, dense->out, dense->weights, bias, dense->activation, &layer, error);
+	int status = gyr_dense_create(GYR_GEMV_F32, dense->in, dense->out, dense->weights, bias, dense->activation, &layer, error);
 	free(bias);
 	if (status != 0)
 		return status;
@@ -180,6 +180,7 @@ static int prepare_dense(struct compiler *compiler, uint32_t index, struct call 
 	*params = (struct dense_params){.dense = compiler->layers[index], .rows = count / node->dense->in};
 	call->prepare.run = run_dense;
 	call->prepare.params = params;
+	call->prepare.scratch_bytes = gyr_dense_scratch_bytes(params->dense, params->rows);
 	call->told.weight_bytes = (double)(node->dense->in * node->dense->out * sizeof(float));
 	call->told.operations = 2.0 * (double)params->rows * (double)node->dense->in * (double)node->dense->out;
 	return gyr_dense_prepare(compiler->layers[index], params->rows, error);

@@ -14,6 +14,7 @@
 #endif
 
 #include "base/assertion.h"
+#include "engine/kernel/tune.h"
 #include "engine/plan/fuse.h"
 #include "engine/plan/plan_internal.h"
 
@@ -117,6 +118,7 @@ int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options
 	GYR_ASSERT(graph->finished);
 	GYR_ASSERT(options->batch_max >= 1);
 	GYR_ASSERT(options->batch_max <= GYR_PLAN_BATCH_MAX);
+	gyr_tune_begin();
 	int status = create(graph, options, !options->reference, plan, error);
 	if (status == -ENOTSUP && !options->reference)
 		status = create(graph, options, false, plan, error); /* a CPU without microkernels: the twin multiplies */

@@ -109,7 +109,7 @@ static void check_dense(size_t in, size_t out, enum gyr_op activation, bool with
 	float *weights = some_floats(in * out, 0, 1 / sqrtf((float)in), false, seed, &owned[0]);
 	float *bias = some_floats(out, 0, 1, false, seed, &owned[1]);
 	struct gyr_dense *dense;
-	assert_int_equal(gyr_dense_create(in, out, weights, with_bias ? bias : NULL, activation, &dense, NULL), 0);
+	assert_int_equal(gyr_dense_create(GYR_GEMV_F32, in, out, weights, with_bias ? bias : NULL, activation, &dense, NULL), 0);
 	assert_true(gyr_dense_bytes(dense) >= in * out * sizeof(float));
 	for (size_t r = 0; r < rows_count; r++) {
 		struct gyr_error error;
@@ -120,7 +120,7 @@ static void check_dense(size_t in, size_t out, enum gyr_op activation, bool with
 		char *y = malloc(count * sizeof(float) + guard + 3);
 		float *expected = malloc(count * sizeof(float));
 		memset(y, 0x5a, count * sizeof(float) + guard + 3);
-		gyr_dense_run(dense, rows[r], x, y + 3);
+		gyr_dense_run(dense, rows[r], x, y + 3, NULL);
 		const struct gyr_gemm gemm = {
 			.m = rows[r], .n = out, .k = in, .a_row = in, .a_column = 1, .b_row = out, .b_column = 1, .c_column = 1, .alpha = 1, .beta = 1};
 		gyr_ref_gemm(&gemm, x, weights, with_bias ? bias : NULL, expected);
