@@ -173,6 +173,7 @@ static bool inputs_known(const struct gyr_node *node, const struct knowledge *kn
 static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge *known, bool *whole, struct gyr_error *error)
 {
 	struct gyr_shape outputs[GYR_NODE_ENDS_MAX];
+	enum gyr_rows rows[GYR_NODE_ENDS_MAX];
 	*whole = true;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		const struct gyr_node *node = &graph->nodes[i];
@@ -184,12 +185,12 @@ static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge 
 		}
 		if (status != 0)
 			return graph_at_node(graph, node, gyr_error_set(error, status, "%s", reason.text), error);
-		enum gyr_rows rows = gyr_rows_of(graph, node, known->shapes, known->contents, known->rows, outputs, batch);
+		gyr_rows_of(graph, node, known->shapes, known->contents, known->rows, outputs, batch, rows);
 		for (uint32_t o = 0; o < node->output_count; o++) {
 			if (node->outputs[o] == GYR_VALUE_NONE)
 				continue;
 			known->shapes[node->outputs[o]] = outputs[o];
-			known->rows[node->outputs[o]] = rows;
+			known->rows[node->outputs[o]] = rows[o];
 		}
 	}
 	return 0;

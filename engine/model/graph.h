@@ -7,7 +7,8 @@
  *
  * The batch dimension. dims[0] of every input may be GYR_DIM_BATCH. Where it is proven that rows never mix (rows.h), dims[0] of every output is so too after
  * finish, and rows of different questions may be computed together. Where it is not, finish puts 1 in its place, in inputs and outputs: such a model answers
- * one question of one row at a time. Constants have no batch dimension.
+ * one question of one row at a time. Constants have no batch dimension. On the way through the graph the batch may be another dimension than the first; the
+ * shape of such a result is kept as it is at one row.
  *
  * Shapes that depend on what the model computes. Where the shape of a result depends on the content of a value that is neither an input nor a constant, finish
  * leaves it unknown (dtype NONE), unless it was given one, which stays and is checked by the plan. Such a graph, and one whose batch dimension can be judged

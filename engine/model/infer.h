@@ -20,6 +20,7 @@ struct gyr_infer {
 	const struct gyr_shape *const *inputs; /* node.input_count; NULL where one is left out; every dimension 0 or more */
 	const void *const *contents;           /* node.input_count; NULL where not known */
 	struct gyr_shape *outputs;             /* node.output_count, zeroed, to be filled in */
+	uint32_t asked;                        /* of an operator's rows function: the output whose rows it is to tell */
 	struct gyr_error *error;
 };
 

@@ -235,8 +235,8 @@ struct gyr_op_type {
 enum gyr_rows {
 	GYR_ROWS_NONE,  /* it depends neither on the inputs' contents nor on the number of rows */
 	GYR_ROWS_COUNT, /* it depends on the number of rows (a Shape, and what is computed from it), not on the inputs' contents */
-	GYR_ROWS_APART, /* its dims[0] is the batch, and row i depends on row i alone */
-	GYR_ROWS_MIXED, /* nothing is known */
+	GYR_ROWS_APART, /* its dims[0] is the batch, and row i depends on row i alone; APART + k: the same of dims[k] */
+	GYR_ROWS_MIXED = GYR_ROWS_APART + GYR_RANK_MAX, /* nothing is known */
 };
 
 struct gyr_infer;
@@ -263,6 +263,8 @@ struct gyr_op_info {
 	int (*infer)(struct gyr_infer *infer);
 	/* Says what becomes of the rows of a batch: see rows.h. NULL: nothing is known, so rows are never computed together. */
 	enum gyr_rows (*rows)(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
+	/* ROWS copes with a batch that is any dimension. Where it is not set, inputs whose batch is not dims[0] are shown to ROWS as MIXED. */
+	bool rows_anywhere;
 	/* With one output, of the type of input 0, the result is the memory of input 0 under another shape: nothing is computed. */
 	bool view;
 };

@@ -107,8 +107,11 @@ static int infer_transpose(struct gyr_infer *infer)
 static enum gyr_rows rows_transpose(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	const struct gyr_attribute *perm = gyr_node_attribute(node->node, "perm");
-	bool stays = perm != NULL ? perm->integers.count > 0 && perm->integers.items[0] == 0 : node->inputs[0]->rank == 1;
-	return stays ? inputs[0] : GYR_ROWS_MIXED;
+	uint32_t rank = node->inputs[0]->rank, axis = gyr_rows_axis(inputs[0]);
+	for (uint32_t i = 0; i < rank; i++)
+		if ((perm != NULL ? perm->integers.items[i] : rank - 1 - i) == axis)
+			return gyr_rows_apart(i);
+	return GYR_ROWS_MIXED;
 }
 
 static int infer_concat(struct gyr_infer *infer)
@@ -135,11 +138,11 @@ static int infer_concat(struct gyr_infer *infer)
 
 static enum gyr_rows rows_concat(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	int64_t axis = gyr_node_integer(node->node, "axis", 0);
-	for (uint32_t i = 0; i < node->node->input_count; i++)
-		if (inputs[i] != GYR_ROWS_APART)
+	int64_t given = gyr_node_integer(node->node, "axis", 0), axis = given < 0 ? given + node->inputs[0]->rank : given;
+	for (uint32_t i = 1; i < node->node->input_count; i++)
+		if (inputs[i] != inputs[0])
 			return GYR_ROWS_MIXED;
-	return axis == 0 || axis + node->inputs[0]->rank == 0 ? GYR_ROWS_MIXED : GYR_ROWS_APART;
+	return gyr_rows_axis(inputs[0]) == axis ? GYR_ROWS_MIXED : inputs[0];
 }
 
 static int infer_split(struct gyr_infer *infer)
@@ -174,7 +177,7 @@ static int infer_split(struct gyr_infer *infer)
 
 static enum gyr_rows rows_split(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, 0);
+	return gyr_rows_beside(node, inputs, 0, false);
 }
 
 /* One dimension of a slice, as numpy cuts it. */
@@ -249,7 +252,8 @@ static enum gyr_rows rows_slice(const struct gyr_infer *node, const enum gyr_row
 	for (uint32_t i = 1; i < node->node->input_count; i++)
 		if (inputs[i] > GYR_ROWS_COUNT)
 			return GYR_ROWS_MIXED;
-	return gyr_infer_slice(&again, &slice) == 0 && node->inputs[0]->rank > 0 && slice.whole[0] ? inputs[0] : GYR_ROWS_MIXED;
+	uint32_t axis = gyr_rows_axis(inputs[0]);
+	return axis != GYR_RANK_MAX && gyr_infer_slice(&again, &slice) == 0 && slice.whole[axis] ? inputs[0] : GYR_ROWS_MIXED;
 }
 
 static int infer_expand(struct gyr_infer *infer)
@@ -267,7 +271,8 @@ static int infer_expand(struct gyr_infer *infer)
 
 static enum gyr_rows rows_expand(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return node->inputs[0]->rank == node->outputs[0].rank ? gyr_rows_first(node, inputs, batch) : GYR_ROWS_MIXED;
+	uint32_t axis = gyr_rows_axis(inputs[0]);
+	return axis != GYR_RANK_MAX && inputs[1] <= GYR_ROWS_COUNT ? gyr_rows_apart(axis + node->outputs[0].rank - node->inputs[0]->rank) : GYR_ROWS_MIXED;
 }
 
 static int infer_tile(struct gyr_infer *infer)
@@ -334,7 +339,7 @@ static int infer_space_to_depth(struct gyr_infer *infer)
 static enum gyr_rows rows_squeeze(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	bool given = gyr_node_attribute(node->node, "axes") != NULL || gyr_infer_input(node, 1) != NULL;
-	return given ? gyr_rows_first(node, inputs, batch) : GYR_ROWS_MIXED;
+	return given ? gyr_rows_in_order(node, inputs, batch) : GYR_ROWS_MIXED;
 }
 
 static const struct gyr_op_attribute axis_needed[] = {{"axis", GYR_ATTRIBUTE_INT, 7, true}};
@@ -358,22 +363,25 @@ static const struct gyr_op_type index_types[] = {{'T', 7, OP_ALL}, {'T', 13, OP_
 
 static const struct gyr_op_info rows[] = {
 	ROW(CONCAT, "Concat", 7, 22, OP_INPUTS(1, GYR_OP_VARIADIC, "T"), OP_OUTPUTS(1, "T"), OP_TYPES(all_types), OP_ATTRIBUTES(axis_needed),
-	    .infer = infer_concat, .rows = rows_concat),
+	    .infer = infer_concat, .rows = rows_concat, .rows_anywhere = true),
 	ROW(DEPTH_TO_SPACE, "DepthToSpace", 7, 22, ONE_IN, OP_ATTRIBUTES(depth_attributes), .infer = infer_depth_to_space, .rows = gyr_rows_first),
-	ROW(EXPAND, "Expand", 8, 22, SIZED_IN(2), .infer = infer_expand, .rows = rows_expand),
-	ROW(SLICE, "Slice", 7, 9, ONE_IN, OP_ATTRIBUTES(slice_attributes), .infer = infer_slice, .rows = rows_slice),
-	ROW(SLICE, "Slice", 10, 22, OP_INPUTS(3, 5, "TI"), OP_OUTPUTS(1, "T"), OP_TYPES(index_types), .infer = infer_slice, .rows = rows_slice),
+	ROW(EXPAND, "Expand", 8, 22, SIZED_IN(2), .infer = infer_expand, .rows = rows_expand, .rows_anywhere = true),
+	ROW(SLICE, "Slice", 7, 9, ONE_IN, OP_ATTRIBUTES(slice_attributes), .infer = infer_slice, .rows = rows_slice, .rows_anywhere = true),
+	ROW(SLICE, "Slice", 10, 22, OP_INPUTS(3, 5, "TI"), OP_OUTPUTS(1, "T"), OP_TYPES(index_types), .infer = infer_slice, .rows = rows_slice,
+	    .rows_anywhere = true),
 	ROW(SPACE_TO_DEPTH, "SpaceToDepth", 7, 22, ONE_IN, OP_ATTRIBUTES(space_attributes), .infer = infer_space_to_depth, .rows = gyr_rows_first),
 	ROW(SPLIT, "Split", 7, 12, OP_INPUTS(1, 1, "T"), OP_OUTPUTS(GYR_OP_VARIADIC, "T"), OP_TYPES(all_types), OP_ATTRIBUTES(split7_attributes),
-	    .infer = infer_split, .rows = rows_split),
+	    .infer = infer_split, .rows = rows_split, .rows_anywhere = true),
 	ROW(SPLIT, "Split", 13, 22, OP_INPUTS(1, 2, "TS"), OP_OUTPUTS(GYR_OP_VARIADIC, "T"), OP_TYPES(sized_types), OP_ATTRIBUTES(split13_attributes),
-	    .infer = infer_split, .rows = rows_split),
-	ROW(SQUEEZE, "Squeeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_attributes), .infer = infer_squeeze, .rows = rows_squeeze, .view = true),
-	ROW(SQUEEZE, "Squeeze", 13, 22, SIZED_IN(1), .infer = infer_squeeze, .rows = rows_squeeze, .view = true),
+	    .infer = infer_split, .rows = rows_split, .rows_anywhere = true),
+	ROW(SQUEEZE, "Squeeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_attributes), .infer = infer_squeeze, .rows = rows_squeeze, .rows_anywhere = true,
+	    .view = true),
+	ROW(SQUEEZE, "Squeeze", 13, 22, SIZED_IN(1), .infer = infer_squeeze, .rows = rows_squeeze, .rows_anywhere = true, .view = true),
 	ROW(TILE, "Tile", 7, 22, SIZED_IN(2), .infer = infer_tile, .rows = gyr_rows_first),
-	ROW(TRANSPOSE, "Transpose", 7, 22, ONE_IN, OP_ATTRIBUTES(perm_attributes), .infer = infer_transpose, .rows = rows_transpose),
-	ROW(UNSQUEEZE, "Unsqueeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_needed), .infer = infer_unsqueeze, .rows = gyr_rows_first, .view = true),
-	ROW(UNSQUEEZE, "Unsqueeze", 13, 22, SIZED_IN(2), .infer = infer_unsqueeze, .rows = gyr_rows_first, .view = true),
+	ROW(TRANSPOSE, "Transpose", 7, 22, ONE_IN, OP_ATTRIBUTES(perm_attributes), .infer = infer_transpose, .rows = rows_transpose, .rows_anywhere = true),
+	ROW(UNSQUEEZE, "Unsqueeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_needed), .infer = infer_unsqueeze, .rows = gyr_rows_in_order, .rows_anywhere = true,
+	    .view = true),
+	ROW(UNSQUEEZE, "Unsqueeze", 13, 22, SIZED_IN(2), .infer = infer_unsqueeze, .rows = gyr_rows_in_order, .rows_anywhere = true, .view = true),
 };
 
 const struct op_family op_family_arrange = {rows, OP_COUNT(rows)};

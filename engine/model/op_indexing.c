@@ -48,8 +48,14 @@ static bool axis_is_first(const struct gyr_infer *node)
 /* A table is looked up in by each row, or each row is looked up in for the same places. */
 static enum gyr_rows rows_gather(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	enum gyr_rows of_data = axis_is_first(node) ? GYR_ROWS_NONE : GYR_ROWS_APART, of_indices = axis_is_first(node) ? GYR_ROWS_APART : GYR_ROWS_NONE;
-	return inputs[0] == of_data && inputs[1] == of_indices ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+	int64_t given = gyr_node_integer(node->node, "axis", 0);
+	uint32_t axis = (uint32_t)(given < 0 ? given + node->inputs[0]->rank : given), of_data = gyr_rows_axis(inputs[0]),
+		 of_indices = gyr_rows_axis(inputs[1]);
+	if (of_indices != GYR_RANK_MAX)
+		return inputs[0] == GYR_ROWS_NONE ? gyr_rows_apart(axis + of_indices) : GYR_ROWS_MIXED;
+	if (of_data == GYR_RANK_MAX || of_data == axis || inputs[1] != GYR_ROWS_NONE)
+		return GYR_ROWS_MIXED;
+	return gyr_rows_apart(of_data < axis ? of_data : of_data + node->inputs[1]->rank - 1);
 }
 
 /* Input INDEX has the rank of the data and, but along the axis, no dimension that is larger. */
@@ -205,7 +211,8 @@ static const struct gyr_op_type sequence_types[] = {{'T', 7, OP_ALL}, {'P', 7, O
 #define ROW(op_, name_, from_, to_, ...) {.op = GYR_OP_##op_, .name = (name_), OP_OPSETS(from_, to_), OP_OUTPUTS(1, "T"), __VA_ARGS__}
 
 static const struct gyr_op_info rows[] = {
-	ROW(GATHER, "Gather", 7, 22, OP_INPUTS(2, 2, "TI"), OP_TYPES(index_types), OP_ATTRIBUTES(axis_attributes), .infer = infer_gather, .rows = rows_gather),
+	ROW(GATHER, "Gather", 7, 22, OP_INPUTS(2, 2, "TI"), OP_TYPES(index_types), OP_ATTRIBUTES(axis_attributes), .infer = infer_gather, .rows = rows_gather,
+	    .rows_anywhere = true),
 	ROW(GATHER_ELEMENTS, "GatherElements", 11, 22, OP_INPUTS(2, 2, "TI"), OP_TYPES(index_types), OP_ATTRIBUTES(axis_attributes),
 	    .infer = infer_gather_elements, .rows = rows_elements),
 	ROW(GATHER_ND, "GatherND", 11, 22, OP_INPUTS(2, 2, "TP"), OP_TYPES(place_types), OP_ATTRIBUTES(batch_attributes), .infer = infer_gather_nd,

@@ -74,22 +74,31 @@ static int infer_matmul(struct gyr_infer *infer)
 	return 0;
 }
 
-/* The batch is a leading dimension of the result on the side that it comes from, or the rows of a matrix on the left. */
+/*
+ * The batch is a leading dimension of the result, on one side or on both, or the rows of the matrices on the left. LEADING counts from the last of the leading
+ * dimensions, which is 1.
+ */
 static enum gyr_rows rows_matmul(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	const struct gyr_shape *a = node->inputs[0], *b = node->inputs[1];
-	uint32_t leading = (a->rank > b->rank ? a->rank : b->rank) - 2;
-	if (a->rank == 2 && b->rank <= 2)
-		return inputs[0] == GYR_ROWS_APART && inputs[1] == GYR_ROWS_NONE ? GYR_ROWS_APART : GYR_ROWS_MIXED;
-	if (a->rank <= 2 && b->rank <= 2)
-		return GYR_ROWS_MIXED;
+	const struct gyr_shape *a = node->inputs[0], *b = node->inputs[1], *result = &node->outputs[0];
+	uint32_t matrix = (a->rank > 1) + (b->rank > 1), leading = 0;
+	if (a->rank > 1 && gyr_rows_axis(inputs[0]) == a->rank - 2)
+		return inputs[1] == GYR_ROWS_NONE ? gyr_rows_apart(result->rank - matrix) : GYR_ROWS_MIXED;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t axis = gyr_rows_axis(inputs[i]), rank = node->inputs[i]->rank;
+		if (axis == GYR_RANK_MAX)
+			continue;
+		if (axis + 2 >= rank || (leading != 0 && leading != rank - 2 - axis))
+			return GYR_ROWS_MIXED;
+		leading = rank - 2 - axis;
+	}
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct gyr_shape *shape = node->inputs[i];
-		bool whole = shape->rank == leading + 2; /* its dims[0] is the result's */
-		if (inputs[i] == GYR_ROWS_APART ? !whole : inputs[i] != GYR_ROWS_NONE || (whole && shape->dims[0] != 1))
+		bool same = shape->rank < 2 + leading || shape->dims[shape->rank - 2 - leading] == 1;
+		if (gyr_rows_axis(inputs[i]) == GYR_RANK_MAX && (inputs[i] != GYR_ROWS_NONE || !same))
 			return GYR_ROWS_MIXED;
 	}
-	return GYR_ROWS_APART;
+	return leading != 0 ? gyr_rows_apart(result->rank - matrix - leading) : GYR_ROWS_MIXED;
 }
 
 /* Before opset 13, Softmax takes all dimensions from the axis on as one. */
@@ -106,7 +115,7 @@ static int infer_softmax(struct gyr_infer *infer)
 
 static enum gyr_rows rows_softmax(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, node->opset < 13 ? 1 : -1);
+	return gyr_rows_beside(node, inputs, node->opset < 13 ? 1 : -1, node->opset < 13);
 }
 
 static const struct gyr_op_attribute gemm_attributes[] = {
@@ -133,7 +142,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_OUTPUTS(1, "T"),
 	 OP_TYPES(product_types),
 	 .infer = infer_matmul,
-	 .rows = rows_matmul},
+	 .rows = rows_matmul,
+	 .rows_anywhere = true},
 	{.op = GYR_OP_SOFTMAX,
 	 .name = "Softmax",
 	 OP_EVERY_OPSET,
@@ -142,7 +152,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_TYPES(softmax_types),
 	 OP_ATTRIBUTES(softmax_attributes),
 	 .infer = infer_softmax,
-	 .rows = rows_softmax},
+	 .rows = rows_softmax,
+	 .rows_anywhere = true},
 };
 
 const struct op_family op_family_matrix = {rows, OP_COUNT(rows)};

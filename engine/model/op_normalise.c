@@ -141,12 +141,12 @@ static int infer_along(struct gyr_infer *infer)
 
 static enum gyr_rows rows_along(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, node->opset < 13 ? 1 : -1);
+	return gyr_rows_beside(node, inputs, node->opset < 13 ? 1 : -1, node->opset < 13);
 }
 
 static enum gyr_rows rows_last(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, -1);
+	return gyr_rows_beside(node, inputs, -1, true);
 }
 
 /* Each row by itself; the other inputs are the same for all. */
@@ -155,7 +155,7 @@ static enum gyr_rows rows_channels(const struct gyr_infer *node, const enum gyr_
 	for (uint32_t i = 1; i < node->node->input_count; i++)
 		if (inputs[i] != GYR_ROWS_NONE)
 			return GYR_ROWS_MIXED;
-	return inputs[0];
+	return inputs[0] == GYR_ROWS_APART ? GYR_ROWS_APART : GYR_ROWS_MIXED;
 }
 
 static const struct gyr_op_attribute axis_attributes[] = {{"axis", GYR_ATTRIBUTE_INT, 7, false}};
@@ -190,7 +190,8 @@ static const struct gyr_op_type batch_types[] = {{'T', 7, OP_FLOATS},     {'U', 
 	 OP_TYPES(types_),                                                                                                                                     \
 	 OP_ATTRIBUTES(attributes_),                                                                                                                           \
 	 .infer = infer_,                                                                                                                                      \
-	 .rows = rows_}
+	 .rows = rows_,                                                                                                                                        \
+	 .rows_anywhere = true}
 #define BATCH .op = GYR_OP_BATCH_NORMALIZATION, .name = "BatchNormalization", OP_TYPES(batch_types), .infer = infer_batch, .rows = rows_channels
 
 static const struct gyr_op_info rows[] = {
@@ -225,7 +226,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_TYPES(along_types),
 	 OP_ATTRIBUTES(layer_attributes),
 	 .infer = infer_layer,
-	 .rows = rows_last},
+	 .rows = rows_last,
+	 .rows_anywhere = true},
 	ALONG(LOG_SOFTMAX, "LogSoftmax", along_types, axis_attributes, infer_along, rows_along),
 	ALONG(LP_NORMALIZATION, "LpNormalization", late_types, lp_attributes, infer_lp, rows_last),
 	ALONG(LRN, "LRN", along_types, lrn_attributes, infer_lrn, rows_channels),

@@ -69,17 +69,40 @@ static int infer_recurrent(struct gyr_infer *infer)
 	return status;
 }
 
+/* Each row has its own steps and states; the weights are the same for all. */
+static enum gyr_rows rows_recurrent(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	struct gyr_recurrent_cell cell;
+	struct gyr_error unfit;
+	if (gyr_recurrent_read(node->node, &cell, &unfit) != 0)
+		return GYR_ROWS_MIXED;
+	for (uint32_t i = 0; i < node->node->input_count; i++) {
+		bool weights = i == W || i == R || i == B || i == P;
+		enum gyr_rows needed = weights ? GYR_ROWS_NONE : gyr_rows_apart(cell.batch_first || i == LENGTHS ? 0 : 1);
+		if (node->inputs[i] != NULL && inputs[i] != needed)
+			return GYR_ROWS_MIXED;
+	}
+	return gyr_rows_apart(cell.batch_first ? 0 : node->asked == 0 ? 2 : 1);
+}
+
 static const struct gyr_op_attribute rnn_attributes[] = {
-	{"activation_alpha", GYR_ATTRIBUTE_FLOATS, 7, false}, {"activation_beta", GYR_ATTRIBUTE_FLOATS, 7, false},
-	{"activations", GYR_ATTRIBUTE_STRINGS, 7, false},     {"clip", GYR_ATTRIBUTE_FLOAT, 7, false},
-	{"direction", GYR_ATTRIBUTE_STRING, 7, false},        {"hidden_size", GYR_ATTRIBUTE_INT, 7, false},
+	{"activation_alpha", GYR_ATTRIBUTE_FLOATS, 7, false},
+	{"activation_beta", GYR_ATTRIBUTE_FLOATS, 7, false},
+	{"activations", GYR_ATTRIBUTE_STRINGS, 7, false},
+	{"clip", GYR_ATTRIBUTE_FLOAT, 7, false},
+	{"direction", GYR_ATTRIBUTE_STRING, 7, false},
+	{"hidden_size", GYR_ATTRIBUTE_INT, 7, false},
 	{"layout", GYR_ATTRIBUTE_INT, 14, false},
 };
 static const struct gyr_op_attribute gru_attributes[] = {
-	{"activation_alpha", GYR_ATTRIBUTE_FLOATS, 7, false}, {"activation_beta", GYR_ATTRIBUTE_FLOATS, 7, false},
-	{"activations", GYR_ATTRIBUTE_STRINGS, 7, false},     {"clip", GYR_ATTRIBUTE_FLOAT, 7, false},
-	{"direction", GYR_ATTRIBUTE_STRING, 7, false},        {"hidden_size", GYR_ATTRIBUTE_INT, 7, false},
-	{"layout", GYR_ATTRIBUTE_INT, 14, false},             {"linear_before_reset", GYR_ATTRIBUTE_INT, 7, false},
+	{"activation_alpha", GYR_ATTRIBUTE_FLOATS, 7, false},
+	{"activation_beta", GYR_ATTRIBUTE_FLOATS, 7, false},
+	{"activations", GYR_ATTRIBUTE_STRINGS, 7, false},
+	{"clip", GYR_ATTRIBUTE_FLOAT, 7, false},
+	{"direction", GYR_ATTRIBUTE_STRING, 7, false},
+	{"hidden_size", GYR_ATTRIBUTE_INT, 7, false},
+	{"layout", GYR_ATTRIBUTE_INT, 14, false},
+	{"linear_before_reset", GYR_ATTRIBUTE_INT, 7, false},
 };
 static const struct gyr_op_attribute lstm_attributes[] = {
 	{"activation_alpha", GYR_ATTRIBUTE_FLOATS, 7, false}, {"activation_beta", GYR_ATTRIBUTE_FLOATS, 7, false},
@@ -98,7 +121,9 @@ static const struct gyr_op_type recurrent_types[] = {{'T', 7, OP_FLOATS}, {'T', 
 	 OP_OUTPUTS(outputs_, "T"),                                                                                                                            \
 	 OP_TYPES(recurrent_types),                                                                                                                            \
 	 OP_ATTRIBUTES(attributes_),                                                                                                                           \
-	 .infer = infer_recurrent}
+	 .infer = infer_recurrent,                                                                                                                             \
+	 .rows = rows_recurrent,                                                                                                                               \
+	 .rows_anywhere = true}
 
 static const struct gyr_op_info rows[] = {
 	ROW(GRU, "GRU", 6, "TTTTLT", 2, gru_attributes),

@@ -42,46 +42,54 @@ static void drop(struct gyr_infer *infer, const bool *reduced, bool keep, enum g
 			result->dims[result->rank++] = reduced[i] ? 1 : input->dims[i];
 }
 
-static int infer_reduce(struct gyr_infer *infer)
+/* Which dimensions of its input a Reduce takes together. */
+static int find_reduced(struct gyr_infer *infer, bool *reduced)
 {
-	const struct gyr_shape *input = infer->inputs[0];
+	uint32_t count = 0, rank = infer->inputs[0]->rank;
 	int64_t axes[GYR_RANK_MAX];
-	bool reduced[GYR_RANK_MAX] = {false}, keep = true, noop = false;
-	uint32_t count = 0;
-	int status = read_keep(infer, &keep);
-	if (status == 0)
-		status = op_read_switch(infer, "noop_with_empty_axes", &noop);
+	bool noop = false;
+	int status = op_read_switch(infer, "noop_with_empty_axes", &noop);
 	if (status == 0)
 		status = read_axes(infer, axes, &count);
 	for (uint32_t i = 0; i < count && status == 0; i++) {
 		uint32_t axis = 0;
-		status = op_check_axis(infer, "axes", axes[i], input->rank, (int64_t)input->rank - 1, &axis);
+		status = op_check_axis(infer, "axes", axes[i], rank, (int64_t)rank - 1, &axis);
 		if (status == 0 && reduced[axis])
 			status = gyr_error_set(infer->error, -EINVAL, "its axes name dimension %" PRIu32 " twice", axis);
 		if (status == 0)
 			reduced[axis] = true;
 	}
+	for (uint32_t i = 0; i < rank && count == 0; i++)
+		reduced[i] = !noop;
+	return status;
+}
+
+static int infer_reduce(struct gyr_infer *infer)
+{
+	bool reduced[GYR_RANK_MAX] = {false}, keep = true;
+	int status = read_keep(infer, &keep);
+	if (status == 0)
+		status = find_reduced(infer, reduced);
 	if (status != 0)
 		return status;
-	for (uint32_t i = 0; i < input->rank && count == 0; i++)
-		reduced[i] = !noop;
-	drop(infer, reduced, keep, input->dtype);
+	drop(infer, reduced, keep, infer->inputs[0]->dtype);
 	return 0;
 }
 
-/*
- * The axes, which may not be known here, show in the shapes: where only the first dimension of the input is the batch, and that of the result is, too, the
- * first axis was not reduced.
- */
 static enum gyr_rows rows_reduce(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	const struct gyr_shape *input = node->inputs[0], *result = &node->outputs[0];
-	if (inputs[0] != GYR_ROWS_APART || (node->node->input_count > 1 && inputs[1] != GYR_ROWS_NONE) || batch == 1)
+	struct gyr_error unfit;
+	struct gyr_infer again = *node;
+	bool reduced[GYR_RANK_MAX] = {false}, keep = true;
+	uint32_t axis = gyr_rows_axis(inputs[0]), to = 0;
+	again.error = &unfit;
+	if (axis == GYR_RANK_MAX || (node->node->input_count > 1 && inputs[1] != GYR_ROWS_NONE))
 		return GYR_ROWS_MIXED;
-	for (uint32_t i = 1; i < input->rank; i++)
-		if (input->dims[i] == batch)
-			return GYR_ROWS_MIXED;
-	return result->rank > 0 && result->dims[0] == batch ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+	if (read_keep(&again, &keep) != 0 || find_reduced(&again, reduced) != 0 || reduced[axis])
+		return GYR_ROWS_MIXED;
+	for (uint32_t i = 0; i < axis; i++)
+		to += !reduced[i] || keep;
+	return gyr_rows_apart(to);
 }
 
 static int infer_arg(struct gyr_infer *infer)
@@ -105,7 +113,11 @@ static int infer_arg(struct gyr_infer *infer)
 
 static enum gyr_rows rows_arg(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, 0);
+	int64_t axis = gyr_node_integer(node->node, "axis", 0), rank = node->inputs[0]->rank;
+	enum gyr_rows rows = gyr_rows_beside(node, inputs, 0, false);
+	uint32_t batch_axis = gyr_rows_axis(rows);
+	bool goes = gyr_node_integer(node->node, "keepdims", 1) == 0 && (axis < 0 ? axis + rank : axis) < batch_axis;
+	return batch_axis != GYR_RANK_MAX && goes ? gyr_rows_apart(batch_axis - 1) : rows;
 }
 
 /* How many it takes is an attribute before opset 10. */
@@ -140,7 +152,7 @@ static int infer_top_k(struct gyr_infer *infer)
 
 static enum gyr_rows rows_top_k(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	return gyr_rows_along(node, inputs, -1);
+	return gyr_rows_beside(node, inputs, -1, false);
 }
 
 static int infer_cum_sum(struct gyr_infer *infer)
@@ -172,7 +184,7 @@ static enum gyr_rows rows_cum_sum(const struct gyr_infer *node, const enum gyr_r
 	infer.error = &error;
 	if (inputs[1] != GYR_ROWS_NONE || op_read_integers(&infer, 1, &axis, 1, &count) != 0)
 		return GYR_ROWS_MIXED;
-	return axis == 0 || axis + node->inputs[0]->rank == 0 ? GYR_ROWS_MIXED : inputs[0];
+	return gyr_rows_axis(inputs[0]) == (axis < 0 ? axis + node->inputs[0]->rank : axis) ? GYR_ROWS_MIXED : inputs[0];
 }
 
 static const struct gyr_op_attribute reduce_attributes[] = {{"axes", GYR_ATTRIBUTE_INTS, 7, false}, {"keepdims", GYR_ATTRIBUTE_INT, 7, false}};
@@ -203,10 +215,11 @@ static const struct gyr_op_type cum_sum_types[] = {
 	 OP_TYPES(types_),                                                                                                                                     \
 	 OP_ATTRIBUTES(reduce_attributes),                                                                                                                     \
 	 .infer = infer_reduce,                                                                                                                                \
-	 .rows = rows_reduce},                                                                                                                                 \
+	 .rows = rows_reduce,                                                                                                                                  \
+	 .rows_anywhere = true},                                                                                                                               \
 	{                                                                                                                                                      \
 		.op = GYR_OP_REDUCE_##op_, .name = name_, OP_OPSETS(since, GYR_OPSET_MAX), OP_INPUTS(1, 2, "TA"), OP_OUTPUTS(1, "T"), OP_TYPES(types_),        \
-		OP_ATTRIBUTES(reduce_late_attributes), .infer = infer_reduce, .rows = rows_reduce                                                              \
+		OP_ATTRIBUTES(reduce_late_attributes), .infer = infer_reduce, .rows = rows_reduce, .rows_anywhere = true                                       \
 	}
 #define ARG(op_, name_)                                                                                                                                        \
 	{.op = GYR_OP_##op_,                                                                                                                                   \
@@ -217,8 +230,9 @@ static const struct gyr_op_type cum_sum_types[] = {
 	 OP_TYPES(arg_types),                                                                                                                                  \
 	 OP_ATTRIBUTES(arg_attributes),                                                                                                                        \
 	 .infer = infer_arg,                                                                                                                                   \
-	 .rows = rows_arg}
-#define TOP_K .op = GYR_OP_TOP_K, .name = "TopK", OP_OUTPUTS(2, "TI"), OP_TYPES(top_k_types), .infer = infer_top_k, .rows = rows_top_k
+	 .rows = rows_arg,                                                                                                                                     \
+	 .rows_anywhere = true}
+#define TOP_K .op = GYR_OP_TOP_K, .name = "TopK", OP_OUTPUTS(2, "TI"), OP_TYPES(top_k_types), .infer = infer_top_k, .rows = rows_top_k, .rows_anywhere = true
 
 static const struct gyr_op_info rows[] = {
 	REDUCE(L1, "ReduceL1", reduce_types, 18),
@@ -241,7 +255,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_TYPES(cum_sum_types),
 	 OP_ATTRIBUTES(cum_sum_attributes),
 	 .infer = infer_cum_sum,
-	 .rows = rows_cum_sum},
+	 .rows = rows_cum_sum,
+	 .rows_anywhere = true},
 	{TOP_K, OP_OPSETS(7, 9), OP_INPUTS(1, 1, "T"), OP_ATTRIBUTES(top_k_early_attributes)},
 	{TOP_K, OP_OPSETS(10, GYR_OPSET_MAX), OP_INPUTS(2, 2, "TK"), OP_ATTRIBUTES(top_k_attributes)},
 };

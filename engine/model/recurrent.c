@@ -56,8 +56,8 @@ static int check_used(const struct numbers *numbers, struct gyr_error *error)
 {
 	uint32_t count = numbers->attribute == NULL ? 0 : numbers->attribute->numbers.count;
 	return count == numbers->used ? 0
-				      : gyr_error_set(error, -EINVAL, "attribute '%s' has %" PRIu32 " numbers, and its activations take %" PRIu32, numbers->name,
-						      count, numbers->used);
+				      : gyr_error_set(error, -EINVAL, "attribute '%s' has %" PRIu32 " numbers, and its activations take %" PRIu32,
+						      numbers->name, count, numbers->used);
 }
 
 static int find_function(const char *name, enum gyr_recurrent_function *function, struct gyr_error *error)
@@ -110,8 +110,12 @@ int gyr_recurrent_read(const struct gyr_node *node, struct gyr_recurrent_cell *c
 	bool lstm = node->op == GYR_OP_LSTM, both = strcmp(direction, "bidirectional") == 0;
 	*cell = (struct gyr_recurrent_cell){
 		.op = node->op,
-		.gates = lstm ? 4 : node->op == GYR_OP_GRU ? 3 : 1,
-		.functions = lstm ? 3 : node->op == GYR_OP_GRU ? 2 : 1,
+		.gates = lstm                     ? 4
+			 : node->op == GYR_OP_GRU ? 3
+						  : 1,
+		.functions = lstm                     ? 3
+			     : node->op == GYR_OP_GRU ? 2
+						      : 1,
 		.directions = both ? 2 : 1,
 		.reverse = strcmp(direction, "reverse") == 0,
 		.clip = gyr_node_attribute(node, "clip") != NULL ? gyr_node_number(node, "clip", 0) : INFINITY,

@@ -36,19 +36,20 @@ struct gyr_recurrent_activation {
 };
 
 struct gyr_recurrent_cell {
-	enum gyr_op op;      /* GYR_OP_RNN, GRU or LSTM */
-	uint32_t gates;      /* 1; 3: update, reset, hidden; 4: input, output, forget, cell */
-	uint32_t functions;  /* how many activations a direction has: f; f, g; f, g, h */
-	uint32_t directions; /* 1 or 2 */
-	bool reverse;        /* the only direction is from the last step to the first; of two, the second always is */
-	bool batch_first;    /* attribute layout: the batch is the first dimension of X, Y and the states */
-	bool input_forget;   /* LSTM: the forget gate is 1 - the input gate */
+	enum gyr_op op;           /* GYR_OP_RNN, GRU or LSTM */
+	uint32_t gates;           /* 1; 3: update, reset, hidden; 4: input, output, forget, cell */
+	uint32_t functions;       /* how many activations a direction has: f; f, g; f, g, h */
+	uint32_t directions;      /* 1 or 2 */
+	bool reverse;             /* the only direction is from the last step to the first; of two, the second always is */
+	bool batch_first;         /* attribute layout: the batch is the first dimension of X, Y and the states */
+	bool input_forget;        /* LSTM: the forget gate is 1 - the input gate */
 	bool linear_before_reset; /* GRU: the reset gate multiplies the product and its bias, not the state */
 	float clip;               /* the inputs of activations are bounded by it; infinity where they are not */
 	struct gyr_recurrent_activation activations[GYR_RECURRENT_DIRECTIONS_MAX][GYR_RECURRENT_FUNCTIONS_MAX];
 };
 
-/* Reads NODE, an RNN, GRU or LSTM. -EINVAL: an attribute that is not what the schema allows, or whose meaning the schema leaves open; without the node's name. */
+/* Reads NODE, an RNN, GRU or LSTM. -EINVAL: an attribute that is not what the schema allows, or whose meaning the schema leaves open; without the node's name.
+ */
 GYR_MUST_CHECK int gyr_recurrent_read(const struct gyr_node *node, struct gyr_recurrent_cell *cell, struct gyr_error *error);
 
 #endif

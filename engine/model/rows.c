@@ -3,6 +3,8 @@
  */
 #include "engine/model/rows.h"
 
+#include <string.h>
+
 #include "base/assertion.h"
 
 static bool fed(const struct gyr_infer *node, uint32_t input)
@@ -10,8 +12,8 @@ static bool fed(const struct gyr_infer *node, uint32_t input)
 	return input < node->node->input_count && node->node->inputs[input] != GYR_VALUE_NONE;
 }
 
-enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
-			  const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch)
+void gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
+		 const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch, enum gyr_rows *answers)
 {
 	uint32_t opset = gyr_graph_opset(graph, node->op);
 	const struct gyr_op_info *row = gyr_op_at(node->op, opset);
@@ -24,16 +26,56 @@ enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *
 		inputs[i] = given ? &shapes[node->inputs[i]] : NULL;
 		read[i] = given ? contents[node->inputs[i]] : NULL;
 		known[i] = given ? rows[node->inputs[i]] : GYR_ROWS_NONE;
+		if (known[i] > GYR_ROWS_APART && !row->rows_anywhere)
+			known[i] = GYR_ROWS_MIXED;
 		most = known[i] > most ? known[i] : most;
 	}
-	if (most < GYR_ROWS_APART)
-		return most;
-	const struct gyr_infer infer = {.node = node, .opset = opset, .inputs = inputs, .contents = read, .outputs = outputs};
-	enum gyr_rows answer = row->rows == NULL ? GYR_ROWS_MIXED : row->rows(&infer, known, batch);
-	for (uint32_t i = 0; answer == GYR_ROWS_APART && i < node->output_count; i++)
-		if (node->outputs[i] != GYR_VALUE_NONE && (outputs[i].rank == 0 || outputs[i].dims[0] != batch))
-			answer = GYR_ROWS_MIXED;
-	return answer;
+	struct gyr_infer infer = {.node = node, .opset = opset, .inputs = inputs, .contents = read, .outputs = outputs};
+	bool proven = most >= GYR_ROWS_APART && row->rows != NULL;
+	for (infer.asked = 0; infer.asked < node->output_count; infer.asked++) {
+		enum gyr_rows answer = proven ? row->rows(&infer, known, batch) : most < GYR_ROWS_APART ? most : GYR_ROWS_MIXED;
+		const struct gyr_shape *output = &outputs[infer.asked];
+		uint32_t axis = gyr_rows_axis(answer);
+		if (axis != GYR_RANK_MAX && node->outputs[infer.asked] != GYR_VALUE_NONE && (output->rank <= axis || output->dims[axis] != batch))
+			proven = false;
+		answers[infer.asked] = answer;
+	}
+	for (uint32_t o = 0; o < node->output_count && most >= GYR_ROWS_APART && !proven; o++)
+		answers[o] = GYR_ROWS_MIXED;
+}
+
+/* Whether A and B, of the same type, differ in one dimension alone, which is 1 in A and BATCH in B. */
+static bool find_batch(const struct gyr_shape *a, const struct gyr_shape *b, int64_t batch, uint32_t *axis)
+{
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < a->rank && a->rank == b->rank; i++) {
+		if (a->dims[i] == b->dims[i])
+			continue;
+		if (a->dims[i] != 1 || b->dims[i] != batch)
+			return false;
+		*axis = i;
+		found++;
+	}
+	return found == 1 && a->dtype == b->dtype;
+}
+
+enum gyr_rows gyr_rows_of_content(const struct gyr_shape *one_shape, const void *one, const struct gyr_shape *many_shape, const void *many, int64_t batch)
+{
+	uint32_t axis;
+	size_t bytes, outer = 1;
+	if (!find_batch(one_shape, many_shape, batch, &axis) || !gyr_shape_bytes(one_shape, 1, &bytes))
+		return GYR_ROWS_COUNT;
+	for (uint32_t i = 0; i < axis; i++)
+		outer *= (size_t)one_shape->dims[i];
+	if (bytes == 0)
+		return gyr_rows_apart(axis);
+	size_t row_bytes = bytes / outer;
+	const char *row = one, *at = many;
+	for (size_t o = 0; o < outer; o++, row += row_bytes)
+		for (int64_t i = 0; i < batch; i++, at += row_bytes)
+			if (memcmp(row, at, row_bytes) != 0)
+				return GYR_ROWS_COUNT;
+	return gyr_rows_apart(axis);
 }
 
 bool gyr_rows_merge(const struct gyr_shape *a, const struct gyr_shape *b, struct gyr_shape *merged)
@@ -50,15 +92,23 @@ bool gyr_rows_merge(const struct gyr_shape *a, const struct gyr_shape *b, struct
 
 enum gyr_rows gyr_rows_broadcast(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	uint32_t rank = node->outputs[0].rank;
+	uint32_t rank = node->outputs[node->asked].rank, from_end = 0; /* the batch is dims[rank - from_end] */
 	for (uint32_t i = 0; i < node->node->input_count; i++) {
-		if (!fed(node, i))
+		uint32_t axis = gyr_rows_axis(inputs[i]);
+		if (!fed(node, i) || axis == GYR_RANK_MAX)
 			continue;
+		if (from_end != 0 && from_end != node->inputs[i]->rank - axis)
+			return GYR_ROWS_MIXED;
+		from_end = node->inputs[i]->rank - axis;
+	}
+	for (uint32_t i = 0; i < node->node->input_count; i++) {
 		const struct gyr_shape *shape = node->inputs[i];
-		if (inputs[i] == GYR_ROWS_APART ? shape->rank != rank : inputs[i] != GYR_ROWS_NONE || (shape->rank == rank && rank > 0 && shape->dims[0] != 1))
+		if (!fed(node, i) || gyr_rows_axis(inputs[i]) != GYR_RANK_MAX)
+			continue;
+		if (inputs[i] != GYR_ROWS_NONE || (shape->rank >= from_end && shape->dims[shape->rank - from_end] != 1))
 			return GYR_ROWS_MIXED;
 	}
-	return GYR_ROWS_APART;
+	return from_end != 0 && from_end <= rank ? gyr_rows_apart(rank - from_end) : GYR_ROWS_MIXED;
 }
 
 enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
@@ -69,6 +119,29 @@ enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *
 	return inputs[0];
 }
 
+enum gyr_rows gyr_rows_in_order(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
+{
+	const struct gyr_shape *from = node->inputs[0], *to = &node->outputs[0];
+	uint32_t axis = gyr_rows_axis(inputs[0]);
+	int64_t before = 1, seen = 1;
+	for (uint32_t i = 1; i < node->node->input_count; i++)
+		if (inputs[i] > GYR_ROWS_COUNT)
+			return GYR_ROWS_MIXED;
+	if (axis == GYR_RANK_MAX)
+		return inputs[0];
+	if (axis == 0 && to->rank > 0 && to->dims[0] == batch)
+		return GYR_ROWS_APART;
+	for (uint32_t i = 0; i < axis; i++)
+		before *= from->dims[i];
+	/* The batch stands where the same number of elements is before it, and therefore behind it; among dimensions of 1, at the first. */
+	for (uint32_t i = 0; i < to->rank && before != 0; i++) {
+		if (seen == before && to->dims[i] == batch)
+			return gyr_rows_apart(i);
+		seen *= to->dims[i];
+	}
+	return GYR_ROWS_MIXED;
+}
+
 enum gyr_rows gyr_rows_along(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise)
 {
 	int64_t axis = gyr_node_integer(node->node, "axis", otherwise);
@@ -76,6 +149,16 @@ enum gyr_rows gyr_rows_along(const struct gyr_infer *node, const enum gyr_rows *
 		if (inputs[i] != GYR_ROWS_NONE)
 			return GYR_ROWS_MIXED;
 	return axis == 0 || axis + node->inputs[0]->rank == 0 ? GYR_ROWS_MIXED : inputs[0];
+}
+
+enum gyr_rows gyr_rows_beside(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise, bool flat)
+{
+	int64_t given = gyr_node_integer(node->node, "axis", otherwise);
+	uint32_t rank = node->inputs[0]->rank, axis = (uint32_t)(given < 0 ? given + rank : given), batch = gyr_rows_axis(inputs[0]);
+	for (uint32_t i = 1; i < node->node->input_count; i++)
+		if (inputs[i] != GYR_ROWS_NONE)
+			return GYR_ROWS_MIXED;
+	return batch < axis || (!flat && batch > axis) ? inputs[0] : GYR_ROWS_MIXED;
 }
 
 enum gyr_rows gyr_rows_count(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)

@@ -13,12 +13,30 @@
 
 #define GYR_ROWS_PROBES {1009, 1013}
 
+/* APART with the batch as dimension AXIS, and which dimension that is: GYR_RANK_MAX where ROWS is not APART. */
+static inline enum gyr_rows gyr_rows_apart(uint32_t axis)
+{
+	return (enum gyr_rows)(GYR_ROWS_APART + axis);
+}
+
+static inline uint32_t gyr_rows_axis(enum gyr_rows rows)
+{
+	return rows >= GYR_ROWS_APART && rows < GYR_ROWS_MIXED ? (uint32_t)(rows - GYR_ROWS_APART) : GYR_RANK_MAX;
+}
+
 /*
  * What becomes of NODE's outputs, given what is known of all values of GRAPH (ROWS, concrete SHAPES, and CONTENTS where known) and the OUTPUTS' shapes, at
- * BATCH rows. Without an input that is APART or MIXED no operator is asked; an operator's answer of APART is held against dims[0] of each output.
+ * BATCH rows: ANSWERS has one an output. Without an input that is APART or MIXED no operator is asked; an operator's answer of APART is held against that
+ * dimension of the output.
  */
-enum gyr_rows gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
-			  const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch);
+void gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_shape *shapes, const void *const *contents,
+		 const enum gyr_rows *rows, struct gyr_shape *outputs, int64_t batch, enum gyr_rows *answers);
+
+/*
+ * What the content of a value says of its rows, where it is known: ONE is its content at one row, MANY at BATCH rows (2 or more), of the shapes ONE_SHAPE and
+ * MANY_SHAPE. APART where one dimension is 1 and BATCH and each of the rows in MANY is that in ONE (zeros for each row, say); else COUNT.
+ */
+enum gyr_rows gyr_rows_of_content(const struct gyr_shape *one_shape, const void *one, const struct gyr_shape *many_shape, const void *many, int64_t batch);
 
 /*
  * The shape that is A at the first of GYR_ROWS_PROBES and B at the second: the batch dimension stands first, or nowhere. False, and nothing written, where no
@@ -28,14 +46,20 @@ bool gyr_rows_merge(const struct gyr_shape *a, const struct gyr_shape *b, struct
 
 /* The rules that most operators follow, for their rows in the table. */
 
-/* Broadcasting: inputs that are APART have the result's rank, and the others are the same for all rows. */
+/* Broadcasting, the batch anywhere: the inputs that are APART have it at the same place, counted from the end, and the others are the same for all rows. */
 enum gyr_rows gyr_rows_broadcast(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
 
-/* Input 0 is computed row by row, or its elements stay in order (views); the other inputs are parameters that may depend on the number of rows: shapes. */
+/* Input 0 is computed row by row, or its elements stay in order; the other inputs are parameters that may depend on the number of rows: shapes. */
 enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
+
+/* The elements of input 0 stay in order, the batch anywhere: views. The other inputs may be shapes. */
+enum gyr_rows gyr_rows_in_order(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
 
 /* Input 0 is computed along "axis" (OTHERWISE where left out), which must not be the first; the other inputs are the same for all rows. */
 enum gyr_rows gyr_rows_along(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise);
+
+/* The same with the batch anywhere but on the axis or, where all dimensions from the axis on are taken together (FLAT), behind it. */
+enum gyr_rows gyr_rows_beside(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise, bool flat);
 
 /* The result depends on shapes only. */
 enum gyr_rows gyr_rows_count(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);

@@ -10,8 +10,9 @@
 #include "engine/model/infer.h"
 #include "engine/plan/plan.h"
 
-/* Beyond this, a result that could be computed now, but depends on the batch number, is left to the run. */
+/* Beyond these, in all and a row, a result that could be computed now, but depends on the batch number, is left to the run. */
 #define FOLD_ROWS_BYTES_MAX ((size_t)1 << 20)
+#define FOLD_ROW_BYTES_MAX ((size_t)16 << 10)
 #define CONSTANT_ALIGN 64u
 
 static int no_memory(struct gyr_error *error)
@@ -107,7 +108,7 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 			continue;
 		if (!gyr_shape_bytes(&shapes[o], 1, &bytes))
 			bytes = SIZE_MAX;
-		if (rows != GYR_ROWS_NONE && bytes > FOLD_ROWS_BYTES_MAX)
+		if (rows != GYR_ROWS_NONE && bytes > FOLD_ROWS_BYTES_MAX && bytes / (size_t)special->batch > FOLD_ROW_BYTES_MAX)
 			return 0;
 		if (__builtin_add_overflow(total, bytes, &total))
 			total = SIZE_MAX;
@@ -122,9 +123,13 @@ static int fold(const struct gyr_graph *graph, const struct gyr_node *node, cons
 		if (value == GYR_VALUE_NONE || !gyr_shape_bytes(&shapes[o], 1, &bytes))
 			continue;
 		special->contents[value] = known ? base->contents[value] : outputs[o];
-		if (known || base == NULL || base->contents[value] == NULL || !gyr_shape_equal(&base->shapes[value], &shapes[o]) ||
-		    memcmp(base->contents[value], outputs[o], bytes) != 0)
+		if (known || base == NULL || base->contents[value] == NULL)
 			continue;
+		if (!gyr_shape_equal(&base->shapes[value], &shapes[o]) || memcmp(base->contents[value], outputs[o], bytes) != 0) {
+			enum gyr_rows same = gyr_rows_of_content(&base->shapes[value], base->contents[value], &shapes[o], outputs[o], special->batch);
+			special->rows[value] = same == GYR_ROWS_COUNT ? special->rows[value] : same;
+			continue;
+		}
 		special->contents[value] = base->contents[value];
 		special->rows[value] = GYR_ROWS_NONE; /* a feature dimension from a Shape, say */
 	}
@@ -135,17 +140,18 @@ static int add_node(const struct gyr_graph *graph, const struct gyr_node *node, 
 		    struct gyr_special *special, struct gyr_error *error)
 {
 	struct gyr_shape shapes[GYR_NODE_ENDS_MAX];
+	enum gyr_rows rows[GYR_NODE_ENDS_MAX];
 	int status = gyr_infer_node(graph, node, special->shapes, special->contents, shapes, error);
 	if (status != 0)
 		return status == -EAGAIN ? -ENOTSUP : status;
-	enum gyr_rows rows = gyr_rows_of(graph, node, special->shapes, special->contents, special->rows, shapes, special->batch);
+	gyr_rows_of(graph, node, special->shapes, special->contents, special->rows, shapes, special->batch, rows);
 	for (uint32_t o = 0; o < node->output_count; o++) {
 		if (node->outputs[o] == GYR_VALUE_NONE)
 			continue;
 		special->shapes[node->outputs[o]] = shapes[o];
-		special->rows[node->outputs[o]] = rows;
+		special->rows[node->outputs[o]] = rows[o];
 	}
-	return fold(graph, node, shapes, rows, base, arena, special, error);
+	return fold(graph, node, shapes, rows[0], base, arena, special, error);
 }
 
 int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special,
