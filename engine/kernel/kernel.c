@@ -22,6 +22,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_ml,
 	&kernel_family_normalise,
 	&kernel_family_convolution,
+	&kernel_family_attention,
 	&kernel_family_loss,
 	&kernel_family_sample,
 	&kernel_family_recurrent,

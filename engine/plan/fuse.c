@@ -5,6 +5,7 @@
 
 static gyr_draft_pass_fn *const passes[] = {
 	gyr_fuse_channels,
+	gyr_fuse_attention,
 	gyr_fuse_dense,
 };
 
