@@ -158,14 +158,9 @@ static int compile(const struct gyr_models *models, uint64_t number, const struc
 {
 	struct gyr_plan_options options = {.batch_max = models->loop->config->batch_max};
 	struct gyr_plan *plan;
-	int status = gyr_plan_create(bundle->graph, &options, &plan, error);
+	int status = gyr_plan_create_checked(bundle, &options, &plan, error);
 	if (status != 0)
 		return status;
-	status = gyr_plan_check_golden(plan, bundle, error);
-	if (status != 0) {
-		gyr_plan_destroy(plan);
-		return status;
-	}
 	return gyr_version_create(number, plan, models->loop->engine_count, models->loop->payload_max, version, error);
 }
 

@@ -40,6 +40,11 @@ struct gyr_bundle_info {
 	uint32_t lineage_count, golden_count;
 	const struct gyr_lineage *lineage;
 	const struct gyr_golden *golden;
+	/*
+	 * How far answers may be off for weights in bf16: |got - expected| over the largest |expected| of the same output of the same golden vector. 0: not at
+	 * all, so the model is computed in f32. At most 1.
+	 */
+	float bf16_bound;
 };
 
 struct gyr_bundle {

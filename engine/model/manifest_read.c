@@ -406,8 +406,8 @@ static bool read_opsets(struct reader *reader, uint32_t *opset, uint32_t *opset_
 static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 {
 	const char *name;
-	uint32_t opset, opset_ml;
-	if (!read_array_of(reader, 8))
+	uint32_t opset, opset_ml, places;
+	if (!gyr_unpack_array(&reader->cursor, &places) || places < 8 || places > 9)
 		return malformed(reader, "it");
 	int status = read_text(reader, &reader->scratch, &name, "the name");
 	if (status != 0)
@@ -431,6 +431,8 @@ static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 		status = read_lineage(reader, &bundle->info);
 	if (status == 0)
 		status = read_golden(reader, &bundle->info);
+	if (status == 0 && places == 9 && !read_float(reader, &bundle->info.bf16_bound))
+		status = malformed(reader, "the bound of the error in bf16");
 	if (status == 0)
 		status = from_graph(manifest_check_info(bundle->graph, &bundle->info, reader->error));
 	if (status == 0 && reader->cursor.at != reader->cursor.end)

@@ -52,6 +52,8 @@ int manifest_check_info(const struct gyr_graph *graph, const struct gyr_bundle_i
 		if (!isfinite(golden->tolerance) || golden->tolerance < 0 || signbit(golden->tolerance))
 			return gyr_error_set(error, -EINVAL, "the tolerance of golden vector %" PRIu32 " is %g (0 or more)", i, (double)golden->tolerance);
 	}
+	if (!(info->bf16_bound >= 0 && info->bf16_bound <= 1) || signbit(info->bf16_bound))
+		return gyr_error_set(error, -EINVAL, "the bound of the error in bf16 is %g (0 to 1)", (double)info->bf16_bound);
 	return check_lineage(info, error);
 }
 
@@ -202,7 +204,7 @@ static void pack_golden(struct gyr_pack *pack, const struct gyr_graph *graph, co
 static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors)
 {
 	msgpack_packer *packer = &pack->packer;
-	msgpack_pack_array(packer, 8);
+	msgpack_pack_array(packer, info->bf16_bound != 0 ? 9 : 8);
 	gyr_pack_str(pack, graph->name);
 	pack_opsets(pack, graph);
 	pack_values(pack, graph, tensors);
@@ -218,6 +220,8 @@ static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, 
 	msgpack_pack_array(packer, info->golden_count);
 	for (uint32_t i = 0; i < info->golden_count; i++)
 		pack_golden(pack, graph, &info->golden[i]);
+	if (info->bf16_bound != 0)
+		msgpack_pack_float(packer, info->bf16_bound);
 }
 
 /* A first guess at the packed size, right for most graphs; false when the golden vectors alone are too much. */

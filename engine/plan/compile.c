@@ -36,7 +36,7 @@ struct compiler {
 	struct gyr_plan *plan;
 	const struct gyr_draft *draft;
 	uint32_t bucket; /* of the batch size that is being made */
-	bool reference;
+	const struct gyr_plan_options *options;
 	struct slot *slots;        /* one a value; only those of roots are used */
 	struct call *calls;        /* one a draft node */
 	struct gyr_dense **layers; /* one a draft node */
@@ -78,13 +78,19 @@ static int pack_layer(struct compiler *compiler, uint32_t index, struct gyr_erro
 			bias[n] = (float)dense->bias[n];
 	}
 	struct gyr_dense *layer;
-	int status = gyr_dense_create(GYR_GEMV_F32, dense->in, dense->out, dense->weights, bias, dense->activation, &layer, error);
+	bool bf16 = compiler->options->precision == GYR_PLAN_BF16;
+	int status = gyr_dense_create(bf16 ? GYR_GEMV_BF16 : GYR_GEMV_F32, dense->in, dense->out, dense->weights, bias, dense->activation, &layer, error);
+	if (status == -ENOTSUP && bf16) {
+		bf16 = false;
+		status = gyr_dense_create(GYR_GEMV_F32, dense->in, dense->out, dense->weights, bias, dense->activation, &layer, error);
+	}
 	free(bias);
 	if (status != 0)
 		return status;
 	compiler->layers[index] = layer;
 	compiler->plan->layers[compiler->plan->layer_count++] = layer;
 	compiler->plan->weight_bytes += gyr_dense_bytes(layer);
+	compiler->plan->bf16 |= bf16;
 	return 0;
 }
 
@@ -220,7 +226,7 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		.inputs = inputs,
 		.contents = contents,
 		.outputs = outputs,
-		.reference = compiler->reference,
+		.reference = compiler->options->reference,
 		.arena = &compiler->plan->arena,
 		.packs = compiler->plan->packs,
 		.error = error,
@@ -439,10 +445,10 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 	return status;
 }
 
-int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error)
+int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_plan_options *options, struct gyr_error *error)
 {
 	uint32_t value_count = draft->value_count;
-	struct compiler compiler = {.plan = plan, .draft = draft, .reference = reference};
+	struct compiler compiler = {.plan = plan, .draft = draft, .options = options};
 	compiler.slots = calloc(value_count + 1, sizeof *compiler.slots);
 	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.calls = calloc(draft->node_count + 1, sizeof *compiler.calls);

@@ -16,7 +16,9 @@
 struct replay {
 	const struct gyr_plan *plan;
 	const struct gyr_golden *golden;
-	void **inputs, **outputs; /* room for the largest batch */
+	double bound;                    /* of the error in bf16, over an output's largest number */
+	double room[GYR_GRAPH_ENDS_MAX]; /* beside the tolerance, one an output */
+	void **inputs, **outputs;        /* room for the largest batch */
 	void *scratch;
 };
 
@@ -38,11 +40,25 @@ static double real(struct gyr_number number)
 	return number.kind == GYR_NUMBER_REAL ? number.real : number.kind == GYR_NUMBER_SIGNED ? (double)(int64_t)number.integer : (double)number.integer;
 }
 
-static bool close_enough(double got, double expected, double tolerance)
+static bool close_enough(double got, double expected, double tolerance, double more)
 {
 	if (isnan(expected) || isinf(expected))
 		return (isnan(expected) && isnan(got)) || got == expected;
-	return fabs(got - expected) <= tolerance * (1 + fabs(expected));
+	return fabs(got - expected) <= tolerance * (1 + fabs(expected)) + more;
+}
+
+/* How far off output INDEX may be for the precision of the plan: a share of its largest number. Whole numbers may not. */
+static double more_room(const struct replay *replay, uint32_t index)
+{
+	const struct gyr_shape *shape = &replay->plan->outputs[index].shape;
+	size_t count = bytes_of(shape, replay->golden->batch) / gyr_dtype_bytes(shape->dtype);
+	double largest = 0;
+	for (size_t i = 0; i < count && replay->bound > 0; i++) {
+		struct gyr_number number = gyr_number_load(shape->dtype, replay->golden->outputs[index], i);
+		if (number.kind == GYR_NUMBER_REAL && isfinite(number.real))
+			largest = fmax(largest, fabs(number.real));
+	}
+	return replay->bound * largest;
 }
 
 /* Compares one row (or the whole, where there are no rows) of output INDEX. */
@@ -50,12 +66,14 @@ static int compare(const struct replay *replay, uint32_t index, const void *got,
 {
 	const struct gyr_shape *shape = &replay->plan->outputs[index].shape;
 	size_t count = bytes_of(shape, 1) / gyr_dtype_bytes(shape->dtype);
+	double more = replay->room[index];
 	for (size_t i = 0; i < count; i++) {
 		double value = real(gyr_number_load(shape->dtype, got, i)), wanted = real(gyr_number_load(shape->dtype, expected, i));
-		if (!close_enough(value, wanted, replay->golden->tolerance))
+		if (!close_enough(value, wanted, replay->golden->tolerance, more))
 			return gyr_error_set(error, -EILSEQ,
-					     "output '%s', row %" PRIu32 ", element %zu at batch size %" PRIu32 " is %.9g, expected %.9g (tolerance %g)",
-					     replay->plan->outputs[index].name, row, i, batch, value, wanted, (double)replay->golden->tolerance);
+					     "output '%s', row %" PRIu32 ", element %zu at batch size %" PRIu32
+					     " is %.9g, expected %.9g (tolerance %g, in bf16 %g more)",
+					     replay->plan->outputs[index].name, row, i, batch, value, wanted, (double)replay->golden->tolerance, more);
 	}
 	return 0;
 }
@@ -95,6 +113,8 @@ static int replay_all(struct replay *replay, const struct gyr_bundle *bundle, st
 	for (uint32_t g = 0; g < bundle->info.golden_count; g++) {
 		replay->golden = &bundle->info.golden[g];
 		GYR_ASSERT(replay->golden->batch >= 1);
+		for (uint32_t i = 0; i < replay->plan->output_count; i++)
+			replay->room[i] = more_room(replay, i);
 		for (uint32_t batch = 1; batch <= batch_max; batch *= 2) {
 			for (uint32_t first = 0; first < replay->golden->batch; first += batch) {
 				int status = run_piece(replay, first, batch, error);
@@ -120,7 +140,10 @@ int gyr_plan_check_golden(const struct gyr_plan *plan, const struct gyr_bundle *
 {
 	uint32_t batch = gyr_plan_batch_max(plan), ports = plan->input_count + plan->output_count;
 	void **arrays = calloc(ports + 1, sizeof *arrays);
-	struct replay replay = {.plan = plan, .inputs = arrays, .outputs = arrays == NULL ? NULL : arrays + plan->input_count};
+	struct replay replay = {.plan = plan,
+				.bound = plan->bf16 ? bundle->info.bf16_bound : 0,
+				.inputs = arrays,
+				.outputs = arrays == NULL ? NULL : arrays + plan->input_count};
 	replay.scratch = aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, plan->scratch_bytes + GYR_PLAN_SCRATCH_ALIGN);
 	int status = 0;
 	if (arrays == NULL || replay.scratch == NULL || !allocate(plan->inputs, plan->input_count, batch, replay.inputs) ||
@@ -133,4 +156,26 @@ int gyr_plan_check_golden(const struct gyr_plan *plan, const struct gyr_bundle *
 	free(arrays);
 	free(replay.scratch);
 	return status;
+}
+
+int gyr_plan_create_checked(const struct gyr_bundle *bundle, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error)
+{
+	struct gyr_plan_options trial = *options;
+	trial.precision = bundle->info.bf16_bound > 0 && bundle->info.golden_count > 0 ? GYR_PLAN_BF16 : GYR_PLAN_F32;
+	for (;;) {
+		struct gyr_plan *made;
+		int status = gyr_plan_create(bundle->graph, &trial, &made, error);
+		if (status != 0)
+			return status;
+		status = gyr_plan_check_golden(made, bundle, error);
+		if (status == 0) {
+			*plan = made;
+			return 0;
+		}
+		bool again = status == -EILSEQ && gyr_plan_precision(made) == GYR_PLAN_BF16;
+		gyr_plan_destroy(made);
+		if (!again)
+			return status;
+		trial.precision = GYR_PLAN_F32;
+	}
 }

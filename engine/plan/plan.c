@@ -102,7 +102,7 @@ static int create(const struct gyr_graph *graph, const struct gyr_plan_options *
 	if (status == 0 && fuse)
 		status = gyr_draft_fuse(&draft, error);
 	if (status == 0)
-		status = gyr_plan_compile(plan, &draft, options->reference, error);
+		status = gyr_plan_compile(plan, &draft, options, error);
 	gyr_draft_fini(&draft);
 	gyr_arena_fini(&arena);
 	if (status != 0) {
@@ -175,6 +175,11 @@ uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch)
 size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan)
 {
 	return plan->scratch_bytes;
+}
+
+enum gyr_plan_precision gyr_plan_precision(const struct gyr_plan *plan)
+{
+	return plan->bf16 ? GYR_PLAN_BF16 : GYR_PLAN_F32;
 }
 
 size_t gyr_plan_weight_bytes(const struct gyr_plan *plan)

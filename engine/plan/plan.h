@@ -19,9 +19,16 @@
 
 struct gyr_plan;
 
+/*
+ * In which numbers constant weights of matrix products are kept. In bf16 they are rounded, and at many rows what they are multiplied by is rounded as well;
+ * sums are of f32. Half the bytes, and up to twice the speed. A CPU without arithmetic in bf16 keeps f32.
+ */
+enum gyr_plan_precision { GYR_PLAN_F32, GYR_PLAN_BF16 };
+
 struct gyr_plan_options {
 	uint32_t batch_max; /* 1 to GYR_PLAN_BATCH_MAX; the plan covers the powers of two up to it, and the largest of them is its own batch_max */
 	bool reference;     /* run engine/ref's plain C twins instead of oneDNN */
+	enum gyr_plan_precision precision;
 };
 
 /*
@@ -44,6 +51,8 @@ uint32_t gyr_plan_batch_max(const struct gyr_plan *plan);
 uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch);
 /* Scratch that each running thread needs for itself, GYR_PLAN_SCRATCH_ALIGN aligned, at most. */
 size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan);
+/* What its weights are in: bf16 when those of some layer are. */
+enum gyr_plan_precision gyr_plan_precision(const struct gyr_plan *plan);
 /* Bytes of the packed weights. */
 size_t gyr_plan_weight_bytes(const struct gyr_plan *plan);
 
@@ -65,8 +74,17 @@ void gyr_plan_run(const struct gyr_plan *plan, uint32_t batch, const void *const
 /* Tells the libraries beneath that this thread computes alone (one OpenMP thread, denormals flushed). Each thread that runs plans, once. */
 void gyr_plan_thread_init(void);
 
-/* Replays the golden vectors of BUNDLE, at every batch size up to batch_max. -EILSEQ: an answer is outside its tolerance (the message says which, and by how
- * much). -ENOMEM. */
+/*
+ * Replays the golden vectors of BUNDLE, at every batch size up to batch_max. -EILSEQ: an answer is outside its tolerance (the message says which, and by how
+ * much); for a plan in bf16, the bundle's bf16_bound is added to that. -ENOMEM.
+ */
 GYR_MUST_CHECK int gyr_plan_check_golden(const struct gyr_plan *plan, const struct gyr_bundle *bundle, struct gyr_error *error);
+
+/*
+ * Compiles BUNDLE's graph and replays its golden vectors: in bf16 where the bundle bounds the error of that, has golden vectors that show it, and they are
+ * within the bound; else in f32. OPTIONS' own precision is not looked at. The errors of gyr_plan_create and gyr_plan_check_golden.
+ */
+GYR_MUST_CHECK int gyr_plan_create_checked(const struct gyr_bundle *bundle, const struct gyr_plan_options *options, struct gyr_plan **plan,
+					   struct gyr_error *error);
 
 #endif

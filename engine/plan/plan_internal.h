@@ -33,10 +33,11 @@ struct gyr_plan {
 	struct gyr_dense **layers;
 	struct gyr_packs *packs;
 	size_t scratch_bytes, weight_bytes;
+	bool bf16; /* some layer's weights are */
 };
 
 /* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT, which has the plan's batch sizes. -ENOTSUP, -E2BIG, -ENOMEM. */
-GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, bool reference, struct gyr_error *error);
+GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_plan_options *options, struct gyr_error *error);
 
 /* Fills in the costs of STEP, a node of operator OP that PREPARE has prepared. */
 void gyr_plan_cost(enum gyr_op op, const struct gyr_prepare *prepare, struct gyr_plan_step *step);

@@ -2,6 +2,7 @@
  * Bundles: round trip, and that no changed, cut or lying file is opened.
  */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -311,6 +312,44 @@ static void wrong_info(void **state)
 	golden.batch = 1;
 	golden.tolerance = -1;
 	expect_no_build(&info, -EINVAL, "tolerance");
+	expect_no_build(&(struct gyr_bundle_info){.bf16_bound = -.1f}, -EINVAL, "bf16");
+	expect_no_build(&(struct gyr_bundle_info){.bf16_bound = 1.5f}, -EINVAL, "bf16");
+	expect_no_build(&(struct gyr_bundle_info){.bf16_bound = NAN}, -EINVAL, "bf16");
+	expect_no_build(&(struct gyr_bundle_info){.bf16_bound = -0.0f}, -EINVAL, "bf16");
+}
+
+/* A bound of the error in bf16 is a place more, which is there only with one. */
+static void bf16_bound(void **state)
+{
+	struct gyr_graph *graph = sample_net();
+	struct gyr_bundle_info info = *sample_info();
+	struct gyr_bundle *bundle;
+	struct gyr_error error = {""};
+	struct file file, without = build_sample();
+	void *bytes;
+	info.bf16_bound = .0625f;
+	assert_int_equal(gyr_bundle_build(graph, &info, &bytes, &file.size, NULL), 0);
+	file.bytes = bytes;
+	if (gyr_bundle_open(file.bytes, file.size, &bundle, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_true(bundle->info.bf16_bound == .0625f);
+	gyr_bundle_close(bundle);
+	assert_int_equal(read_u64(&file, 32), read_u64(&without, 32) + 5); /* the manifest: a float 32 more */
+	assert_int_equal(gyr_bundle_open(without.bytes, without.size, &bundle, &error), 0);
+	assert_true(bundle->info.bf16_bound == 0);
+	gyr_bundle_close(bundle);
+
+	/* A bound of 0 that is written all the same, or one out of range. */
+	uint64_t last = MANIFEST + read_u64(&file, 32) - 4;
+	memset(file.bytes + last, 0, 4);
+	reseal(&file);
+	expect(&file, -EBADMSG, "");
+	memcpy(file.bytes + last, "\x40\x00\x00\x00", 4);
+	reseal(&file);
+	expect(&file, -EBADMSG, "bf16");
+	free(file.bytes);
+	free(without.bytes);
+	gyr_graph_destroy(graph);
 }
 
 /* Operators of two domains, each with its opset. */
@@ -339,7 +378,8 @@ static void two_domains(void **state)
 	assert_int_equal(bundle->graph->nodes[1].op, GYR_OP_NORMALIZER);
 	gyr_bundle_close(bundle);
 
-	static const char both[] = "\xa7""domains\x92\x11\x03";
+	static const char both[] = "\xa7"
+				   "domains\x92\x11\x03";
 	uint8_t *at = find(&file, both, sizeof both - 1);
 	at[sizeof both - 2] = 6;
 	reseal(&file);
@@ -383,7 +423,7 @@ int main(void)
 		cmocka_unit_test(round_trip),      cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
 		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(bytes_behind_the_last_tensor),
 		cmocka_unit_test(lying_manifests), cmocka_unit_test(one_form),          cmocka_unit_test(wrong_info),
-		cmocka_unit_test(two_domains),     cmocka_unit_test(long_lineage),
+		cmocka_unit_test(two_domains),     cmocka_unit_test(long_lineage),      cmocka_unit_test(bf16_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
