@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes the nets that tools/bench infer measures, as ONNX files, and prints the path of their list.
 
-usage: make.py CACHE [--fetched FOLDER]
+usage: make.py [CACHE]
 
-The files lie in CACHE/nets-HASH, where HASH is that of this folder's scripts: another script makes other nets. The list, nets.json, has an object a net: name,
-file, class ("dense", "recurrent", "trees" or "rest"), the name of its batch dimension where it has one, and what else must be said to run it. Nets that are
-fetched (fetch.py) are in the list where FOLDER has them.
+The files lie in CACHE/nets-HASH (CACHE is ~/.cache/gyr by default), where HASH is that of this script: another script makes other nets. The list, nets.json,
+has an object a net: name, file, class ("dense", "recurrent", "trees" or "rest"), the name of its batch dimension where it has one, and what else must be said
+to run it. Nets that are fetched (fetch.py) are in the list where they are there.
 """
 import hashlib
 import json
@@ -13,7 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True  # beside the scripts of a checkout
+import fetch
+
 LIGHT = Path("/usr/lib/python3/dist-packages/onnx/backend/test/data/light")
 OPSET = 17
 
@@ -28,6 +30,8 @@ ENCODERS = [(128, 4, 64), (256, 8, 128)]
 FETCHED = [
     {"name": "vad", "file": "silero_vad_v5.onnx", "class": "recurrent", "shapes": ["input=1,512", "state=2,1,128"], "values": ["sr=16000"]},
     {"name": "vad-legacy", "file": "silero_vad_legacy.onnx", "class": "recurrent", "shapes": ["input=1,1536", "h=2,1,64", "c=2,1,64"], "values": ["sr=16000"]},
+    {"name": "text-find", "file": "ch_PP-OCRv4_det_infer.onnx", "class": "rest", "shapes": ["x=1,3,320,320"]},
+    {"name": "text-read", "file": "ch_PP-OCRv4_rec_infer.onnx", "class": "rest", "shapes": ["x=1,3,48,320"]},
     {"name": "text-line", "file": "ch_ppocr_mobile_v2.0_cls_infer.onnx", "class": "rest", "batch": "N", "shapes": ["x=N,3,48,192"]},
 ]
 
@@ -158,8 +162,8 @@ def jobs():
 
 
 def main():
-    cache = Path(sys.argv[1])
-    fetched = Path(sys.argv[3]) if len(sys.argv) == 4 and sys.argv[2] == "--fetched" else None
+    cache = Path(sys.argv[1]) if len(sys.argv) > 1 else Path.home() / ".cache/gyr"
+    fetched = cache / fetch.folder_name()
     digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     folder = cache / f"nets-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +179,7 @@ def main():
     for name in ("squeezenet", "resnet50", "shufflenet"):
         entries.append({"name": f"light_{name}", "class": "rest", "file": str(LIGHT / f"light_{name}.onnx")})
     for entry in FETCHED:
-        if fetched is not None and (fetched / entry["file"]).exists():
+        if (fetched / entry["file"]).exists():
             entries.append(entry | {"file": str(fetched / entry["file"])})
         else:
             print(f"{entry['name']}: not measured, {entry['file']} was not fetched", file=sys.stderr)
