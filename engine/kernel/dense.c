@@ -137,6 +137,7 @@ static void run_own(const struct gyr_dense *dense, size_t rows, size_t first, si
 	const struct gyr_gemv gemv = {.kind = dense->kind,
 				      .in = dense->in,
 				      .outputs = outputs,
+				      .widest = dense->tiles > 0 ? dense->tile : dense->tail,
 				      .stride = tile_stride(outputs),
 				      .weights = weights,
 				      .bias = dense->bias + first,

@@ -2,9 +2,10 @@
  * A few rows times a matrix: see gemv.h.
  *
  * A kernel is made for a number of rows and of vectors across, so that all sums stay in registers: at most SUMS_MAX of them. A sum waits for the one before it;
- * few across are therefore summed in several interleaved parts (UNROLL), which are added at the end. Each vector of weights is read once for all rows of a
- * kernel, in the order in which it lies in memory. A bf16 is the upper half of a float, so that a shift and a mask make floats of a pair. (Prefetching by hand
- * was measured at several distances: it gains nothing from L2 and loses a fifth from L3.)
+ * few across are therefore summed in several interleaved parts (UNROLL), which are added at the end: in as many in all tiles of a layer, so that equal columns
+ * of weights give equal answers. Each vector of weights is read once for all rows of a kernel, in the order in which it lies in memory. A bf16 is the upper
+ * half of a float, so that a shift and a mask make floats of a pair. (Prefetching by hand was measured at several distances: it gains nothing from L2 and loses
+ * a fifth from L3.)
  */
 #include "engine/kernel/gemv.h"
 
@@ -119,49 +120,68 @@ static inline __attribute__((always_inline)) void run_block(const struct block *
 	}
 }
 
-#define BLOCK(rows, vectors, unroll)                                                                                                                           \
-	static void f32_##rows##_##vectors(const struct block *block)                                                                                          \
+#define BLOCK(rows, unroll, vectors)                                                                                                                           \
+	static void f32_##rows##_##unroll##_##vectors(const struct block *block)                                                                               \
 	{                                                                                                                                                      \
 		run_block(block, GYR_GEMV_F32, rows, vectors, unroll);                                                                                         \
 	}                                                                                                                                                      \
-	static void bf16_##rows##_##vectors(const struct block *block)                                                                                         \
+	static void bf16_##rows##_##unroll##_##vectors(const struct block *block)                                                                              \
 	{                                                                                                                                                      \
 		run_block(block, GYR_GEMV_BF16, rows, vectors, unroll);                                                                                        \
 	}
 
-BLOCK(1, 1, 8)
-BLOCK(1, 2, 4)
-BLOCK(1, 3, 4)
-BLOCK(1, 4, 2)
-BLOCK(1, 5, 2)
-BLOCK(1, 6, 2)
-BLOCK(1, 7, 2)
 BLOCK(1, 8, 1)
-BLOCK(2, 1, 4)
-BLOCK(2, 2, 2)
-BLOCK(2, 3, 2)
+BLOCK(1, 4, 1)
+BLOCK(1, 4, 2)
+BLOCK(1, 4, 3)
+BLOCK(1, 2, 1)
+BLOCK(1, 2, 2)
+BLOCK(1, 2, 3)
+BLOCK(1, 2, 4)
+BLOCK(1, 2, 5)
+BLOCK(1, 2, 6)
+BLOCK(1, 2, 7)
+BLOCK(1, 2, 8)
 BLOCK(2, 4, 1)
-BLOCK(2, 5, 1)
-BLOCK(2, 6, 1)
-BLOCK(2, 7, 1)
-BLOCK(2, 8, 1)
-BLOCK(4, 1, 2)
+BLOCK(2, 2, 1)
+BLOCK(2, 2, 2)
+BLOCK(2, 2, 3)
+BLOCK(2, 1, 1)
+BLOCK(2, 1, 2)
+BLOCK(2, 1, 3)
+BLOCK(2, 1, 4)
+BLOCK(2, 1, 5)
+BLOCK(2, 1, 6)
+BLOCK(2, 1, 7)
+BLOCK(2, 1, 8)
 BLOCK(4, 2, 1)
-BLOCK(4, 3, 1)
-BLOCK(4, 4, 1)
-BLOCK(4, 5, 1)
-BLOCK(4, 6, 1)
+BLOCK(4, 1, 1)
+BLOCK(4, 1, 2)
+BLOCK(4, 1, 3)
+BLOCK(4, 1, 4)
+BLOCK(4, 1, 5)
+BLOCK(4, 1, 6)
 
-/* By kind of weights, rows and vectors. */
+/* By kind of weights, rows, how many vectors the layer's widest tile has (one, two or three, more), and vectors. */
+#define WIDTHS 3u
 static const struct {
-	block_fn *one_row[WIDE_MAX], *two_rows[WIDE_MAX], *four_rows[MANY_MAX];
+	block_fn *one_row[WIDTHS][WIDE_MAX], *two_rows[WIDTHS][WIDE_MAX], *four_rows[WIDTHS][MANY_MAX];
 } kernels[] = {
-	[GYR_GEMV_F32] = {{f32_1_1, f32_1_2, f32_1_3, f32_1_4, f32_1_5, f32_1_6, f32_1_7, f32_1_8},
-			  {f32_2_1, f32_2_2, f32_2_3, f32_2_4, f32_2_5, f32_2_6, f32_2_7, f32_2_8},
-			  {f32_4_1, f32_4_2, f32_4_3, f32_4_4, f32_4_5, f32_4_6}},
-	[GYR_GEMV_BF16] = {{bf16_1_1, bf16_1_2, bf16_1_3, bf16_1_4, bf16_1_5, bf16_1_6, bf16_1_7, bf16_1_8},
-			   {bf16_2_1, bf16_2_2, bf16_2_3, bf16_2_4, bf16_2_5, bf16_2_6, bf16_2_7, bf16_2_8},
-			   {bf16_4_1, bf16_4_2, bf16_4_3, bf16_4_4, bf16_4_5, bf16_4_6}},
+	[GYR_GEMV_F32] =
+		{{{f32_1_8_1}, {f32_1_4_1, f32_1_4_2, f32_1_4_3}, {f32_1_2_1, f32_1_2_2, f32_1_2_3, f32_1_2_4, f32_1_2_5, f32_1_2_6, f32_1_2_7, f32_1_2_8}},
+		 {{f32_2_4_1}, {f32_2_2_1, f32_2_2_2, f32_2_2_3}, {f32_2_1_1, f32_2_1_2, f32_2_1_3, f32_2_1_4, f32_2_1_5, f32_2_1_6, f32_2_1_7, f32_2_1_8}},
+		 {{f32_4_2_1},
+		  {f32_4_1_1, f32_4_1_2, f32_4_1_3, f32_4_1_4, f32_4_1_5, f32_4_1_6},
+		  {f32_4_1_1, f32_4_1_2, f32_4_1_3, f32_4_1_4, f32_4_1_5, f32_4_1_6}}},
+	[GYR_GEMV_BF16] = {{{bf16_1_8_1},
+			    {bf16_1_4_1, bf16_1_4_2, bf16_1_4_3},
+			    {bf16_1_2_1, bf16_1_2_2, bf16_1_2_3, bf16_1_2_4, bf16_1_2_5, bf16_1_2_6, bf16_1_2_7, bf16_1_2_8}},
+			   {{bf16_2_4_1},
+			    {bf16_2_2_1, bf16_2_2_2, bf16_2_2_3},
+			    {bf16_2_1_1, bf16_2_1_2, bf16_2_1_3, bf16_2_1_4, bf16_2_1_5, bf16_2_1_6, bf16_2_1_7, bf16_2_1_8}},
+			   {{bf16_4_2_1},
+			    {bf16_4_1_1, bf16_4_1_2, bf16_4_1_3, bf16_4_1_4, bf16_4_1_5, bf16_4_1_6},
+			    {bf16_4_1_1, bf16_4_1_2, bf16_4_1_3, bf16_4_1_4, bf16_4_1_5, bf16_4_1_6}}},
 };
 
 /* All of the tile's outputs for some rows, with BY_VECTORS[v - 1] for v vectors across, up to VECTORS_MAX: as evenly as it goes. */
@@ -180,17 +200,25 @@ static void run_rows(const struct gyr_gemv *gemv, block_fn *const *by_vectors, s
 	}
 }
 
+/* Which of the WIDTHS a layer has. */
+static size_t width_of(const struct gyr_gemv *gemv)
+{
+	size_t vectors = (gemv->widest + LANES - 1) / LANES;
+	return vectors == 1 ? 0 : vectors < 4 ? 1 : 2;
+}
+
 void gyr_gemv_run(const struct gyr_gemv *gemv, size_t rows, const void *x, void *y, size_t y_stride)
 {
 	const gyr_f32_u *from = x;
 	gyr_f32_u *to = y;
+	size_t width = width_of(gemv);
 	for (size_t taken; rows > 0; rows -= taken, from += taken * gemv->in, to += taken * y_stride) {
 		taken = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
 		if (taken == 1)
-			run_rows(gemv, kernels[gemv->kind].one_row, WIDE_MAX, from, to, y_stride);
+			run_rows(gemv, kernels[gemv->kind].one_row[width], WIDE_MAX, from, to, y_stride);
 		else if (taken == 2)
-			run_rows(gemv, kernels[gemv->kind].two_rows, WIDE_MAX, from, to, y_stride);
+			run_rows(gemv, kernels[gemv->kind].two_rows[width], WIDE_MAX, from, to, y_stride);
 		else
-			run_rows(gemv, kernels[gemv->kind].four_rows, MANY_MAX, from, to, y_stride);
+			run_rows(gemv, kernels[gemv->kind].four_rows[width], MANY_MAX, from, to, y_stride);
 	}
 }

@@ -23,6 +23,7 @@ enum gyr_gemv_weights { GYR_GEMV_F32, GYR_GEMV_BF16 };
 struct gyr_gemv {
 	enum gyr_gemv_weights kind;
 	size_t in, outputs, stride;
+	size_t widest;       /* outputs of the layer's widest tile */
 	const void *weights; /* 64-byte aligned */
 	const float *bias;   /* stride floats, 64-byte aligned */
 	bool relu;           /* y = max(0, that) */
