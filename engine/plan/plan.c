@@ -92,7 +92,8 @@ static int create(const struct gyr_graph *graph, const struct gyr_plan_options *
 	gyr_arena_init(&plan->arena, 0);
 	gyr_arena_init(&arena, 0);
 	plan->packs = gyr_packs_create();
-	int status = plan->packs == NULL ? no_memory(error) : gyr_specialise(graph, 1, NULL, &arena, &specials[0], error);
+	size_t fold_bytes_max = options->fold_bytes_max != 0 ? options->fold_bytes_max : GYR_PLAN_FOLD_BYTES_MAX;
+	int status = plan->packs == NULL ? no_memory(error) : gyr_specialise_within(graph, 1, fold_bytes_max, &arena, &specials[0], error);
 	if (status == 0)
 		status = make_signature(plan, graph, &specials[0], options->batch_max, error);
 	if (status == 0)

@@ -29,12 +29,13 @@ struct gyr_plan_options {
 	uint32_t batch_max; /* 1 to GYR_PLAN_BATCH_MAX; the plan covers the powers of two up to it, and the largest of them is its own batch_max */
 	bool reference;     /* run engine/ref's plain C twins instead of oneDNN */
 	enum gyr_plan_precision precision;
+	size_t fold_bytes_max; /* for a model that is trusted with more than GYR_PLAN_FOLD_BYTES_MAX; 0: that */
 };
 
 /*
  * Compiles GRAPH (finished). The graph is not needed afterwards. A graph whose inputs have no batch dimension, or whose rows are not proven to stay apart, gets
  * a plan for batch 1 only. -ENOTSUP: a graph that no kernel here runs; -EINVAL: its shapes do not fit; the message names node and operator. -E2BIG: a
- * bound above is passed, as a small file can by broadcasting. -ENOMEM. Slow (milliseconds): not for a hot thread.
+ * bound is passed, as a small file can by broadcasting. -ENOMEM. Slow (milliseconds): not for a hot thread.
  */
 GYR_MUST_CHECK int gyr_plan_create(const struct gyr_graph *graph, const struct gyr_plan_options *options, struct gyr_plan **plan, struct gyr_error *error);
 /*

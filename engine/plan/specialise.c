@@ -41,7 +41,7 @@ static int take(struct gyr_special *special, size_t bytes, struct gyr_error *err
 {
 	if (bytes > special->fold_bytes_left)
 		return gyr_error_set(error, -E2BIG, "constants computed from constants are too large (at most %zu bytes, and twice those in the model)",
-				     GYR_PLAN_FOLD_BYTES_MAX);
+				     special->fold_bytes_max);
 	special->fold_bytes_left -= bytes;
 	return 0;
 }
@@ -154,8 +154,8 @@ static int add_node(const struct gyr_graph *graph, const struct gyr_node *node, 
 	return fold(graph, node, shapes, rows[0], base, arena, special, error);
 }
 
-int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special,
-		   struct gyr_error *error)
+static int specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, size_t fold_bytes_max, struct gyr_arena *arena,
+		      struct gyr_special *special, struct gyr_error *error)
 {
 	special->batch = batch;
 	special->shapes = GYR_ARENA_NEW(arena, struct gyr_shape, graph->value_count);
@@ -163,7 +163,8 @@ int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gy
 	special->rows = GYR_ARENA_NEW(arena, enum gyr_rows, graph->value_count);
 	if (special->shapes == NULL || special->contents == NULL || special->rows == NULL)
 		return no_memory(error);
-	special->fold_bytes_left = base != NULL ? base->fold_bytes_left : GYR_PLAN_FOLD_BYTES_MAX;
+	special->fold_bytes_max = base != NULL ? base->fold_bytes_max : fold_bytes_max;
+	special->fold_bytes_left = base != NULL ? base->fold_bytes_left : fold_bytes_max;
 	for (uint32_t i = 0; i < graph->value_count; i++) {
 		size_t bytes;
 		special->shapes[i] = graph->values[i].shape;
@@ -182,6 +183,18 @@ int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gy
 			return gyr_plan_blame(&graph->nodes[i], status, error);
 	}
 	return 0;
+}
+
+int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special,
+		   struct gyr_error *error)
+{
+	return specialise(graph, batch, base, GYR_PLAN_FOLD_BYTES_MAX, arena, special, error);
+}
+
+int gyr_specialise_within(const struct gyr_graph *graph, int64_t batch, size_t fold_bytes_max, struct gyr_arena *arena, struct gyr_special *special,
+			  struct gyr_error *error)
+{
+	return specialise(graph, batch, NULL, fold_bytes_max, arena, special, error);
 }
 
 /* Whether rows stay apart at the probes, and the shapes there. What does not fit at them is not proven. */

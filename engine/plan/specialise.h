@@ -19,6 +19,7 @@ struct gyr_special {
 	struct gyr_shape *shapes; /* one a value; concrete */
 	const void **contents;    /* one a value; NULL where it is known only when it runs */
 	enum gyr_rows *rows;      /* one a value */
+	size_t fold_bytes_max;    /* what was given for folding */
 	size_t fold_bytes_left;   /* that folding may still take; at another batch number it goes on from its base's */
 };
 
@@ -30,6 +31,10 @@ struct gyr_special {
  */
 GYR_MUST_CHECK int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena,
 				  struct gyr_special *special, struct gyr_error *error);
+
+/* The same without a base, and with FOLD_BYTES_MAX in place of GYR_PLAN_FOLD_BYTES_MAX, there and where SPECIAL is a base. */
+GYR_MUST_CHECK int gyr_specialise_within(const struct gyr_graph *graph, int64_t batch, size_t fold_bytes_max, struct gyr_arena *arena,
+					 struct gyr_special *special, struct gyr_error *error);
 
 /*
  * What can be asked: SHAPES (one a value) gets every shape, with GYR_DIM_BATCH first where *BATCHED, which is whether rows can be computed together. ONE is the

@@ -1,5 +1,5 @@
 /*
- * Runs ONNX's own test cases, one operator each: conformance [--verbose] DIRECTORY
+ * Runs ONNX's own test cases, one operator each, and its light nets: conformance [--verbose] NODE-DIRECTORY [LIGHT-DIRECTORY]
  *
  * Each case is run up to four ways: as it is, and with all its inputs but the first turned into initialisers (as weights are in real models), each compiled and
  * by the reference. It has passed when at least one way ran and all that ran gave the answer, within ONNX's own tolerance (a relative 1e-3); it is refused when
@@ -12,16 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "case_set.h"
 #include "engine/onnx/onnx.h"
 #include "engine/plan/plan.h"
-#include "engine/ref/number.h"
-#include "tensor_file.h"
 
-#define TENSORS_MAX 64u
 #define SETS_MAX 16u
 #define REASONS_MAX 512u
-#define RELATIVE 1e-3
 #define ABSOLUTE 1e-7
+#define LIGHT_FOLD_BYTES ((size_t)1 << 30)
 
 /*
  * Cases whose answers were computed in float32 by way of larger numbers: where the exact answer is 0 they hold what rounding left. (A transform of sums up to
@@ -41,15 +39,6 @@ struct reason {
 
 static struct reason reasons[REASONS_MAX];
 static unsigned reason_count;
-
-/* One set of questions and answers of a case. */
-struct set {
-	size_t input_count, output_count;
-	struct gyr_shape inputs[TENSORS_MAX], outputs[TENSORS_MAX];
-	void *input_data[TENSORS_MAX], *output_data[TENSORS_MAX];
-	Onnx__TensorProto *protos[TENSORS_MAX]; /* of the inputs */
-	double absolute;                        /* tolerance */
-};
 
 /* Counts a refusal under its message without the names in it. */
 static void count_reason(const char *message)
@@ -79,131 +68,18 @@ static void count_reason(const char *message)
 	}
 }
 
-static void free_set(struct set *set)
-{
-	for (size_t i = 0; i < set->input_count; i++) {
-		free(set->input_data[i]);
-		onnx__tensor_proto__free_unpacked(set->protos[i], NULL);
-	}
-	for (size_t i = 0; i < set->output_count; i++)
-		free(set->output_data[i]);
-}
-
-/* Reads the tensors of a set; a reason why not, or NULL. The set is to be freed either way. */
-static const char *read_set(const char *directory, struct set *set)
-{
-	char path[PATH_MAX + 32];
-	*set = (struct set){0};
-	while (set->input_count < TENSORS_MAX) {
-		size_t i = set->input_count;
-		snprintf(path, sizeof path, "%s/input_%zu.pb", directory, i);
-		FILE *file = fopen(path, "rb");
-		if (file == NULL)
-			break;
-		fclose(file);
-		Onnx__TensorProto *proto = case_tensor_read(path);
-		if (proto == NULL)
-			return "case: an input is no tensor";
-		set->protos[i] = proto;
-		set->input_count++;
-		if (!case_tensor_shape(proto, &set->inputs[i]) || (set->input_data[i] = case_tensor_elements(proto, &set->inputs[i])) == NULL)
-			return "case: an input is of a type that Gyr does not know";
-	}
-	while (set->output_count < TENSORS_MAX) {
-		size_t i = set->output_count;
-		snprintf(path, sizeof path, "%s/output_%zu.pb", directory, i);
-		FILE *file = fopen(path, "rb");
-		if (file == NULL)
-			break;
-		fclose(file);
-		Onnx__TensorProto *proto = case_tensor_read(path);
-		if (proto == NULL)
-			return "case: an output is no tensor";
-		set->output_count++;
-		bool fine = case_tensor_shape(proto, &set->outputs[i]) && (set->output_data[i] = case_tensor_elements(proto, &set->outputs[i])) != NULL;
-		onnx__tensor_proto__free_unpacked(proto, NULL);
-		if (!fine)
-			return "case: an output is of a type that Gyr does not know";
-	}
-	return NULL;
-}
-
-static double real(struct gyr_number number)
-{
-	return number.kind == GYR_NUMBER_REAL ? number.real : number.kind == GYR_NUMBER_SIGNED ? (double)(int64_t)number.integer : (double)number.integer;
-}
-
-/* SHAPE is the tensor's, with the plan's type. ONNX made its bf16 answers by cutting bits off, so there one unit in the last place is allowed. */
-static bool same(const struct gyr_shape *shape, const void *got, const void *expected, double absolute)
-{
-	double relative = shape->dtype == GYR_DTYPE_BF16 ? 0x1p-7 : RELATIVE;
-	size_t count;
-	if (!gyr_shape_count(shape, 1, &count))
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		double a = real(gyr_number_load(shape->dtype, got, i)), b = real(gyr_number_load(shape->dtype, expected, i));
-		if (isnan(b) || isinf(b) ? !((isnan(a) && isnan(b)) || a == b) : !(fabs(a - b) <= absolute + relative * fabs(b)))
-			return false;
-	}
-	return true;
-}
-
-/* SHAPE of the plan, with the tensor's first dimension in place of its batch dimension, is the tensor's. ONNX's files call bf16 u16; this makes it right. */
-static bool fits(const struct gyr_shape *shape, struct gyr_shape *tensor)
-{
-	struct gyr_shape filled = *shape;
-	if (filled.rank > 0 && filled.dims[0] == GYR_DIM_BATCH && tensor->rank > 0)
-		filled.dims[0] = tensor->dims[0];
-	if (filled.dtype == GYR_DTYPE_BF16 && tensor->dtype == GYR_DTYPE_U16)
-		tensor->dtype = GYR_DTYPE_BF16;
-	return gyr_shape_equal(&filled, tensor);
-}
-
-/* Runs the plan on SET, whose first inputs are the plan's. */
-static bool run_set(const struct gyr_plan *plan, struct set *set)
-{
-	const void *inputs[TENSORS_MAX];
-	void *outputs[TENSORS_MAX] = {0};
-	uint32_t input_count = gyr_plan_input_count(plan), output_count = gyr_plan_output_count(plan), batch = 1;
-	bool right = input_count <= set->input_count && output_count == set->output_count;
-	for (uint32_t i = 0; i < input_count && right; i++) {
-		right = fits(gyr_plan_input_shape(plan, i), &set->inputs[i]);
-		inputs[i] = set->input_data[i];
-		if (right && set->inputs[i].rank > 0 && gyr_plan_input_shape(plan, i)->dims[0] == GYR_DIM_BATCH)
-			batch = (uint32_t)set->inputs[i].dims[0];
-	}
-	right = right && batch >= 1 && batch <= gyr_plan_batch_max(plan);
-	for (uint32_t i = 0; i < output_count && right; i++) {
-		size_t bytes;
-		right = fits(gyr_plan_output_shape(plan, i), &set->outputs[i]) && gyr_shape_bytes(gyr_plan_output_shape(plan, i), 64, &bytes);
-		outputs[i] = right ? malloc(bytes + 1) : NULL;
-	}
-	void *scratch =
-		aligned_alloc(GYR_PLAN_SCRATCH_ALIGN, gyr_plan_scratch_bytes(plan) / GYR_PLAN_SCRATCH_ALIGN * GYR_PLAN_SCRATCH_ALIGN + GYR_PLAN_SCRATCH_ALIGN);
-	if (right) {
-		gyr_plan_run(plan, batch, inputs, outputs, scratch);
-		for (uint32_t i = 0; i < output_count; i++)
-			right = right && same(&set->outputs[i], outputs[i], set->output_data[i], set->absolute);
-	}
-	for (uint32_t i = 0; i < output_count && i < TENSORS_MAX; i++)
-		free(outputs[i]);
-	free(scratch);
-	return right;
-}
-
 /* One way of running a model; REASON gets the message of a refusal. */
-static enum outcome run_model(const void *bytes, size_t size, bool reference, struct set *set, struct gyr_error *reason)
+static enum outcome run_model(const void *bytes, size_t size, const struct gyr_plan_options *options, struct case_set *set, struct gyr_error *reason)
 {
 	struct gyr_graph *graph;
 	struct gyr_plan *plan;
-	const struct gyr_plan_options options = {.batch_max = 8, .reference = reference};
 	if (gyr_onnx_import(bytes, size, &graph, reason) != 0)
 		return REFUSED;
-	int status = gyr_plan_create(graph, &options, &plan, reason);
+	int status = gyr_plan_create(graph, options, &plan, reason);
 	gyr_graph_destroy(graph);
 	if (status != 0)
 		return REFUSED;
-	bool right = run_set(plan, set);
+	bool right = case_set_run(plan, set);
 	gyr_plan_destroy(plan);
 	return right ? PASSED : WRONG;
 }
@@ -229,16 +105,16 @@ static Onnx__ValueInfoProto *spare_input(void)
  * The model with its inputs as initialisers of the values in SET (free it): all but the first, or all of them beside an input that nobody reads, for a case
  * whose shapes depend on what is in its first. NULL where there is nothing to turn.
  */
-static void *with_constants(const void *bytes, size_t size, const struct set *set, bool all, size_t *result_size)
+static void *with_constants(const void *bytes, size_t size, const struct case_set *set, bool all, size_t *result_size)
 {
 	Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, bytes);
 	size_t kept = all ? 0 : 1;
 	void *result = NULL;
 	if (model != NULL && model->graph != NULL && model->graph->n_input > kept && model->graph->n_input == set->input_count) {
 		Onnx__GraphProto *graph = model->graph;
-		Onnx__TensorProto *added[TENSORS_MAX], **own = graph->initializer;
+		Onnx__TensorProto *added[CASE_TENSORS_MAX], **own = graph->initializer;
 		Onnx__ValueInfoProto *first = graph->input[0];
-		char *names[TENSORS_MAX];
+		char *names[CASE_TENSORS_MAX];
 		size_t inputs = graph->n_input, initialisers = graph->n_initializer;
 		for (size_t i = kept; i < inputs; i++) {
 			added[i - kept] = set->protos[i];
@@ -268,10 +144,10 @@ static void *with_constants(const void *bytes, size_t size, const struct set *se
 }
 
 /* As the case is; with all its inputs but one constant; and, where that gave nothing, with all of them constant. */
-static enum outcome run_case_set(const void *bytes, size_t size, struct set *set, struct gyr_error *reason)
+static enum outcome run_questions(const void *bytes, size_t size, struct case_set *set, struct gyr_error *reason)
 {
 	static float nothing;
-	struct set spare = *set;
+	struct case_set spare = *set;
 	unsigned passed = 0, wrong = 0;
 	struct gyr_error other;
 	spare.inputs[0] = (struct gyr_shape){.dtype = GYR_DTYPE_F32, .rank = 1, .dims = {1}};
@@ -280,7 +156,8 @@ static enum outcome run_case_set(const void *bytes, size_t size, struct set *set
 		size_t changed_size = 0;
 		void *changed = way > 0 ? with_constants(bytes, size, set, way == 2, &changed_size) : NULL;
 		for (int reference = 0; reference < 2 && (way == 0 || changed != NULL); reference++) {
-			enum outcome outcome = run_model(way == 0 ? bytes : changed, way == 0 ? size : changed_size, reference, way == 2 ? &spare : set,
+			const struct gyr_plan_options options = {.batch_max = 8, .reference = reference};
+			enum outcome outcome = run_model(way == 0 ? bytes : changed, way == 0 ? size : changed_size, &options, way == 2 ? &spare : set,
 							 way + reference == 0 ? reason : &other);
 			passed += outcome == PASSED;
 			wrong += outcome == WRONG;
@@ -324,21 +201,63 @@ static enum outcome run_case(const char *root, const char *name, struct gyr_erro
 		if (directory == NULL)
 			break;
 		closedir(directory);
-		struct set set;
-		const char *fault = read_set(path, &set);
+		struct case_set set;
+		const char *fault = case_set_read(path, &set);
 		set.absolute = ABSOLUTE;
 		for (size_t k = 0; k < sizeof rounded / sizeof rounded[0]; k++)
 			if (strcmp(name, rounded[k].name) == 0)
 				set.absolute = rounded[k].absolute;
 		if (fault != NULL)
 			gyr_error_set(reason, 0, "%s", fault);
-		enum outcome outcome = fault != NULL ? REFUSED : run_case_set(bytes, size, &set, reason);
+		enum outcome outcome = fault != NULL ? REFUSED : run_questions(bytes, size, &set, reason);
 		if (i == 0 || outcome > worst)
 			worst = outcome;
-		free_set(&set);
+		case_set_free(&set);
 	}
 	free(bytes);
 	return worst;
+}
+
+/* The input of a light net, as ONNX's runner makes it: 0 to almost 1 in equal steps. */
+static const char *make_ramp(const void *bytes, size_t size, struct case_set *set)
+{
+	struct gyr_graph *graph;
+	size_t count, room;
+	if (gyr_onnx_import(bytes, size, &graph, NULL) != 0)
+		return NULL; /* the run will say why */
+	set->inputs[0] = graph->values[graph->inputs[0]].shape;
+	bool fine = graph->input_count == 1 && set->inputs[0].dtype == GYR_DTYPE_F32 && gyr_shape_count(&set->inputs[0], 1, &count) &&
+		    gyr_shape_bytes(&set->inputs[0], 1, &room);
+	gyr_graph_destroy(graph);
+	float *ramp = fine ? malloc(room + 1) : NULL;
+	if (ramp == NULL)
+		return "case: its input is not one of f32";
+	for (size_t i = 0; i < count; i++)
+		ramp[i] = (float)((double)i / (double)count);
+	set->input_data[0] = ramp;
+	set->input_count = 1;
+	return NULL;
+}
+
+/* A light net, PATH without its ending, compiled: its constants are computed from constants, and take more than a stranger's may. */
+static enum outcome run_light(const char *path, struct gyr_error *reason)
+{
+	const struct gyr_plan_options options = {.batch_max = 1, .fold_bytes_max = LIGHT_FOLD_BYTES};
+	char file[PATH_MAX + 32];
+	size_t size;
+	struct case_set set = {.absolute = ABSOLUTE};
+	snprintf(file, sizeof file, "%s.onnx", path);
+	void *bytes = case_file_read(file, &size);
+	snprintf(file, sizeof file, "%s_output_0.pb", path);
+	const char *fault = bytes == NULL ? "case: no model" : case_output_read(file, &set);
+	if (fault == NULL)
+		fault = make_ramp(bytes, size, &set);
+	if (fault != NULL)
+		gyr_error_set(reason, 0, "%s", fault);
+	enum outcome outcome = fault != NULL ? REFUSED : run_model(bytes, size, &options, &set, reason);
+	free(bytes);
+	case_set_free(&set);
+	return outcome;
 }
 
 static int by_count(const void *a, const void *b)
@@ -352,39 +271,74 @@ static int is_case(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
+static int is_light(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	return length > 5 && strcmp(entry->d_name + length - 5, ".onnx") == 0;
+}
+
+/* A case that ONNX derives from another, by writing its operator out in simpler ones. */
+static bool is_expanded(const char *name)
+{
+	return strstr(name, "_expanded") != NULL;
+}
+
+static void tell(const char *name, enum outcome outcome, const struct gyr_error *reason, bool verbose)
+{
+	static const char *const words[] = {[PASSED] = "passed", [REFUSED] = "refused", [WRONG] = "WRONG"};
+	if (outcome == REFUSED)
+		count_reason(reason->text);
+	if (outcome == WRONG || verbose)
+		printf("%s\t%s\t%s\n", words[outcome], name, outcome == REFUSED ? reason->text : "");
+}
+
 int main(int argc, char **argv)
 {
-	bool verbose = argc > 2 && strcmp(argv[1], "--verbose") == 0;
-	const char *root = argv[argc - 1];
+	bool verbose = argc > 1 && strcmp(argv[1], "--verbose") == 0;
+	const char *nodes = argv[1 + verbose], *light = argc > 2 + verbose ? argv[2 + verbose] : NULL;
 	struct dirent **cases;
-	if (argc != (verbose ? 3 : 2)) {
-		fprintf(stderr, "usage: %s [--verbose] DIRECTORY\n", argv[0]);
+	if (argc < 2 + verbose || argc > 3 + verbose) {
+		fprintf(stderr, "usage: %s [--verbose] NODE-DIRECTORY [LIGHT-DIRECTORY]\n", argv[0]);
 		return 2;
 	}
-	int count = scandir(root, &cases, is_case, alphasort);
+	int count = scandir(nodes, &cases, is_case, alphasort);
 	if (count <= 0) {
-		printf("skipped: no cases in %s (Debian's package libonnx-testdata has them)\n", root);
+		printf("skipped: no cases in %s (Debian's package libonnx-testdata has them)\n", nodes);
 		return 77;
 	}
-	unsigned outcomes[3] = {0};
+	unsigned outcomes[3] = {0}, single[3] = {0}, nets[3] = {0};
 	for (int i = 0; i < count; i++) {
 		struct gyr_error reason = {""};
-		enum outcome outcome = run_case(root, cases[i]->d_name, &reason);
+		enum outcome outcome = run_case(nodes, cases[i]->d_name, &reason);
 		outcomes[outcome]++;
-		if (outcome == REFUSED)
-			count_reason(reason.text);
-		if (outcome == WRONG || verbose)
-			printf("%s\t%s\t%s\n",
-			       outcome == PASSED    ? "passed"
-			       : outcome == REFUSED ? "refused"
-						    : "WRONG",
-			       cases[i]->d_name, outcome == REFUSED ? reason.text : "");
+		single[outcome] += !is_expanded(cases[i]->d_name);
+		tell(cases[i]->d_name, outcome, &reason, verbose);
 		free(cases[i]);
 	}
 	free(cases);
+	int net_count = light != NULL ? scandir(light, &cases, is_light, alphasort) : 0;
+	if (net_count <= 0 && light != NULL)
+		printf("no nets in %s (Debian's package python3-onnx has them)\n", light);
+	for (int i = 0; i < net_count; i++) {
+		struct gyr_error reason = {""};
+		char path[PATH_MAX];
+		snprintf(path, sizeof path, "%s/%.*s", light, (int)(strlen(cases[i]->d_name) - 5), cases[i]->d_name);
+		enum outcome outcome = run_light(path, &reason);
+		outcomes[outcome]++;
+		nets[outcome]++;
+		tell(cases[i]->d_name, outcome, &reason, verbose);
+		free(cases[i]);
+	}
+	if (net_count > 0)
+		free(cases);
 	qsort(reasons, reason_count, sizeof reasons[0], by_count);
 	for (unsigned i = 0; i < reason_count; i++)
 		printf("refused %4u: %s\n", reasons[i].count, reasons[i].text);
-	printf("conformance: %u passed, %u refused, %u wrong of %d\n", outcomes[PASSED], outcomes[REFUSED], outcomes[WRONG], count);
+	printf("single operators: %u passed, %u refused, %u wrong of %u\n", single[PASSED], single[REFUSED], single[WRONG],
+	       single[PASSED] + single[REFUSED] + single[WRONG]);
+	if (light != NULL)
+		printf("nets: %u passed, %u refused, %u wrong of %u\n", nets[PASSED], nets[REFUSED], nets[WRONG], nets[PASSED] + nets[REFUSED] + nets[WRONG]);
+	printf("conformance: %u passed, %u refused, %u wrong of %u\n", outcomes[PASSED], outcomes[REFUSED], outcomes[WRONG],
+	       outcomes[PASSED] + outcomes[REFUSED] + outcomes[WRONG]);
 	return outcomes[WRONG] == 0 && outcomes[PASSED] > 0 ? 0 : 1;
 }
