@@ -115,7 +115,7 @@ int op_read_switch(struct gyr_infer *infer, const char *name, bool *on)
 
 int op_check_axis(struct gyr_infer *infer, const char *name, int64_t value, uint32_t rank, int64_t max, uint32_t *axis)
 {
-	int64_t min = infer->opset >= 11 ? -(int64_t)rank : 0; /* opset 11 brought axes counted from the end */
+	int64_t min = -(int64_t)rank; /* before opset 11 ONNX has none below 0, but exporters wrote them, and ONNX Runtime reads them so */
 	if (value < min || value > max)
 		return gyr_error_set(infer->error, -EINVAL, "%s %" PRId64 " (%" PRId64 " to %" PRId64 ")", name, value, min, max);
 	*axis = (uint32_t)(value < 0 ? value + rank : value);

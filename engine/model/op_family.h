@@ -41,7 +41,7 @@ GYR_MUST_CHECK int op_read_switch(struct gyr_infer *infer, const char *name, boo
 /* VALUE as an axis of RANK dimensions counted from the front; MAX is the largest allowed. NAME is the attribute's or the input's. -EINVAL. */
 GYR_MUST_CHECK int op_check_axis(struct gyr_infer *infer, const char *name, int64_t value, uint32_t rank, int64_t max, uint32_t *axis);
 
-/* The attribute "axis", or OTHERWISE where it is left out. Before opset 11 an axis is not counted from the end. */
+/* The attribute "axis", or OTHERWISE where it is left out. */
 GYR_MUST_CHECK int op_read_axis(struct gyr_infer *infer, int64_t otherwise, uint32_t rank, int64_t max, uint32_t *axis);
 
 /* The product of dimensions [FROM, TO) of SHAPE. -EINVAL: it overflows. */

@@ -30,7 +30,7 @@ struct constant {
 struct importer {
 	struct gyr_arena arena; /* the unpacked file */
 	bool arena_full;
-	int64_t opset, opset_ml; /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
+	int64_t opset, opset_ml;    /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
 	struct constant *constants; /* by name */
 	size_t constant_count;
 	const struct gyr_onnx_fixed *fixed;
@@ -254,15 +254,25 @@ static int open_dim(struct importer *importer, const char *input, uint32_t i, co
 	char name[SHOWN_MAX], shown_input[SHOWN_MAX];
 	if (symbol != NULL && onnx_fixed_dim(importer->fixed, symbol, dim, &importer->fixed_use))
 		return 0;
+	if (i != 0 && symbol == NULL)
+		return gyr_error_set(importer->error, -ENOTSUP,
+				     "dimension %" PRIu32 " is not fixed (only the first may be the batch; --shape %s=SIZE,... gives it a size)", i,
+				     onnx_shown(input, shown_input));
 	if (i != 0)
 		return gyr_error_set(importer->error, -ENOTSUP,
 				     "dimension %" PRIu32
 				     " '%s' is not fixed (only the first may be the batch; --dim NAME=SIZE, or --shape %s=SIZE,... gives it a size)",
-				     i, onnx_shown(symbol != NULL ? symbol : "", name), onnx_shown(input, shown_input));
+				     i, onnx_shown(symbol, name), onnx_shown(input, shown_input));
 	if (symbol != NULL)
 		*batch = symbol;
 	*dim = GYR_DIM_BATCH;
 	return 0;
+}
+
+/* Whether DIM (or NULL) is a number. One below 0, which some exporters write, leaves it open. */
+static bool has_size(const Onnx__TensorShapeProto__Dimension *dim)
+{
+	return dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0;
 }
 
 /* The shape of an input. A first dimension that is not a number is the batch; *BATCH is its name, NULL without one. */
@@ -285,10 +295,8 @@ static int input_shape(struct importer *importer, const Onnx__ValueInfoProto *in
 	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = type->shape != NULL ? (uint32_t)type->shape->n_dim : given->rank};
 	for (uint32_t i = 0; i < shape->rank; i++) {
 		const Onnx__TensorShapeProto__Dimension *dim = type->shape != NULL ? type->shape->dim[i] : NULL;
-		bool known = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		bool known = has_size(dim);
 		bool named = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
-		if (known && dim->dim_value < 0)
-			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " is %" PRId64 " (0 or more)", i, dim->dim_value);
 		if (known && given != NULL && given->dims[i] != dim->dim_value)
 			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " was given another size than the file's %" PRId64, i, dim->dim_value);
 		shape->dims[i] = known ? dim->dim_value : given != NULL ? given->dims[i] : 0;
@@ -521,7 +529,7 @@ static int check_declared(struct importer *importer, Onnx__ValueInfoProto *const
 			same = same && type->shape->n_dim == shape->rank;
 			for (uint32_t d = 0; same && d < shape->rank; d++) {
 				const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[d];
-				same = dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || dim->dim_value == shape->dims[d];
+				same = !has_size(dim) || dim->dim_value == shape->dims[d];
 			}
 		}
 		char text[128];

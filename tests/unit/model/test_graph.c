@@ -149,7 +149,7 @@ static void flatten(void **state)
 		{GYR_OP_FLATTEN, 13, {"f32[N,3,4]"}, {INT("axis", 0)}, "f32[1,12]", NULL},
 		{GYR_OP_FLATTEN, 13, {"f32[N,3,4]"}, {INT("axis", 2)}, "f32[3,4]", NULL},
 		{GYR_OP_FLATTEN, 13, {"f32[2,3,4]"}, {INT("axis", 4)}, NULL, "axis 4 (-3 to 3)"},
-		{GYR_OP_FLATTEN, 9, {"f32[2,3,4]"}, {INT("axis", -1)}, NULL, "axis -1 (0 to 3)"},
+		{GYR_OP_FLATTEN, 9, {"f32[2,3,4]"}, {INT("axis", -4)}, NULL, "axis -4 (-3 to 3)"},
 		{GYR_OP_FLATTEN, 8, {"u8[N,3]"}, {}, NULL, "does not take"},
 		{GYR_OP_FLATTEN, 9, {"u8[N,3]"}, {}, "u8[N,3]", NULL},
 	};
@@ -213,7 +213,7 @@ static void softmax(void **state)
 		{GYR_OP_SOFTMAX, 13, {"f32[N,4]"}, {INT("axis", 1)}, "f32[N,4]", NULL},
 		{GYR_OP_SOFTMAX, 12, {"f32[N,4]"}, {}, "f32[N,4]", NULL},
 		{GYR_OP_SOFTMAX, 12, {"f32[N,3,4]"}, {INT("axis", -2)}, "f32[N,3,4]", NULL},
-		{GYR_OP_SOFTMAX, 10, {"f32[N,3,4]"}, {INT("axis", -2)}, NULL, "axis -2 (0 to 2)"},
+		{GYR_OP_SOFTMAX, 10, {"f32[N,3,4]"}, {INT("axis", -4)}, NULL, "axis -4 (-3 to 2)"},
 		{GYR_OP_SOFTMAX, 13, {"f32[N,4]"}, {INT("axis", 0)}, "f32[1,4]", NULL},
 		{GYR_OP_SOFTMAX, 13, {"f32[N]"}, {}, "f32[1]", NULL},
 		{GYR_OP_SOFTMAX, 12, {"f32[N,4]"}, {INT("axis", -2)}, "f32[1,4]", NULL},

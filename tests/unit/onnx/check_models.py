@@ -231,7 +231,7 @@ def bad_models(tool):
     refuse("result twice", make([relu(), relu()], [x], [y]), "EINVAL", "another node's too")
     refuse("input without shape", make([relu()], [("x", F, None)], [("y", F, None)]), "ENOTSUP", "input 'x': it has no shape")
     refuse("symbolic elsewhere", make([relu()], [("x", F, ["N", "height"])], [("y", F, None)]), "ENOTSUP", "dimension 1 'height' is not fixed")
-    refuse("dimension -1", make([relu()], [("x", F, [-1, 4])], [("y", F, None)]), "EINVAL", "dimension 0 is -1")
+    refuse("dimension -1 elsewhere", make([relu()], [("x", F, [-1, -1])], [("y", F, None)]), "ENOTSUP", "dimension 1 is not fixed")
     refuse("rank 9", make([relu()], [("x", F, [1] * 9)], [("y", F, None)]), "ENOTSUP", "rank 9")
     refuse("string input", make([relu()], [("x", TensorProto.STRING, [4])], [("y", F, None)]), "ENOTSUP", "element type 8")
     refuse("float8 input", make([relu()], [("x", TensorProto.FLOAT8E4M3FN, [4])], [("y", F, None)]), "ENOTSUP", "element type 17")

@@ -138,7 +138,7 @@ static void refusals(void **state)
 {
 	expect_refused(DIMS("N=2"), SHAPES("bare=1"), -ENOTSUP, "input 'x': dimension 2 'seq' is not fixed");
 	expect_refused(DIMS("seq=2"), SHAPES("bare=1"), -ENOTSUP,
-		       "dimension 3 '' is not fixed (only the first may be the batch; --dim NAME=SIZE, or --shape x=");
+		       "dimension 3 is not fixed (only the first may be the batch; --shape x=");
 	expect_refused(DIMS(NULL), SHAPES("x=N,3,7,5"), -ENOTSUP, "input 'bare': it has no shape (--shape bare=");
 	expect_refused(DIMS("other=2"), SHAPES("x=N,3,7,5", "bare=1"), -EINVAL, "dimension 'other' was given a size, and no input leaves it open");
 	expect_refused(DIMS(NULL), SHAPES("x=N,3,7,5", "bare=1", "lost=1"), -EINVAL, "input 'lost' was given a shape, and there is no such input");
