@@ -264,8 +264,9 @@ static void begin_result(struct gyrd_job *job)
 /* --- train --- */
 
 /* What is handed to the worker as it came; it checks the values. */
-static const char *const train_names[] = {"data", "targets",  "data-columns", "target-columns", "held-data", "held-targets", "sizes",   "divisor", "loss",
-					  "rate", "momentum", "optimiser",    "epochs",         "batch",     "seed",         "shuffle", "limit"};
+static const char *const train_names[] = {"data",   "targets", "data-columns", "target-columns", "held-data", "held-targets",
+					  "sizes",  "divisor", "loss",         "rate",           "momentum",  "optimiser",
+					  "epochs", "batch",   "seed",         "shuffle",        "limit",     "bf16-bound"};
 #define TRAIN_NAMES (sizeof train_names / sizeof train_names[0])
 
 /* "from" is a version of the same model: its blob is what the worker starts with, and it becomes the parent. */
@@ -366,7 +367,7 @@ static int is_bundle(const char *path, bool *bundle, struct gyr_error *error)
 void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 {
 	static const struct gyr_run_handlers handlers = {.ended = end_run_with_bundle};
-	const char *model, *path;
+	const char *model, *path, *bound = gyr_rpc_value(&call->request, "bf16-bound");
 	bool bundle;
 	struct gyr_error error;
 	if (!gyrd_read_model(call, &model) || !read_path(call, &path))
@@ -376,6 +377,8 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 		return;
 	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
 	int status = is_bundle(path, &bundle, &error);
+	if (status == 0 && bundle && bound != NULL)
+		status = gyr_error_set(&error, -EINVAL, "bf16-bound: %s is a bundle, which states its own", path);
 	if (status != 0) {
 		fail_job(job, status, error.text);
 	} else if (bundle) {
@@ -387,6 +390,8 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 		add_word(&words, "in", path);
 		add_word(&words, "out", job->result);
 		add_word(&words, "name", job->model);
+		if (bound != NULL)
+			add_word(&words, "bf16-bound", bound);
 		start_run(job, &words, &handlers);
 	}
 }

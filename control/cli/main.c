@@ -20,6 +20,11 @@ static const struct ctl_option promote_options[] = {
 	{0},
 };
 
+static const struct ctl_option import_options[] = {
+	{"bf16-bound", "X", "how far answers may be off for weights in bf16, over the largest number of an output, such as 0.02 (not at all)"},
+	{0},
+};
+
 static const struct ctl_option export_options[] = {
 	{"format", "onnx|bundle", "default: onnx when FILE ends with .onnx, else bundle"},
 	{0},
@@ -41,8 +46,9 @@ const struct ctl_command ctl_commands[] = {
 	 "    --sizes 784-128-10 --divisor 255 --loss cross-entropy --epochs 5 --batch 64\n"
 	 "  gyrctl train fashion --from 1 --data ... --targets ... --loss cross-entropy --epochs 3 --promote\n",
 	 ctl_train},
-	{"model import", "NAME FILE", 2, 2, NULL, "register an ONNX file or a bundle as the next version",
-	 "The content tells which of both FILE is. A content that the model has already gives its version.\n  gyrctl model import fraud fraud.onnx\n",
+	{"model import", "NAME FILE", 2, 2, import_options, "register an ONNX file or a bundle as the next version",
+	 "The content tells which of both FILE is. A content that the model has already gives its version.\n  gyrctl model import fraud fraud.onnx\n"
+	 "  gyrctl model import fraud fraud.onnx --bf16-bound 0.02\n",
 	 ctl_model_import},
 	{"model list", "", 0, 0, NULL, "the models, their versions and labels", "  gyrctl model list\n", ctl_model_list},
 	{"model show", "NAME [VERSION]", 1, 2, NULL, "one model, and one version's signature and lineage",

@@ -168,13 +168,59 @@ static yyjson_mut_val *open_signature(yyjson_mut_doc *doc, yyjson_mut_val *root)
 	return signature;
 }
 
+/* What the data plane says of a version that it holds, or NULL. */
+static yyjson_mut_val *find_served(yyjson_mut_val *status, const char *model, uint64_t version)
+{
+	size_t i, j, model_count, version_count;
+	yyjson_mut_val *served, *one;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(status, "models"), i, model_count, served)
+	{
+		if (strcmp(ctl_text(served, "model"), model) != 0)
+			continue;
+		yyjson_mut_arr_foreach(yyjson_mut_obj_get(served, "versions"), j, version_count, one)
+		{
+			if (ctl_whole(one, "version") == version)
+				return one;
+		}
+	}
+	return NULL;
+}
+
+/* Asks how the data plane computes the version that ROOT shows, and puts that into ROOT as "plan"; it is left out where nobody holds the version, or can say.
+ */
+static yyjson_mut_val *add_plan(struct ctl *ctl, yyjson_mut_doc *doc, yyjson_mut_val *root)
+{
+	static const char *const names[] = {"weight_bytes", "scratch_bytes", "nodes", "steps"};
+	yyjson_mut_doc *status;
+	if (!ctl_call(ctl->config.run_dir, "status", NULL, 0, NULL, NULL, &status))
+		return NULL;
+	yyjson_mut_val *dataplane = yyjson_mut_obj_get(yyjson_mut_doc_get_root(status), "dataplane"), *plan = NULL;
+	yyjson_mut_val *served = find_served(yyjson_mut_obj_get(dataplane, "status"), ctl_text(root, "model"), ctl_whole(root, "version"));
+	if (yyjson_mut_obj_get(served, "precision") != NULL) {
+		plan = yyjson_mut_obj_add_obj(doc, root, "plan");
+		yyjson_mut_obj_add_strcpy(doc, plan, "precision", ctl_text(served, "precision"));
+		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+			yyjson_mut_obj_add_uint(doc, plan, names[i], ctl_whole(served, names[i]));
+	}
+	yyjson_mut_doc_free(status);
+	return plan;
+}
+
+static void print_plan(yyjson_mut_val *plan)
+{
+	char weights[32], scratch[32];
+	printf("  computed in %s: %" PRIu64 " nodes in %" PRIu64 " steps, packed weights %s, scratch %s a core\n", ctl_text(plan, "precision"),
+	       ctl_whole(plan, "nodes"), ctl_whole(plan, "steps"), ctl_bytes_text(ctl_whole(plan, "weight_bytes"), weights, sizeof weights),
+	       ctl_bytes_text(ctl_whole(plan, "scratch_bytes"), scratch, sizeof scratch));
+}
+
 enum ctl_exit ctl_model_show(struct ctl *ctl)
 {
 	yyjson_mut_doc *doc;
 	struct gyr_rpc_parameter parameters[] = {{"model", ctl->words[0]}, {"version", ctl->words[1]}};
 	if (!ctl_call(ctl->config.run_dir, "model.show", parameters, ctl->word_count, NULL, NULL, &doc))
 		return CTL_FAILED;
-	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *key, *value, *signature = open_signature(doc, root);
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *key, *value, *signature = open_signature(doc, root), *plan = add_plan(ctl, doc, root);
 	size_t index, max;
 	if (ctl->json) {
 		ctl_print_json(root);
@@ -184,6 +230,8 @@ enum ctl_exit ctl_model_show(struct ctl *ctl)
 		printf("\nversion %" PRIu64 "\n", ctl_whole(root, "version"));
 		print_values("input", yyjson_mut_obj_get(signature, "inputs"));
 		print_values("output", yyjson_mut_obj_get(signature, "outputs"));
+		if (plan != NULL)
+			print_plan(plan);
 		yyjson_mut_obj_foreach(yyjson_mut_obj_get(root, "lineage"), index, max, key, value)
 		{
 			printf("  %s: %s\n", ctl_plain(yyjson_mut_get_str(key)), ctl_plain(yyjson_mut_get_str(value)));

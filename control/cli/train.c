@@ -26,6 +26,7 @@ const struct ctl_option ctl_train_options[] = {
 	{"seed", "N", "the same seed gives the same model"},
 	{"shuffle", "yes|no", "a new order each epoch"},
 	{"limit", "N", "take only the first rows"},
+	{"bf16-bound", "X", "how far answers may be off for weights in bf16, over the largest number of an output (not at all)"},
 	{"promote", NULL, "promote it when it is done"},
 	{0},
 };

@@ -18,6 +18,7 @@ const struct gyr_job_option gyr_job_import_options[] = {
 	{"in", "FILE.onnx", true},
 	{"out", "BUNDLE", true},
 	{"name", "NAME", true},
+	{"bf16-bound", "NUMBER over 0 to 1: how far answers may be off for weights in bf16 (not at all)", false},
 	{0},
 };
 
@@ -27,7 +28,7 @@ const struct gyr_job_option gyr_job_export_options[] = {
 	{0},
 };
 
-static int write_import(const struct gyr_job_model *model, const char *out, struct gyr_error *error)
+static int write_import(const struct gyr_job_model *model, float bf16_bound, const char *out, struct gyr_error *error)
 {
 	struct gyr_job_golden golden;
 	int result = gyr_job_golden_init(&golden, model->graph, error);
@@ -40,7 +41,11 @@ static int write_import(const struct gyr_job_model *model, const char *out, stru
 	gyr_bundle_id_text(model->digest, digest);
 	const struct gyr_lineage lineage[] = {{"tool", GYR_JOB_TOOL}, {"source", "onnx"}, {"source-digest", digest}};
 	/* A model that answers NaN to random questions may be right on others; it goes without golden vectors, and the event says so. */
-	struct gyr_bundle_info info = {.lineage_count = sizeof lineage / sizeof *lineage, .lineage = lineage, .golden_count = finite, .golden = &golden.golden};
+	struct gyr_bundle_info info = {.lineage_count = sizeof lineage / sizeof *lineage,
+				       .lineage = lineage,
+				       .golden_count = finite,
+				       .golden = &golden.golden,
+				       .bf16_bound = bf16_bound};
 	uint8_t id[GYR_BUNDLE_ID_BYTES];
 	if (result == 0)
 		result = gyr_job_bundle_write(out, model->graph, &info, id, error);
@@ -56,7 +61,10 @@ static int write_import(const struct gyr_job_model *model, const char *out, stru
 int gyr_job_import(const struct gyr_job_options *options, bool *usage, struct gyr_error *error)
 {
 	const char *in = gyr_job_option(options, "in"), *name;
+	float bf16_bound = 0;
 	int result = gyr_job_option_name(options, "", &name, error);
+	if (result == 0)
+		result = gyr_job_option_bound(options, &bf16_bound, error);
 	*usage = result != 0;
 	if (result != 0)
 		return result;
@@ -69,7 +77,7 @@ int gyr_job_import(const struct gyr_job_options *options, bool *usage, struct gy
 	if (result == 0)
 		result = gyr_job_rename(model.graph, name, error);
 	if (result == 0)
-		result = write_import(&model, gyr_job_option(options, "out"), error);
+		result = write_import(&model, bf16_bound, gyr_job_option(options, "out"), error);
 	gyr_job_model_fini(&model);
 	return result;
 }

@@ -113,3 +113,11 @@ int gyr_job_option_name(const struct gyr_job_options *options, const char *other
 				     "option name is \"%.80s\"; 1 to 63 of a-z, 0-9, '.', '_' and '-' are expected, the first a letter or digit", *name);
 	return 0;
 }
+
+int gyr_job_option_bound(const struct gyr_job_options *options, float *bound, struct gyr_error *error)
+{
+	int result = gyr_job_option_number(options, "bf16-bound", bound, error);
+	if (result == 0 && gyr_job_option(options, "bf16-bound") != NULL && !(*bound > 0 && *bound <= 1))
+		result = gyr_error_set(error, -EINVAL, "option bf16-bound is %g; a number over 0 and up to 1 is expected", (double)*bound);
+	return result;
+}

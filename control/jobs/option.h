@@ -38,6 +38,9 @@ GYR_MUST_CHECK int gyr_job_option_number(const struct gyr_job_options *options, 
 GYR_MUST_CHECK int gyr_job_option_word(const struct gyr_job_options *options, const char *name, const char *const *words, uint32_t *index,
 				       struct gyr_error *error);
 
+/* The option "bf16-bound": over 0 and up to 1. *BOUND is left alone where it is not given. -EINVAL. */
+GYR_MUST_CHECK int gyr_job_option_bound(const struct gyr_job_options *options, float *bound, struct gyr_error *error);
+
 /* The option "name", or OTHERWISE: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or digit. -EINVAL. */
 GYR_MUST_CHECK int gyr_job_option_name(const struct gyr_job_options *options, const char *otherwise, const char **name, struct gyr_error *error);
 

@@ -44,6 +44,7 @@ const struct gyr_job_option gyr_job_train_options[] = {
 	{"seed", "NUMBER (1)", false},
 	{"shuffle", "0 or 1 (1)", false},
 	{"limit", "ROWS: no more of the data (all)", false},
+	{"bf16-bound", "NUMBER over 0 to 1: how far answers may be off for weights in bf16 (as the model given by from, else not at all)", false},
 	{"out", "FILE: the bundle", true},
 	{"parent", "TEXT, for lineage", false},
 	{0},
@@ -65,7 +66,7 @@ struct job {
 	struct gyr_train_options train;
 	const char *name;
 	uint32_t sizes[SIZES_MAX], size_count; /* 0: from a model */
-	float divisor;
+	float divisor, bf16_bound;
 	uint64_t limit;
 	struct gyr_dataset data, targets, held_data, held_targets;
 	struct gyr_job_model from;
@@ -131,6 +132,8 @@ static int read_options(struct job *job)
 		result = gyr_job_option_number(options, "momentum", &job->train.momentum, error);
 	if (result == 0)
 		result = gyr_job_option_number(options, "divisor", &job->divisor, error);
+	if (result == 0)
+		result = gyr_job_option_bound(options, &job->bf16_bound, error);
 	if (result == 0)
 		result = gyr_job_option_whole(options, "epochs", 1, 1000000, &epochs, error);
 	if (result == 0)
@@ -296,7 +299,13 @@ static int write_bundle(struct job *job, const struct gyr_graph *trained)
 	if (result != 0)
 		return result;
 	make_lineage(job);
-	struct gyr_bundle_info info = {.lineage_count = job->lineage.count, .lineage = job->lineage.entries, .golden_count = 1, .golden = &golden.golden};
+	struct gyr_bundle_info info = {.lineage_count = job->lineage.count,
+				       .lineage = job->lineage.entries,
+				       .golden_count = 1,
+				       .golden = &golden.golden,
+				       .bf16_bound = job->bf16_bound};
+	if (info.bf16_bound == 0 && job->from.bundle != NULL)
+		info.bf16_bound = job->from.bundle->info.bf16_bound;
 	uint8_t id[GYR_BUNDLE_ID_BYTES];
 	result = gyr_job_bundle_write(out, trained, &info, id, job->error);
 	gyr_job_golden_fini(&golden);

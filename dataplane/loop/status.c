@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/pack.h"
 #include "dataplane/loop/models_internal.h"
+#include "engine/plan/profile.h"
 
 /* Takes in what the engine lcores have counted, by letting them count on the other side. A stuck one leaves the figures as they were. */
 static void collect(struct gyr_models *models)
@@ -77,12 +78,16 @@ static void pack_version(struct gyr_pack *pack, const struct gyr_version *versio
 		rows += atomic_load_explicit(&version->lanes[i]->rows, memory_order_relaxed);
 		errors += atomic_load_explicit(&version->lanes[i]->errors, memory_order_relaxed);
 	}
-	msgpack_pack_map(&pack->packer, 14);
+	msgpack_pack_map(&pack->packer, 18);
 	pack_uint(pack, "version", version->number);
 	pack_text(pack, "id", version->id);
 	pack_text(pack, "state", "ready");
 	pack_uint(pack, "batch_max", version->batch_max);
+	pack_text(pack, "precision", gyr_plan_precision(version->plan) == GYR_PLAN_BF16 ? "bf16" : "f32");
 	pack_uint(pack, "weight_bytes", gyr_plan_weight_bytes(version->plan));
+	pack_uint(pack, "scratch_bytes", gyr_plan_scratch_bytes(version->plan));
+	pack_uint(pack, "nodes", gyr_plan_node_count(version->plan));
+	pack_uint(pack, "steps", gyr_plan_step_count(version->plan, 1));
 	pack_uint(pack, "requests", requests);
 	pack_uint(pack, "rows", rows);
 	pack_uint(pack, "errors", errors);

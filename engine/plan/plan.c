@@ -91,6 +91,7 @@ static int create(const struct gyr_graph *graph, const struct gyr_plan_options *
 		return no_memory(error);
 	gyr_arena_init(&plan->arena, 0);
 	gyr_arena_init(&arena, 0);
+	plan->node_count = graph->node_count;
 	plan->packs = gyr_packs_create();
 	size_t fold_bytes_max = options->fold_bytes_max != 0 ? options->fold_bytes_max : GYR_PLAN_FOLD_BYTES_MAX;
 	int status = plan->packs == NULL ? no_memory(error) : gyr_specialise_within(graph, 1, fold_bytes_max, &arena, &specials[0], error);
@@ -176,6 +177,11 @@ uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch)
 size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan)
 {
 	return plan->scratch_bytes;
+}
+
+uint32_t gyr_plan_node_count(const struct gyr_plan *plan)
+{
+	return plan->node_count;
 }
 
 enum gyr_plan_precision gyr_plan_precision(const struct gyr_plan *plan)

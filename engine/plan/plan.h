@@ -52,6 +52,8 @@ uint32_t gyr_plan_batch_max(const struct gyr_plan *plan);
 uint32_t gyr_plan_bucket(const struct gyr_plan *plan, uint32_t batch);
 /* Scratch that each running thread needs for itself, GYR_PLAN_SCRATCH_ALIGN aligned, at most. */
 size_t gyr_plan_scratch_bytes(const struct gyr_plan *plan);
+/* Nodes of the graph that it was made from; profile.h tells how many steps became of them. */
+uint32_t gyr_plan_node_count(const struct gyr_plan *plan);
 /* What its weights are in: bf16 when those of some layer are. */
 enum gyr_plan_precision gyr_plan_precision(const struct gyr_plan *plan);
 /* Bytes of the packed weights. */

@@ -28,7 +28,7 @@ struct gyr_plan {
 	struct gyr_arena arena; /* owns everything but the layers and packs */
 	uint32_t bucket_count;  /* bucket i computes 2^i rows */
 	struct gyr_plan_bucket buckets[GYR_PLAN_BUCKETS_MAX];
-	uint32_t input_count, output_count, layer_count;
+	uint32_t input_count, output_count, layer_count, node_count;
 	struct gyr_plan_port *inputs, *outputs;
 	struct gyr_dense **layers;
 	struct gyr_packs *packs;

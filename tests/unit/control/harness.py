@@ -14,6 +14,7 @@ from pathlib import Path
 import msgpack
 
 HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP = range(1, 7)
+PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
 
 
 class Plane:
@@ -79,7 +80,7 @@ class Plane:
         models = sorted({name for name, _ in self.versions})
         return 0, "", {
             "pid": os.getpid(), "uptime_ns": 1, "hugepages": False, "ports": [], "lcores": [], "counters": {"net.datagram": 0, "answer.result": 5},
-            "models": [{"model": name, "versions": [{"version": v} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {})} for name in models],
+            "models": [{"model": name, "versions": [{"version": v, **PLAN} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {})} for name in models],
         }
 
     def close(self):

@@ -121,6 +121,8 @@ class House(unittest.TestCase):
         [model] = peer.ask(STATUS)[2]["models"]
         self.assertEqual((model["model"], model["labels"]), ("scale", {"stable": 1}))
         self.assertEqual([version["version"] for version in model["versions"]], [1])
+        plan = model["versions"][0]
+        self.assertEqual((plan["precision"], plan["nodes"] >= plan["steps"] >= 1, plan["scratch_bytes"] % 64), ("f32", True, 0), plan)
         self.assertEqual(peer.ask(ROUTE, "scale", 0, [])[0], 0)
         self.assertEqual(peer.ask(UNLOAD, "scale", 1)[0], 0)
         self.assertEqual(peer.ask(STATUS)[2]["models"], [])

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 
+import msgpack
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -99,6 +100,13 @@ def numpy_training(weights, x, t, epochs, batch, rate, momentum, classes):
                         weights[j] -= rate * (first[j] / (1 - 0.9 ** step)) / (np.sqrt(second[j] / (1 - 0.999 ** step)) + 1e-8)
         losses.append(total / len(x))
     return losses
+
+
+def manifest(path):
+    """That of a bundle (docs/BUNDLE.md)."""
+    with open(path, "rb") as file:
+        data = file.read()
+    return msgpack.unpackb(data[4096:4096 + int.from_bytes(data[32:40], "little")])
 
 
 class Worker(unittest.TestCase):
@@ -190,6 +198,19 @@ class Worker(unittest.TestCase):
         self.assertEqual(ids[0], ids[1])
         self.assertEqual(len(set(ids)), 3)
 
+    def test_the_bound_of_bf16(self):
+        data, targets = self.save("x.npy", self.random.uniform(-1, 1, (20, 6))), self.save("t.npy", self.random.uniform(-1, 1, (20, 2)))
+        first, second, third, fourth, onnx_file = (self.path(name) for name in ("1.gyr", "2.gyr", "3.gyr", "4.gyr", "1.onnx"))
+        steps = [("train", dict(data=data, targets=targets, sizes="6-9-2", epochs=2, bf16_bound="0.25", out=first)),
+                 ("train", {"data": data, "targets": targets, "from": first, "epochs": 2, "out": second}),
+                 ("export", {"in": first, "out": onnx_file}),
+                 ("import", {"in": onnx_file, "out": third, "name": "x"}),
+                 ("import", {"in": onnx_file, "out": fourth, "name": "x", "bf16_bound": "0.5"})]
+        for command, options in steps:
+            events, status = run(command, **options)
+            self.assertEqual(status, 0, events)
+        self.assertEqual([manifest(path)[8:] for path in (first, second, third, fourth)], [[0.25], [0.25], [], [0.5]])
+
     def test_csv_by_columns_and_limit(self):
         rows = self.random.uniform(-1, 1, (40, 5)).astype(np.float32)
         with open(self.path("all.csv"), "w") as file:
@@ -211,7 +232,7 @@ class Worker(unittest.TestCase):
                  ({"sizes": "3-"}, "784-128-10"), ({"sizes": "3-x"}, "784-128-10"), ({"from": "f"}, "both are"), ({"held_data": "x"}, "held-targets"),
                  ({"momentum": 0.5}, "momentum"), ({"momentum": 1, "optimiser": "sgd"}, "0 to below 1"), ({"name": "No Name"}, "option name"),
                  ({"shuffle": 2}, "option shuffle"), ({"seed": -1}, "option seed"), ({"batch": 0}, "option batch"), ({"limit": 0}, "option limit"),
-                 ({"divisor": ""}, "option divisor is empty")]
+                 ({"divisor": ""}, "option divisor is empty"), ({"bf16_bound": 0}, "option bf16-bound"), ({"bf16_bound": 1.5}, "option bf16-bound")]
         for options, words in cases:
             events, status = run("train", **{**good, **options})
             self.assertEqual((status, events[-1]["event"]), (2, "error"), options)
