@@ -238,6 +238,7 @@ enum gyr_rows {
 	GYR_ROWS_COUNT, /* it depends on the number of rows (a Shape, and what is computed from it), not on the inputs' contents */
 	GYR_ROWS_APART, /* its dims[0] is the batch, and row i depends on row i alone; APART + k: the same of dims[k] */
 	GYR_ROWS_MIXED = GYR_ROWS_APART + GYR_RANK_MAX, /* nothing is known */
+	GYR_ROWS_INSIDE, /* and what follows it: the batch is a part of one dimension (rows.h), and its rows are apart */
 };
 
 struct gyr_infer;
@@ -266,6 +267,8 @@ struct gyr_op_info {
 	enum gyr_rows (*rows)(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
 	/* ROWS copes with a batch that is any dimension. Where it is not set, inputs whose batch is not dims[0] are shown to ROWS as MIXED. */
 	bool rows_anywhere;
+	/* And with one that is a part of a dimension; else it is shown as MIXED. */
+	bool rows_inside;
 	/* With one output, of the type of input 0, the result is the memory of input 0 under another shape: nothing is computed. */
 	bool view;
 };

@@ -107,10 +107,11 @@ static int infer_transpose(struct gyr_infer *infer)
 static enum gyr_rows rows_transpose(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	const struct gyr_attribute *perm = gyr_node_attribute(node->node, "perm");
-	uint32_t rank = node->inputs[0]->rank, axis = gyr_rows_axis(inputs[0]);
+	struct gyr_rows_place place = gyr_rows_place(inputs[0]);
+	uint32_t rank = node->inputs[0]->rank;
 	for (uint32_t i = 0; i < rank; i++)
-		if ((perm != NULL ? perm->integers.items[i] : rank - 1 - i) == axis)
-			return gyr_rows_apart(i);
+		if ((perm != NULL ? perm->integers.items[i] : rank - 1 - i) == place.axis)
+			return gyr_rows_at(&node->outputs[0], (struct gyr_rows_place){i, place.behind}, batch);
 	return GYR_ROWS_MIXED;
 }
 
@@ -375,13 +376,15 @@ static const struct gyr_op_info rows[] = {
 	ROW(SPLIT, "Split", 13, 22, OP_INPUTS(1, 2, "TS"), OP_OUTPUTS(GYR_OP_VARIADIC, "T"), OP_TYPES(sized_types), OP_ATTRIBUTES(split13_attributes),
 	    .infer = infer_split, .rows = rows_split, .rows_anywhere = true),
 	ROW(SQUEEZE, "Squeeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_attributes), .infer = infer_squeeze, .rows = rows_squeeze, .rows_anywhere = true,
-	    .view = true),
-	ROW(SQUEEZE, "Squeeze", 13, 22, SIZED_IN(1), .infer = infer_squeeze, .rows = rows_squeeze, .rows_anywhere = true, .view = true),
+	    .rows_inside = true, .view = true),
+	ROW(SQUEEZE, "Squeeze", 13, 22, SIZED_IN(1), .infer = infer_squeeze, .rows = rows_squeeze, .rows_anywhere = true, .rows_inside = true, .view = true),
 	ROW(TILE, "Tile", 7, 22, SIZED_IN(2), .infer = infer_tile, .rows = gyr_rows_first),
-	ROW(TRANSPOSE, "Transpose", 7, 22, ONE_IN, OP_ATTRIBUTES(perm_attributes), .infer = infer_transpose, .rows = rows_transpose, .rows_anywhere = true),
+	ROW(TRANSPOSE, "Transpose", 7, 22, ONE_IN, OP_ATTRIBUTES(perm_attributes), .infer = infer_transpose, .rows = rows_transpose, .rows_anywhere = true,
+	    .rows_inside = true),
 	ROW(UNSQUEEZE, "Unsqueeze", 7, 12, ONE_IN, OP_ATTRIBUTES(axes_needed), .infer = infer_unsqueeze, .rows = gyr_rows_in_order, .rows_anywhere = true,
+	    .rows_inside = true, .view = true),
+	ROW(UNSQUEEZE, "Unsqueeze", 13, 22, SIZED_IN(2), .infer = infer_unsqueeze, .rows = gyr_rows_in_order, .rows_anywhere = true, .rows_inside = true,
 	    .view = true),
-	ROW(UNSQUEEZE, "Unsqueeze", 13, 22, SIZED_IN(2), .infer = infer_unsqueeze, .rows = gyr_rows_in_order, .rows_anywhere = true, .view = true),
 };
 
 const struct op_family op_family_arrange = {rows, OP_COUNT(rows)};

@@ -195,7 +195,7 @@ static const struct gyr_op_type where_types[] = {{'B', 7, OP_BIT(BOOL)}, {'T', 7
 /* A row from opset FIRST on; what else it has comes after. */
 #define ROW(op_, name_, first, types_, infer_)                                                                                                                 \
 	.op = GYR_OP_##op_, .name = name_, OP_OPSETS(first, GYR_OPSET_MAX), OP_OUTPUTS(1, "T"), OP_TYPES(types_), .infer = infer_, .rows = gyr_rows_broadcast, \
-	.rows_anywhere = true
+	.rows_anywhere = true, .rows_inside = true
 #define UNARY(op_, name_, first, types_) ROW(op_, name_, first, types_, op_infer_same), OP_INPUTS(1, 1, "T")
 #define BINARY(op_, name_, first, types_, infer_) ROW(op_, name_, first, types_, infer_), OP_INPUTS(2, 2, "T")
 #define COMPARE(op_, name_, first, types_) BINARY(op_, name_, first, types_, infer_compare)

@@ -44,9 +44,10 @@ static enum gyr_rows rows_gemm(const struct gyr_infer *node, const enum gyr_rows
 {
 	const struct gyr_shape *c = gyr_infer_input(node, 2);
 	bool c_rows = c != NULL && c->rank == 2 && c->dims[0] != 1;
-	if (inputs[0] != GYR_ROWS_APART || inputs[1] != GYR_ROWS_NONE || gyr_node_integer(node->node, "transA", 0) != 0)
+	struct gyr_rows_place place = gyr_rows_place(inputs[0]);
+	if (place.axis != 0 || inputs[1] != GYR_ROWS_NONE || gyr_node_integer(node->node, "transA", 0) != 0)
 		return GYR_ROWS_MIXED;
-	return c == NULL || inputs[2] == (c_rows ? GYR_ROWS_APART : GYR_ROWS_NONE) ? GYR_ROWS_APART : GYR_ROWS_MIXED;
+	return c == NULL || inputs[2] == (c_rows ? inputs[0] : GYR_ROWS_NONE) ? gyr_rows_at(&node->outputs[0], place, batch) : GYR_ROWS_MIXED;
 }
 
 /* As numpy.matmul: a vector on the left is a row and on the right a column, and that dimension goes again; leading dimensions broadcast. */
@@ -82,23 +83,31 @@ static enum gyr_rows rows_matmul(const struct gyr_infer *node, const enum gyr_ro
 {
 	const struct gyr_shape *a = node->inputs[0], *b = node->inputs[1], *result = &node->outputs[0];
 	uint32_t matrix = (a->rank > 1) + (b->rank > 1), leading = 0;
-	if (a->rank > 1 && gyr_rows_axis(inputs[0]) == a->rank - 2)
-		return inputs[1] == GYR_ROWS_NONE ? gyr_rows_apart(result->rank - matrix) : GYR_ROWS_MIXED;
+	struct gyr_rows_place places[2] = {gyr_rows_place(inputs[0]), gyr_rows_place(inputs[1])};
+	int64_t behind = 0, size = 0;
+	if (a->rank > 1 && places[0].axis == a->rank - 2) {
+		places[0].axis = result->rank - matrix;
+		return inputs[1] == GYR_ROWS_NONE ? gyr_rows_at(result, places[0], batch) : GYR_ROWS_MIXED;
+	}
 	for (uint32_t i = 0; i < 2; i++) {
-		uint32_t axis = gyr_rows_axis(inputs[i]), rank = node->inputs[i]->rank;
+		uint32_t axis = places[i].axis, rank = node->inputs[i]->rank;
 		if (axis == GYR_RANK_MAX)
 			continue;
-		if (axis + 2 >= rank || (leading != 0 && leading != rank - 2 - axis))
+		if (axis + 2 >= rank)
+			return GYR_ROWS_MIXED;
+		if (leading != 0 && (leading != rank - 2 - axis || behind != places[i].behind || size != node->inputs[i]->dims[axis]))
 			return GYR_ROWS_MIXED;
 		leading = rank - 2 - axis;
+		behind = places[i].behind;
+		size = node->inputs[i]->dims[axis];
 	}
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct gyr_shape *shape = node->inputs[i];
 		bool same = shape->rank < 2 + leading || shape->dims[shape->rank - 2 - leading] == 1;
-		if (gyr_rows_axis(inputs[i]) == GYR_RANK_MAX && (inputs[i] != GYR_ROWS_NONE || !same))
+		if (places[i].axis == GYR_RANK_MAX && (inputs[i] != GYR_ROWS_NONE || !same))
 			return GYR_ROWS_MIXED;
 	}
-	return leading != 0 ? gyr_rows_apart(result->rank - matrix - leading) : GYR_ROWS_MIXED;
+	return leading != 0 ? gyr_rows_at(result, (struct gyr_rows_place){result->rank - matrix - leading, behind}, batch) : GYR_ROWS_MIXED;
 }
 
 /* Before opset 13, Softmax takes all dimensions from the axis on as one. */
@@ -130,7 +139,8 @@ static const struct gyr_op_type product_types[] = {{'T', 7, OP_FLOATS}, {'T', 9,
 static const struct gyr_op_type softmax_types[] = {{'T', 7, OP_FLOATS}, {'T', 13, OP_BIT(BF16)}};
 
 #define GEMM                                                                                                                                                   \
-	.op = GYR_OP_GEMM, .name = "Gemm", OP_OUTPUTS(1, "T"), OP_TYPES(product_types), OP_ATTRIBUTES(gemm_attributes), .infer = infer_gemm, .rows = rows_gemm
+	.op = GYR_OP_GEMM, .name = "Gemm", OP_OUTPUTS(1, "T"), OP_TYPES(product_types), OP_ATTRIBUTES(gemm_attributes), .infer = infer_gemm,                   \
+	.rows = rows_gemm, .rows_anywhere = true, .rows_inside = true
 
 static const struct gyr_op_info rows[] = {
 	{GEMM, OP_OPSETS(7, 10), OP_INPUTS(3, 3, "T")},
@@ -143,7 +153,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_TYPES(product_types),
 	 .infer = infer_matmul,
 	 .rows = rows_matmul,
-	 .rows_anywhere = true},
+	 .rows_anywhere = true,
+	 .rows_inside = true},
 	{.op = GYR_OP_SOFTMAX,
 	 .name = "Softmax",
 	 OP_EVERY_OPSET,
@@ -153,7 +164,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_ATTRIBUTES(softmax_attributes),
 	 .infer = infer_softmax,
 	 .rows = rows_softmax,
-	 .rows_anywhere = true},
+	 .rows_anywhere = true,
+	 .rows_inside = true},
 };
 
 const struct op_family op_family_matrix = {rows, OP_COUNT(rows)};

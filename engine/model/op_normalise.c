@@ -191,7 +191,8 @@ static const struct gyr_op_type batch_types[] = {{'T', 7, OP_FLOATS},     {'U', 
 	 OP_ATTRIBUTES(attributes_),                                                                                                                           \
 	 .infer = infer_,                                                                                                                                      \
 	 .rows = rows_,                                                                                                                                        \
-	 .rows_anywhere = true}
+	 .rows_anywhere = true,                                                                                                                                \
+	 .rows_inside = true}
 #define BATCH .op = GYR_OP_BATCH_NORMALIZATION, .name = "BatchNormalization", OP_TYPES(batch_types), .infer = infer_batch, .rows = rows_channels
 
 static const struct gyr_op_info rows[] = {
@@ -227,7 +228,8 @@ static const struct gyr_op_info rows[] = {
 	 OP_ATTRIBUTES(layer_attributes),
 	 .infer = infer_layer,
 	 .rows = rows_last,
-	 .rows_anywhere = true},
+	 .rows_anywhere = true,
+	 .rows_inside = true},
 	ALONG(LOG_SOFTMAX, "LogSoftmax", along_types, axis_attributes, infer_along, rows_along),
 	ALONG(LP_NORMALIZATION, "LpNormalization", late_types, lp_attributes, infer_lp, rows_last),
 	ALONG(LRN, "LRN", along_types, lrn_attributes, infer_lrn, rows_channels),

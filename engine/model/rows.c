@@ -7,6 +7,30 @@
 
 #include "base/assertion.h"
 
+#define BEHIND_MAX (INT64_C(1) << 24)
+
+struct gyr_rows_place gyr_rows_place(enum gyr_rows rows)
+{
+	if (rows < GYR_ROWS_INSIDE)
+		return (struct gyr_rows_place){gyr_rows_axis(rows), 1};
+	uint32_t code = rows - GYR_ROWS_INSIDE;
+	return (struct gyr_rows_place){code % GYR_RANK_MAX, code / GYR_RANK_MAX};
+}
+
+enum gyr_rows gyr_rows_at(const struct gyr_shape *shape, struct gyr_rows_place place, int64_t batch)
+{
+	if (place.axis >= shape->rank || place.behind < 1 || place.behind > BEHIND_MAX || shape->dims[place.axis] % (batch * place.behind) != 0)
+		return GYR_ROWS_MIXED;
+	if (shape->dims[place.axis] == batch && place.behind == 1)
+		return gyr_rows_apart(place.axis);
+	return (enum gyr_rows)(GYR_ROWS_INSIDE + (uint32_t)place.behind * GYR_RANK_MAX + place.axis);
+}
+
+static bool same_place(struct gyr_rows_place a, struct gyr_rows_place b)
+{
+	return a.axis == b.axis && a.behind == b.behind;
+}
+
 static bool fed(const struct gyr_infer *node, uint32_t input)
 {
 	return input < node->node->input_count && node->node->inputs[input] != GYR_VALUE_NONE;
@@ -26,7 +50,7 @@ void gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, con
 		inputs[i] = given ? &shapes[node->inputs[i]] : NULL;
 		read[i] = given ? contents[node->inputs[i]] : NULL;
 		known[i] = given ? rows[node->inputs[i]] : GYR_ROWS_NONE;
-		if (known[i] > GYR_ROWS_APART && !row->rows_anywhere)
+		if ((known[i] > GYR_ROWS_APART && !row->rows_anywhere) || (known[i] >= GYR_ROWS_INSIDE && !row->rows_inside))
 			known[i] = GYR_ROWS_MIXED;
 		most = known[i] > most ? known[i] : most;
 	}
@@ -34,9 +58,8 @@ void gyr_rows_of(const struct gyr_graph *graph, const struct gyr_node *node, con
 	bool proven = most >= GYR_ROWS_APART && row->rows != NULL;
 	for (infer.asked = 0; infer.asked < node->output_count; infer.asked++) {
 		enum gyr_rows answer = proven ? row->rows(&infer, known, batch) : most < GYR_ROWS_APART ? most : GYR_ROWS_MIXED;
-		const struct gyr_shape *output = &outputs[infer.asked];
-		uint32_t axis = gyr_rows_axis(answer);
-		if (axis != GYR_RANK_MAX && node->outputs[infer.asked] != GYR_VALUE_NONE && (output->rank <= axis || output->dims[axis] != batch))
+		struct gyr_rows_place place = gyr_rows_place(answer);
+		if (place.axis != GYR_RANK_MAX && node->outputs[infer.asked] != GYR_VALUE_NONE && gyr_rows_at(&outputs[infer.asked], place, batch) != answer)
 			proven = false;
 		answers[infer.asked] = answer;
 	}
@@ -92,23 +115,32 @@ bool gyr_rows_merge(const struct gyr_shape *a, const struct gyr_shape *b, struct
 
 enum gyr_rows gyr_rows_broadcast(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
-	uint32_t rank = node->outputs[node->asked].rank, from_end = 0; /* the batch is dims[rank - from_end] */
+	const struct gyr_shape *result = &node->outputs[node->asked];
+	struct gyr_rows_place place = {GYR_RANK_MAX, 1}; /* in the result */
 	for (uint32_t i = 0; i < node->node->input_count; i++) {
-		uint32_t axis = gyr_rows_axis(inputs[i]);
-		if (!fed(node, i) || axis == GYR_RANK_MAX)
+		struct gyr_rows_place own = gyr_rows_place(inputs[i]);
+		if (!fed(node, i) || own.axis == GYR_RANK_MAX)
 			continue;
-		if (from_end != 0 && from_end != node->inputs[i]->rank - axis)
+		if (own.axis >= node->inputs[i]->rank || node->inputs[i]->rank > result->rank)
 			return GYR_ROWS_MIXED;
-		from_end = node->inputs[i]->rank - axis;
+		own.axis += result->rank - node->inputs[i]->rank;
+		if (place.axis != GYR_RANK_MAX && !same_place(place, own))
+			return GYR_ROWS_MIXED;
+		place = own;
 	}
+	if (place.axis == GYR_RANK_MAX)
+		return GYR_ROWS_MIXED;
+	uint32_t from_end = result->rank - place.axis;
 	for (uint32_t i = 0; i < node->node->input_count; i++) {
 		const struct gyr_shape *shape = node->inputs[i];
-		if (!fed(node, i) || gyr_rows_axis(inputs[i]) != GYR_RANK_MAX)
+		if (!fed(node, i))
 			continue;
-		if (inputs[i] != GYR_ROWS_NONE || (shape->rank >= from_end && shape->dims[shape->rank - from_end] != 1))
+		if (gyr_rows_place(inputs[i]).axis != GYR_RANK_MAX
+			    ? shape->dims[shape->rank - from_end] != result->dims[place.axis]
+			    : inputs[i] != GYR_ROWS_NONE || (shape->rank >= from_end && shape->dims[shape->rank - from_end] != 1))
 			return GYR_ROWS_MIXED;
 	}
-	return from_end != 0 && from_end <= rank ? gyr_rows_apart(rank - from_end) : GYR_ROWS_MIXED;
+	return gyr_rows_at(result, place, batch);
 }
 
 enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
@@ -122,24 +154,28 @@ enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *
 enum gyr_rows gyr_rows_in_order(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	const struct gyr_shape *from = node->inputs[0], *to = &node->outputs[0];
-	uint32_t axis = gyr_rows_axis(inputs[0]);
-	int64_t before = 1, seen = 1;
+	struct gyr_rows_place place = gyr_rows_place(inputs[0]);
+	int64_t inner = place.behind, behind = 1;
+	enum gyr_rows found = GYR_ROWS_MIXED;
 	for (uint32_t i = 1; i < node->node->input_count; i++)
 		if (inputs[i] > GYR_ROWS_COUNT)
 			return GYR_ROWS_MIXED;
-	if (axis == GYR_RANK_MAX)
+	if (place.axis == GYR_RANK_MAX)
 		return inputs[0];
-	if (axis == 0 && to->rank > 0 && to->dims[0] == batch)
+	if (inputs[0] == GYR_ROWS_APART && to->rank > 0 && to->dims[0] == batch)
 		return GYR_ROWS_APART;
-	for (uint32_t i = 0; i < axis; i++)
-		before *= from->dims[i];
-	/* The batch stands where the same number of elements is before it, and therefore behind it; among dimensions of 1, at the first. */
-	for (uint32_t i = 0; i < to->rank && before != 0; i++) {
-		if (seen == before && to->dims[i] == batch)
-			return gyr_rows_apart(i);
-		seen *= to->dims[i];
+	for (uint32_t i = place.axis + 1; i < from->rank; i++)
+		inner *= from->dims[i];
+	/* The batch stands where the same number of elements is behind it; among dimensions of 1, at the first; and where it is a dimension by itself, there.
+	 */
+	for (uint32_t i = to->rank; i-- > 0 && behind != 0 && inner != 0;) {
+		if (inner % behind == 0 && to->dims[i] * behind % (inner * batch) == 0) {
+			enum gyr_rows at = gyr_rows_at(to, (struct gyr_rows_place){i, inner / behind}, batch);
+			found = at < found || found == GYR_ROWS_MIXED || found >= GYR_ROWS_INSIDE ? at : found;
+		}
+		behind *= to->dims[i];
 	}
-	return GYR_ROWS_MIXED;
+	return found;
 }
 
 enum gyr_rows gyr_rows_along(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise)
@@ -154,7 +190,7 @@ enum gyr_rows gyr_rows_along(const struct gyr_infer *node, const enum gyr_rows *
 enum gyr_rows gyr_rows_beside(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t otherwise, bool flat)
 {
 	int64_t given = gyr_node_integer(node->node, "axis", otherwise);
-	uint32_t rank = node->inputs[0]->rank, axis = (uint32_t)(given < 0 ? given + rank : given), batch = gyr_rows_axis(inputs[0]);
+	uint32_t rank = node->inputs[0]->rank, axis = (uint32_t)(given < 0 ? given + rank : given), batch = gyr_rows_place(inputs[0]).axis;
 	for (uint32_t i = 1; i < node->node->input_count; i++)
 		if (inputs[i] != GYR_ROWS_NONE)
 			return GYR_ROWS_MIXED;

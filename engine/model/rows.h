@@ -25,6 +25,21 @@ static inline uint32_t gyr_rows_axis(enum gyr_rows rows)
 }
 
 /*
+ * Where the batch is: an element with index i in dimension AXIS belongs to row i / BEHIND % batch. APART is BEHIND 1 in a dimension that is the batch; INSIDE
+ * all else, as when heads or steps were taken together with it.
+ */
+struct gyr_rows_place {
+	uint32_t axis;
+	int64_t behind;
+};
+
+/* Where ROWS has the batch; AXIS is GYR_RANK_MAX where it is neither APART nor INSIDE. */
+struct gyr_rows_place gyr_rows_place(enum gyr_rows rows);
+
+/* APART or INSIDE, as the batch is at PLACE of SHAPE; MIXED where it cannot be. */
+enum gyr_rows gyr_rows_at(const struct gyr_shape *shape, struct gyr_rows_place place, int64_t batch);
+
+/*
  * What becomes of NODE's outputs, given what is known of all values of GRAPH (ROWS, concrete SHAPES, and CONTENTS where known) and the OUTPUTS' shapes, at
  * BATCH rows: ANSWERS has one an output. Without an input that is APART or MIXED no operator is asked; an operator's answer of APART is held against that
  * dimension of the output.

@@ -220,6 +220,74 @@ static void test_mixed(void **state)
 	}
 }
 
+/* X [s, N, 6], with steps or heads and the batch in one dimension, and back. */
+static void test_inside(void **state)
+{
+	static const char *const whats[] = {"heads within the batch", "products within the batch", "the batch within steps",
+					    "a sum of both",          "LayerNormalization",        "a matrix for each step"};
+	uint64_t seed = 33;
+	for (int way = 0; way < 6; way++) {
+		struct gyr_graph *graph = gyr_graph_create("inside", 17);
+		uint32_t x = net_input(graph, "f32[N,4,6]"), t = swapped(graph, x), y = NONE;
+		uint32_t heads = swapped(graph, net_op2(graph, GYR_OP_RESHAPE, t, numbers(graph, (int64_t[]){4, -1, 3}, 3)));
+		uint32_t steps = net_op2(graph, GYR_OP_RESHAPE, t, numbers(graph, (int64_t[]){-1, 6}, 2));
+		switch (way) {
+		case 0: y = net_node(graph, GYR_OP_SOFTMAX, heads, NONE, NONE, "axis", 1); break;
+		case 1: {
+			uint32_t turned = listed(graph, GYR_OP_TRANSPOSE, heads, "perm", (const int64_t[]){0, 2, 1}, 3);
+			y = net_op2(graph, GYR_OP_MATMUL, net_op2(graph, GYR_OP_MATMUL, heads, turned), heads);
+			break;
+		}
+		case 2: y = net_node(graph, GYR_OP_GEMM, net_op1(graph, GYR_OP_RELU, steps), net_weights(graph, "f32[6,6]", 1, &seed), NONE, NULL, 0); break;
+		case 3: y = net_op2(graph, GYR_OP_ADD, net_op2(graph, GYR_OP_MUL, steps, net_weights(graph, "f32[6]", 1, &seed)), steps); break;
+		case 5: y = net_op2(graph, GYR_OP_MATMUL, swapped(graph, heads), net_weights(graph, "f32[4,3,3]", 1, &seed)); break;
+		default: y = net_node(graph, GYR_OP_LAYER_NORMALIZATION, steps, net_weights(graph, "f32[6]", 1, &seed), NONE, "axis", -1); break;
+		}
+		if (way < 2)
+			y = swapped(graph, y);
+		y = net_op2(graph, GYR_OP_RESHAPE, y, numbers(graph, (int64_t[]){4, -1, 6}, 3));
+		expect(graph, swapped(graph, y), BATCH, whats[way]);
+	}
+}
+
+/* Where the batch is a part of a dimension, what runs along that, or takes it for rows in another order, mixes. */
+static void test_inside_mixed(void **state)
+{
+	static const char *const whats[] = {"Softmax", "another order", "summed and spread", "heads outside", "turned rows"};
+	for (int way = 0; way < 5; way++) {
+		struct gyr_graph *graph = gyr_graph_create("inside", 17);
+		uint32_t x = net_input(graph, "f32[N,4,6]"), t = swapped(graph, x), y = NONE;
+		uint32_t heads = net_op2(graph, GYR_OP_RESHAPE, t, numbers(graph, (int64_t[]){4, -1, 3}, 3)); /* [4, N 2, 3] */
+		uint32_t steps = net_op2(graph, GYR_OP_RESHAPE, t, numbers(graph, (int64_t[]){-1, 6}, 2));    /* [4 N, 6] */
+		switch (way) {
+		case 0: y = net_node(graph, GYR_OP_SOFTMAX, heads, NONE, NONE, "axis", 1); break;
+		case 1: /* steps first becomes steps last */
+			y = net_op2(graph, GYR_OP_RESHAPE, steps, numbers(graph, (int64_t[]){-1, 4, 6}, 3));
+			expect(graph, y, 1, whats[way]);
+			continue;
+		case 2:
+			y = net_op2(graph, GYR_OP_SUB, heads,
+				    net_node(graph, GYR_OP_REDUCE_SUM, heads, numbers(graph, (int64_t[]){1}, 1), NONE, "keepdims", 1));
+			break;
+		case 3: { /* one with the batch outside the heads, the other inside */
+			uint32_t other = net_op2(graph, GYR_OP_RESHAPE, x, numbers(graph, (int64_t[]){-1, 4, 2, 3}, 4));
+			other = net_op2(graph, GYR_OP_RESHAPE, listed(graph, GYR_OP_TRANSPOSE, other, "perm", (const int64_t[]){1, 2, 0, 3}, 4),
+					numbers(graph, (int64_t[]){4, -1, 3}, 3));
+			y = net_op2(graph, GYR_OP_ADD, heads, other);
+			break;
+		}
+		default: y = net_node(graph, GYR_OP_GEMM, steps, steps, NONE, "transA", 1); break;
+		}
+		if (way == 4) {
+			y = net_op2(graph, GYR_OP_ADD, x, net_node(graph, GYR_OP_GATHER, y, numbers(graph, (int64_t[]){0}, 1), NONE, "axis", 0));
+			expect(graph, y, 1, whats[way]);
+			continue;
+		}
+		y = net_op2(graph, GYR_OP_RESHAPE, y, numbers(graph, (int64_t[]){4, -1, 6}, 3));
+		expect(graph, swapped(graph, y), 1, whats[way]);
+	}
+}
+
 /* The number of rows of X as a vector of one. */
 static uint32_t count_of(struct gyr_graph *graph, uint32_t x)
 {
@@ -265,6 +333,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_inside),
+		cmocka_unit_test(test_inside_mixed),
 		cmocka_unit_test(test_made_of_the_count),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
