@@ -5,6 +5,7 @@
  *     gyr-bench-infer --file NET.onnx [--dim NAME=SIZE]... [--shape INPUT=SIZE,...]... [--value INPUT=NUMBER]... [--batch N] ...
  *
  * First what the machine can do, then for each net and batch size: ns and ort_ns (one inference), over_ort (their ratio, of medians of rounds that take turns).
+ * Where weights of a net can be in bf16, also bf16_ns, bf16_over_ort and bf16_difference, which is how far its answers are off, over their largest number.
  * Dense nets: over_bandwidth (batch 1: over the time in which the weights come from the cache that holds them all) and of_peak (batch 32: share of the FMA
  * peak), for the net, and for each of its layers, run by itself. Beside each median stand the 10th and 90th percentiles of the rounds. Times are those for
  * which this thread had the core. At the end, where several nets were measured, the geometric means of over_ort by class, and the largest.
@@ -122,6 +123,27 @@ static void add_ceilings(struct bench *bench, const char *prefix, const struct c
 	}
 }
 
+/* After the plan in f32, not between its rounds: three sets of weights may be more than the caches hold. */
+static void measure_bf16(struct bench *bench, const char *prefix, const struct contest *contest)
+{
+	double times[ROUNDS_SHORT], ratios[ROUNDS_SHORT];
+	char name[128];
+	size_t rounds = 0;
+	uint64_t begun = machine_own_ns();
+	contest_run_bf16(contest);
+	double gap = contest_difference(contest);
+	for (; rounds < ROUNDS_SHORT && (rounds < ROUNDS_MIN || machine_own_ns() - begun < CONTEST_NS); rounds++) {
+		times[rounds] = time_block(contest_run_bf16, contest);
+		ratios[rounds] = times[rounds] / time_block(contest_run_peer, contest);
+	}
+	snprintf(name, sizeof name, "%s.bf16_ns", prefix);
+	figures_add(&bench->figures, name, "ns", times, rounds);
+	snprintf(name, sizeof name, "%s.bf16_over_ort", prefix);
+	figures_add(&bench->figures, name, "ratio", ratios, rounds);
+	snprintf(name, sizeof name, "%s.bf16_difference", prefix);
+	figures_add(&bench->figures, name, "relative", &gap, 1);
+}
+
 static void measure(struct bench *bench, const struct contest *contest)
 {
 	double gyr[ROUNDS_MAX], peer[ROUNDS_MAX], ratio[ROUNDS_MAX];
@@ -143,6 +165,8 @@ static void measure(struct bench *bench, const struct contest *contest)
 	double median = figures_add(&bench->figures, name, "ratio", ratio, rounds);
 	if (bench->ratio_count < RATIOS_MAX)
 		bench->ratios[bench->ratio_count++] = (struct ratio){.light = strcmp(class, "rest") != 0, .batch = contest->batch, .value = median};
+	if (contest->bf16 != NULL)
+		measure_bf16(bench, prefix, contest);
 	if (strcmp(class, "dense") == 0)
 		add_ceilings(bench, prefix, contest, gyr, rounds);
 	if (bench->options.profile)

@@ -97,6 +97,13 @@ static enum contest_state make_plan(struct contest *contest, const struct gyr_gr
 		options.batch_max *= 2;
 	if (gyr_plan_create(graph, &options, &contest->plan, error) != 0)
 		return CONTEST_REFUSED;
+	options.precision = GYR_PLAN_BF16;
+	if (gyr_plan_create(graph, &options, &contest->bf16, error) != 0)
+		return CONTEST_REFUSED;
+	if (gyr_plan_precision(contest->bf16) != GYR_PLAN_BF16) {
+		gyr_plan_destroy(contest->bf16);
+		contest->bf16 = NULL;
+	}
 	contest->rows = gyr_plan_batch_max(contest->plan) >= batch ? batch : 1;
 	contest->runs = batched ? batch / contest->rows : 1;
 	for (uint32_t i = 0; i < contest->input_count; i++) {
@@ -138,6 +145,8 @@ static enum contest_state make_arrays(struct contest *contest, char *reason, siz
 		contest->outputs[i] = need(bytes * contest->runs);
 	}
 	bytes = gyr_plan_scratch_bytes(contest->plan);
+	if (contest->bf16 != NULL && gyr_plan_scratch_bytes(contest->bf16) > bytes)
+		bytes = gyr_plan_scratch_bytes(contest->bf16);
 	contest->scratch = need(bytes);
 	return peer_bind(contest->peer, contest->shapes, contest->inputs, reason, size) ? CONTEST_READY : CONTEST_FAULT;
 }
@@ -169,6 +178,7 @@ enum contest_state contest_begin(struct contest *contest, const struct net *net,
 void contest_end(struct contest *contest)
 {
 	gyr_plan_destroy(contest->plan);
+	gyr_plan_destroy(contest->bf16);
 	peer_destroy(contest->peer);
 	for (uint32_t i = 0; i < CONTEST_ENDS_MAX; i++) {
 		free(contest->inputs[i]);
@@ -177,10 +187,10 @@ void contest_end(struct contest *contest)
 	free(contest->scratch);
 }
 
-void contest_run_gyr(const struct contest *contest)
+static void run(const struct contest *contest, const struct gyr_plan *plan)
 {
 	if (contest->runs == 1) {
-		gyr_plan_run(contest->plan, contest->rows, (const void *const *)contest->inputs, contest->outputs, contest->scratch);
+		gyr_plan_run(plan, contest->rows, (const void *const *)contest->inputs, contest->outputs, contest->scratch);
 		return;
 	}
 	const void *inputs[CONTEST_ENDS_MAX];
@@ -190,8 +200,18 @@ void contest_run_gyr(const struct contest *contest)
 			inputs[i] = (const char *)contest->inputs[i] + run * contest->input_steps[i];
 		for (uint32_t i = 0; i < contest->output_count; i++)
 			outputs[i] = (char *)contest->outputs[i] + run * contest->output_steps[i];
-		gyr_plan_run(contest->plan, contest->rows, inputs, outputs, contest->scratch);
+		gyr_plan_run(plan, contest->rows, inputs, outputs, contest->scratch);
 	}
+}
+
+void contest_run_gyr(const struct contest *contest)
+{
+	run(contest, contest->plan);
+}
+
+void contest_run_bf16(const struct contest *contest)
+{
+	run(contest, contest->bf16);
 }
 
 void contest_run_peer(const struct contest *contest)

@@ -22,6 +22,7 @@ struct contest {
 	uint32_t batch;
 	uint32_t rows, runs; /* Gyr runs ROWS rows RUNS times; 1 and the batch size where rows are not proven to stay apart */
 	struct gyr_plan *plan;
+	struct gyr_plan *bf16; /* the same in bf16; NULL where this CPU has none, or the net no weights that it is for */
 	struct peer *peer;
 	uint32_t input_count, output_count;
 	struct gyr_shape shapes[CONTEST_ENDS_MAX]; /* of the inputs, with the batch in them */
@@ -41,6 +42,7 @@ void contest_end(struct contest *contest);
 /* Computes all rows once. */
 void contest_run_gyr(const struct contest *contest);
 void contest_run_peer(const struct contest *contest);
+void contest_run_bf16(const struct contest *contest);
 
 /*
  * The largest difference between two elements of the answers that were computed last, over the largest element of the peer's: over all outputs, the worst.
