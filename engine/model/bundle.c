@@ -71,10 +71,16 @@ static void fill_header(struct header *header, const uint8_t *manifest, uint64_t
 	bundle_hash(header, offsetof(struct header, hash), header->hash);
 }
 
-/* Places the constants one behind the other and hashes them. */
-static int place_tensors(const struct gyr_graph *graph, struct manifest_tensor *tensors, uint64_t *total, struct gyr_error *error)
+/* The constants of a graph and its bodies, as many as there can be, in the manifest's order. */
+struct constants {
+	uint32_t count;
+	const struct gyr_value **values;
+	struct manifest_tensor *tensors;
+};
+
+/* Places the constants one behind the other and hashes them. *TOTAL is the bytes so far. */
+static int place_tensors(const struct gyr_graph *graph, struct constants *constants, uint64_t *total, struct gyr_error *error)
 {
-	*total = 0;
 	for (uint32_t i = 0; i < graph->value_count; i++) {
 		const struct gyr_value *value = &graph->values[i];
 		size_t bytes;
@@ -84,17 +90,24 @@ static int place_tensors(const struct gyr_graph *graph, struct manifest_tensor *
 		GYR_ASSERT(fits); /* gyr_graph_add_value saw to it */
 		if (bytes > GYR_BUNDLE_BYTES_MAX - *total)
 			return gyr_error_set(error, -E2BIG, "the tensors are over %" PRIu64 " bytes", GYR_BUNDLE_BYTES_MAX);
-		tensors[i].offset = *total;
-		tensors[i].size = bytes;
-		bundle_hash(value->data, bytes, tensors[i].hash);
+		struct manifest_tensor *tensor = &constants->tensors[constants->count];
+		tensor->offset = *total;
+		tensor->size = bytes;
+		bundle_hash(value->data, bytes, tensor->hash);
+		constants->values[constants->count++] = value;
 		*total += bundle_align(bytes);
 	}
-	return 0;
+	int status = 0;
+	for (uint32_t i = 0; i < graph->node_count && status == 0; i++)
+		for (uint32_t a = 0; a < graph->nodes[i].attribute_count && status == 0; a++)
+			if (graph->nodes[i].attributes[a].type == GYR_ATTRIBUTE_GRAPH)
+				status = place_tensors(graph->nodes[i].attributes[a].graph, constants, total, error);
+	return status;
 }
 
 /* Lays the parts into one buffer. */
-static int assemble(const struct gyr_graph *graph, const struct manifest_tensor *tensors, uint64_t tensors_bytes, const uint8_t *manifest,
-		    size_t manifest_bytes, void **bytes, size_t *size, struct gyr_error *error)
+static int assemble(const struct constants *constants, uint64_t tensors_bytes, const uint8_t *manifest, size_t manifest_bytes, void **bytes, size_t *size,
+		    struct gyr_error *error)
 {
 	struct header header;
 	fill_header(&header, manifest, manifest_bytes, tensors_bytes);
@@ -106,9 +119,9 @@ static int assemble(const struct gyr_graph *graph, const struct manifest_tensor 
 	memset(file, 0, header.file_bytes);
 	memcpy(file, &header, sizeof header);
 	memcpy(file + header.manifest_offset, manifest, manifest_bytes);
-	for (uint32_t i = 0; i < graph->value_count; i++)
-		if (graph->values[i].data != NULL && tensors[i].size != 0)
-			memcpy(file + header.tensors_offset + tensors[i].offset, graph->values[i].data, tensors[i].size);
+	for (uint32_t i = 0; i < constants->count; i++)
+		if (constants->tensors[i].size != 0)
+			memcpy(file + header.tensors_offset + constants->tensors[i].offset, constants->values[i]->data, constants->tensors[i].size);
 	*bytes = file;
 	*size = header.file_bytes;
 	return 0;
@@ -119,20 +132,21 @@ int gyr_bundle_build(const struct gyr_graph *graph, const struct gyr_bundle_info
 	GYR_ASSERT(graph->finished);
 	uint8_t *manifest = NULL;
 	size_t manifest_bytes = 0;
-	uint64_t tensors_bytes;
+	uint64_t tensors_bytes = 0;
 	int status = manifest_check_info(graph, info, error);
 	if (status != 0)
 		return status;
-	struct manifest_tensor *tensors = calloc(graph->value_count, sizeof *tensors);
-	if (tensors == NULL)
-		return gyr_error_set(error, -ENOMEM, "no memory for the manifest");
-	status = place_tensors(graph, tensors, &tensors_bytes, error);
+	struct constants constants = {.values = calloc(graph->all_value_count, sizeof(struct gyr_value *)),
+				      .tensors = calloc(graph->all_value_count, sizeof *constants.tensors)};
+	status = constants.values == NULL || constants.tensors == NULL ? gyr_error_set(error, -ENOMEM, "no memory for the manifest")
+								       : place_tensors(graph, &constants, &tensors_bytes, error);
 	if (status == 0)
-		status = manifest_write(graph, info, tensors, &manifest, &manifest_bytes, error);
+		status = manifest_write(graph, info, constants.tensors, &manifest, &manifest_bytes, error);
 	if (status == 0)
-		status = assemble(graph, tensors, tensors_bytes, manifest, manifest_bytes, bytes, size, error);
+		status = assemble(&constants, tensors_bytes, manifest, manifest_bytes, bytes, size, error);
 	free(manifest);
-	free(tensors);
+	free(constants.values);
+	free(constants.tensors);
 	return status;
 }
 

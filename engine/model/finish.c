@@ -58,7 +58,7 @@ static int find_makers(const struct gyr_graph *graph, struct sorting *sorting, s
 	for (uint32_t i = 0; i < graph->value_count; i++)
 		if (makers[i] == GYR_VALUE_NONE)
 			return gyr_error_set(error, -EINVAL, "value '%s' is neither an input nor a constant nor the result of a node", graph->values[i].name);
-	for (uint32_t i = 0; i < graph->output_count; i++)
+	for (uint32_t i = 0; i < graph->output_count && graph->outer == NULL; i++)
 		if (makers[graph->outputs[i]] == FROM_OUTSIDE)
 			return gyr_error_set(error, -EINVAL, "output '%s' is not the result of a node", graph->values[graph->outputs[i]].name);
 	return 0;
@@ -265,16 +265,21 @@ int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bo
 	return 0;
 }
 
-/* Shapes of all values, and whether there is a batch dimension. */
-static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
+static int check_nodes(const struct gyr_graph *graph, struct gyr_error *error)
 {
-	struct knowledge known = {0};
-	bool batched = true, apart = false, open = false, whole;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		int status = gyr_infer_check_node(&graph->nodes[i], gyr_graph_opset(graph, graph->nodes[i].op), error);
 		if (status != 0)
 			return graph_at_node(graph, &graph->nodes[i], status, error);
 	}
+	return 0;
+}
+
+/* Shapes of all values, and whether there is a batch dimension. */
+static int infer_all(struct gyr_graph *graph, struct gyr_error *error)
+{
+	struct knowledge known = {0};
+	bool batched = true, apart = false, open = false, whole;
 	for (uint32_t i = 0; i < graph->input_count; i++)
 		batched = batched && has_batch(graph, graph->inputs[i]);
 	int status = knowledge_init(&known, graph, 1, error);
@@ -295,16 +300,19 @@ int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error)
 		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " (%u to %u)", graph->opset, GYR_OPSET_MIN, GYR_OPSET_MAX);
 	if (graph->opset_ml > GYR_OPSET_ML_MAX)
 		return gyr_error_set(error, -EINVAL, "opset %" PRIu32 " of %s (%u to %u)", graph->opset_ml, GYR_DOMAIN_ML, GYR_OPSET_ML_MIN, GYR_OPSET_ML_MAX);
-	if (graph->input_count == 0 || graph->output_count == 0)
-		return gyr_error_set(error, -EINVAL, "the graph has no %s", graph->input_count == 0 ? "input" : "output");
+	bool body = graph->outer != NULL;
+	if ((graph->input_count == 0 && !body) || graph->output_count == 0)
+		return gyr_error_set(error, -EINVAL, "the graph has no %s", graph->input_count == 0 && !body ? "input" : "output");
 	for (uint32_t i = 0; i < graph->input_count; i++) {
 		const struct gyr_value *input = &graph->values[graph->inputs[i]];
-		int status = graph_check_shape(&input->shape, false, error);
+		int status = body ? 0 : graph_check_shape(&input->shape, false, error);
 		if (status != 0)
 			return gyr_error_prefix(error, status, "input '%s'", input->name);
 	}
 	int status = sort(graph, error);
 	if (status == 0)
+		status = check_nodes(graph, error);
+	if (status == 0 && !body)
 		status = infer_all(graph, error);
 	graph->finished = status == 0;
 	return status;

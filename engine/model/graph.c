@@ -20,7 +20,6 @@
 #include "engine/model/graph_internal.h"
 
 #define ROOM_MIN 8u
-#define CONSTANT_ALIGN 64u
 
 int graph_no_memory(struct gyr_error *error)
 {
@@ -74,6 +73,14 @@ static bool name_legal(const char *text)
 	return text[graph_legal_length(text, GYR_GRAPH_NAME_MAX)] == 0;
 }
 
+/* The model's graph that GRAPH is, or is a body in. */
+static struct gyr_graph *outermost(struct gyr_graph *graph)
+{
+	while (graph->outer != NULL)
+		graph = graph->outer;
+	return graph;
+}
+
 struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
 {
 	if (sodium_init() < 0)
@@ -92,10 +99,30 @@ struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset)
 	return graph;
 }
 
+int gyr_graph_add_body(struct gyr_graph *graph, const char *name, struct gyr_graph **body, struct gyr_error *error)
+{
+	GYR_ASSERT(!graph->finished);
+	if (graph->depth == GYR_GRAPH_DEPTH_MAX)
+		return gyr_error_set(error, -E2BIG, "bodies are nested more than %u deep", GYR_GRAPH_DEPTH_MAX);
+	*body = gyr_graph_create(name, graph->opset);
+	if (*body == NULL)
+		return graph_no_memory(error);
+	(*body)->opset_ml = graph->opset_ml;
+	(*body)->outer = graph;
+	(*body)->depth = graph->depth + 1;
+	(*body)->next_body = graph->bodies;
+	graph->bodies = *body;
+	return 0;
+}
+
 void gyr_graph_destroy(struct gyr_graph *graph)
 {
 	if (graph == NULL)
 		return;
+	for (struct gyr_graph *body = graph->bodies, *next; body != NULL; body = next) {
+		next = body->next_body;
+		gyr_graph_destroy(body);
+	}
 	gyr_arena_fini(&graph->arena);
 	free(graph);
 }
@@ -163,7 +190,8 @@ int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct 
 	GYR_ASSERT(data == NULL || shape != NULL);
 	if (name[0] == 0 || !name_legal(name))
 		return gyr_error_set(error, -EINVAL, "a value's name is not 1 to %u bytes of UTF-8 without control characters", GYR_GRAPH_NAME_MAX);
-	if (graph->value_count == GYR_GRAPH_VALUES_MAX)
+	struct gyr_graph *whole = outermost(graph);
+	if (whole->all_value_count == GYR_GRAPH_VALUES_MAX)
 		return gyr_error_set(error, -E2BIG, "more than %u values", GYR_GRAPH_VALUES_MAX);
 	if (gyr_graph_find(graph, name) != GYR_VALUE_NONE)
 		return gyr_error_set(error, -EEXIST, "value '%s' is there twice", name);
@@ -189,7 +217,7 @@ int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct 
 		size_t bytes;
 		bool fits = gyr_shape_bytes(shape, 1, &bytes);
 		GYR_ASSERT(fits); /* check_shape saw to it */
-		void *own = gyr_arena_alloc(&graph->arena, bytes, CONSTANT_ALIGN);
+		void *own = gyr_arena_alloc(&graph->arena, bytes, GRAPH_CONSTANT_ALIGN);
 		if (own == NULL)
 			return graph_no_memory(error);
 		if (bytes != 0)
@@ -200,56 +228,8 @@ int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct 
 	graph->values[*index] = value;
 	graph->slots[slot_of(graph, name)] = *index;
 	graph->value_count++;
+	whole->all_value_count++;
 	return 0;
-}
-
-/* A copy of ATTRIBUTE in the arena. False without memory. */
-static bool copy_attribute(struct gyr_arena *arena, const struct gyr_attribute *attribute, struct gyr_attribute *copy)
-{
-	*copy = *attribute;
-	copy->name = gyr_arena_string(arena, attribute->name, strlen(attribute->name));
-	if (copy->name == NULL)
-		return false;
-	switch (attribute->type) {
-	case GYR_ATTRIBUTE_INT:
-	case GYR_ATTRIBUTE_FLOAT: return true;
-	case GYR_ATTRIBUTE_STRING: copy->string = gyr_arena_string(arena, attribute->string, strlen(attribute->string)); return copy->string != NULL;
-	case GYR_ATTRIBUTE_INTS: {
-		int64_t *items = GYR_ARENA_NEW(arena, int64_t, attribute->integers.count);
-		if (items != NULL && attribute->integers.count != 0)
-			memcpy(items, attribute->integers.items, attribute->integers.count * sizeof *items);
-		copy->integers.items = items;
-		return items != NULL;
-	}
-	case GYR_ATTRIBUTE_FLOATS: {
-		float *items = GYR_ARENA_NEW(arena, float, attribute->numbers.count);
-		if (items != NULL && attribute->numbers.count != 0)
-			memcpy(items, attribute->numbers.items, attribute->numbers.count * sizeof *items);
-		copy->numbers.items = items;
-		return items != NULL;
-	}
-	case GYR_ATTRIBUTE_STRINGS: {
-		const char **items = GYR_ARENA_NEW(arena, const char *, attribute->strings.count);
-		copy->strings.items = items;
-		for (uint32_t i = 0; items != NULL && i < attribute->strings.count; i++) {
-			items[i] = gyr_arena_string(arena, attribute->strings.items[i], strlen(attribute->strings.items[i]));
-			if (items[i] == NULL)
-				return false;
-		}
-		return items != NULL;
-	}
-	case GYR_ATTRIBUTE_TENSOR: {
-		size_t bytes;
-		bool fits = gyr_shape_bytes(&attribute->tensor.shape, 1, &bytes);
-		GYR_ASSERT(fits); /* check_node saw to it */
-		void *data = gyr_arena_alloc(arena, bytes, CONSTANT_ALIGN);
-		if (data != NULL && bytes != 0)
-			memcpy(data, attribute->tensor.data, bytes);
-		copy->tensor.data = data;
-		return data != NULL;
-	}
-	}
-	GYR_ASSERT(!"an attribute type");
 }
 
 uint32_t gyr_graph_opset(const struct gyr_graph *graph, enum gyr_op op)
@@ -267,7 +247,28 @@ int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, in
 				domain, dot, info->name, gyr_graph_opset(graph, node->op));
 }
 
-static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error)
+/* The attributes of NODE, and how many values its bodies capture. */
+static int check_attributes(const struct gyr_graph *graph, const struct gyr_node *node, uint32_t *captures, struct gyr_error *error)
+{
+	*captures = 0;
+	for (uint32_t i = 0; i < node->attribute_count; i++) {
+		const struct gyr_attribute *attribute = &node->attributes[i];
+		if (!name_legal(attribute->name))
+			return gyr_error_set(error, -EINVAL, "the name of attribute %" PRIu32 " is no name", i);
+		int status = graph_check_attribute(graph, attribute, error);
+		if (status != 0)
+			return gyr_error_prefix(error, status, "attribute '%s'", attribute->name);
+		if (attribute->type != GYR_ATTRIBUTE_GRAPH)
+			continue;
+		for (uint32_t k = 0; k < i; k++)
+			if (node->attributes[k].type == GYR_ATTRIBUTE_GRAPH && node->attributes[k].graph == attribute->graph)
+				return gyr_error_set(error, -EINVAL, "attribute '%s' is the body of another", attribute->name);
+		*captures += attribute->graph->capture_count;
+	}
+	return 0;
+}
+
+static int check_node(const struct gyr_graph *graph, const struct gyr_node *node, uint32_t *captures, struct gyr_error *error)
 {
 	const struct gyr_op_info *info = gyr_op_at(node->op, gyr_graph_opset(graph, node->op));
 	if (info == NULL) {
@@ -276,13 +277,20 @@ static int check_node(const struct gyr_graph *graph, const struct gyr_node *node
 			first++;
 		return gyr_error_set(error, -EINVAL, "Gyr runs it from opset %" PRIu32 " to %" PRIu32, first, gyr_op_info(node->op)->opset_max);
 	}
-	uint32_t input_min = info->input_min;
-	if (node->input_count < input_min || node->input_count > info->input_max)
-		return gyr_error_set(error, -EINVAL, "%" PRIu32 " inputs (%" PRIu32 " to %" PRIu32 ")", node->input_count, input_min, info->input_max);
+	int status = check_attributes(graph, node, captures, error);
+	if (status != 0)
+		return status;
+	if (node->input_count > GYR_NODE_ENDS_MAX || *captures > node->input_count)
+		return gyr_error_set(error, -EINVAL, "%" PRIu32 " inputs, of which its bodies read %" PRIu32 " (at most %u)", node->input_count, *captures,
+				     GYR_NODE_ENDS_MAX);
+	uint32_t input_min = info->input_min, own = node->input_count - *captures;
+	if (own < input_min || own > info->input_max)
+		return gyr_error_set(error, -EINVAL, "%" PRIu32 " inputs (%" PRIu32 " to %" PRIu32 ")", own, input_min, info->input_max);
 	if (node->output_count < 1 || node->output_count > info->output_max)
 		return gyr_error_set(error, -EINVAL, "%" PRIu32 " outputs (1 to %" PRIu32 ")", node->output_count, info->output_max);
 	for (uint32_t i = 0; i < node->input_count; i++) {
-		if (node->inputs[i] == GYR_VALUE_NONE && i < input_min)
+		bool needed = i < input_min ? (info->optional >> i & 1) == 0 : i >= own;
+		if (node->inputs[i] == GYR_VALUE_NONE && needed)
 			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " is left out, and it is needed", i);
 		if (node->inputs[i] != GYR_VALUE_NONE && node->inputs[i] >= graph->value_count)
 			return gyr_error_set(error, -EINVAL, "input %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->inputs[i], graph->value_count);
@@ -290,14 +298,6 @@ static int check_node(const struct gyr_graph *graph, const struct gyr_node *node
 	for (uint32_t i = 0; i < node->output_count; i++)
 		if (node->outputs[i] >= graph->value_count && (i == 0 || node->outputs[i] != GYR_VALUE_NONE))
 			return gyr_error_set(error, -EINVAL, "output %" PRIu32 " is value %" PRIu32 " of %" PRIu32, i, node->outputs[i], graph->value_count);
-	for (uint32_t i = 0; i < node->attribute_count; i++) {
-		const struct gyr_attribute *attribute = &node->attributes[i];
-		if (!name_legal(attribute->name))
-			return gyr_error_set(error, -EINVAL, "the name of attribute %" PRIu32 " is no name", i);
-		int status = attribute->type == GYR_ATTRIBUTE_TENSOR ? graph_check_shape(&attribute->tensor.shape, true, error) : 0;
-		if (status != 0)
-			return gyr_error_prefix(error, status, "attribute '%s'", attribute->name);
-	}
 	return 0;
 }
 
@@ -306,10 +306,12 @@ int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, str
 	GYR_ASSERT(!graph->finished);
 	if (node->name != NULL && !name_legal(node->name))
 		return gyr_error_set(error, -EINVAL, "a node's name is not up to %u bytes of UTF-8 without control characters", GYR_GRAPH_NAME_MAX);
-	int status = check_node(graph, node, error);
+	uint32_t captures = 0;
+	int status = check_node(graph, node, &captures, error);
 	if (status != 0)
 		return graph_at_node(graph, node, status, error);
-	if (graph->node_count == GYR_GRAPH_NODES_MAX)
+	struct gyr_graph *whole = outermost(graph);
+	if (whole->all_node_count == GYR_GRAPH_NODES_MAX)
 		return gyr_error_set(error, -E2BIG, "more than %u nodes", GYR_GRAPH_NODES_MAX);
 
 	struct gyr_arena *arena = &graph->arena;
@@ -328,12 +330,17 @@ int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, str
 	memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
 	memcpy(outputs, node->outputs, node->output_count * sizeof *outputs);
 	for (uint32_t i = 0; i < node->attribute_count; i++)
-		if (!copy_attribute(arena, &node->attributes[i], &attributes[i]))
+		if (!graph_copy_attribute(arena, &node->attributes[i], &attributes[i]))
 			return graph_no_memory(error);
 	copy.inputs = inputs;
 	copy.outputs = outputs;
 	copy.attributes = attributes;
+	copy.capture_count = captures;
+	for (uint32_t i = 0; i < node->attribute_count; i++)
+		if (node->attributes[i].type == GYR_ATTRIBUTE_GRAPH)
+			node->attributes[i].graph->held = true;
 	graph->nodes[graph->node_count++] = copy;
+	whole->all_node_count++;
 	return 0;
 }
 
@@ -343,9 +350,11 @@ static int add_to(struct gyr_graph *graph, uint32_t value, uint32_t **list, uint
 	GYR_ASSERT(!graph->finished);
 	if (value >= graph->value_count)
 		return gyr_error_set(error, -EINVAL, "%s %" PRIu32 " is value %" PRIu32 " of %" PRIu32, what, *count, value, graph->value_count);
-	if (*count == GYR_GRAPH_ENDS_MAX)
-		return gyr_error_set(error, -E2BIG, "more than %u %ss", GYR_GRAPH_ENDS_MAX, what);
-	for (uint32_t i = 0; i < *count; i++)
+	uint32_t max = graph->outer != NULL ? GYR_NODE_ENDS_MAX : GYR_GRAPH_ENDS_MAX;
+	if (*count == max)
+		return gyr_error_set(error, -E2BIG, "more than %" PRIu32 " %ss", max, what);
+	bool again = graph->outer != NULL && list == &graph->outputs;
+	for (uint32_t i = 0; i < *count && !again; i++)
 		if ((*list)[i] == value)
 			return gyr_error_set(error, -EINVAL, "value '%s' is %s twice", graph->values[value].name, what);
 	uint32_t *items = with_room(&graph->arena, *list, *count, sizeof *items);
@@ -356,44 +365,34 @@ static int add_to(struct gyr_graph *graph, uint32_t value, uint32_t **list, uint
 	return 0;
 }
 
-int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
+/* Appends VALUE to the inputs, captures or not. */
+static int declare_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
 {
 	if (value < graph->value_count && graph->values[value].data != NULL)
 		return gyr_error_set(error, -EINVAL, "constant '%s' cannot be an input", graph->values[value].name);
-	if (value < graph->value_count && graph->values[value].shape.dtype == GYR_DTYPE_NONE)
+	if (value < graph->value_count && graph->outer == NULL && graph->values[value].shape.dtype == GYR_DTYPE_NONE)
 		return gyr_error_set(error, -EINVAL, "input '%s' needs a shape", graph->values[value].name);
 	return add_to(graph, value, &graph->inputs, &graph->input_count, "input", error);
+}
+
+int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
+{
+	if (graph->capture_count > 0)
+		return gyr_error_set(error, -EINVAL, "an input behind captures");
+	return declare_input(graph, value, error);
+}
+
+int gyr_graph_add_capture(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
+{
+	GYR_ASSERT(graph->outer != NULL);
+	int status = declare_input(graph, value, error);
+	graph->capture_count += status == 0;
+	return status;
 }
 
 int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error)
 {
 	return add_to(graph, value, &graph->outputs, &graph->output_count, "output", error);
-}
-
-const struct gyr_attribute *gyr_node_attribute(const struct gyr_node *node, const char *name)
-{
-	for (uint32_t i = 0; i < node->attribute_count; i++)
-		if (strcmp(node->attributes[i].name, name) == 0)
-			return &node->attributes[i];
-	return NULL;
-}
-
-int64_t gyr_node_integer(const struct gyr_node *node, const char *name, int64_t otherwise)
-{
-	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
-	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_INT ? attribute->integer : otherwise;
-}
-
-float gyr_node_number(const struct gyr_node *node, const char *name, float otherwise)
-{
-	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
-	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_FLOAT ? attribute->number : otherwise;
-}
-
-const char *gyr_node_string(const struct gyr_node *node, const char *name, const char *otherwise)
-{
-	const struct gyr_attribute *attribute = gyr_node_attribute(node, name);
-	return attribute != NULL && attribute->type == GYR_ATTRIBUTE_STRING ? attribute->string : otherwise;
 }
 
 /* The first difference between two lists of inputs or outputs. */

@@ -14,6 +14,11 @@
  * leaves it unknown (dtype NONE), unless it was given one, which stays and is checked by the plan. Such a graph, and one whose batch dimension can be judged
  * only by computing with shapes, is not "settled": a plan finds both when it is made, and gyr_plan_settle writes them into the graph.
  *
+ * Bodies. If, Loop and Scan run graphs of their own, which are attributes of theirs. A body sees no names but its own: what it reads of the graph around it (a
+ * capture) is an input of the node, behind the operator's own, and an input of the body, behind the operator's own, under the same name. So who sorts, follows
+ * or counts values needs to know nothing of bodies. The captures of a node stand in the order of its bodies among its attributes. A body has no shapes, for
+ * they depend on what the node is given: the plan finds them. It may give back an input or a constant as its output, and the same value twice.
+ *
  * Softmax before opset 13 works over all dimensions from "axis" (default 1) on, from opset 13 over the one dimension "axis" (default -1): whoever runs it reads
  * graph.opset. Everything else means the same in all opsets of the table.
  */
@@ -29,9 +34,10 @@
 #include "base/tensor.h"
 #include "engine/model/op.h"
 
-#define GYR_GRAPH_VALUES_MAX 65536u
+#define GYR_GRAPH_VALUES_MAX 65536u /* of a graph and all its bodies, and so are the nodes */
 #define GYR_GRAPH_NODES_MAX 65536u
-#define GYR_GRAPH_ENDS_MAX 64u                     /* inputs, and outputs */
+#define GYR_GRAPH_ENDS_MAX 64u                     /* inputs, and outputs; a body has up to GYR_NODE_ENDS_MAX */
+#define GYR_GRAPH_DEPTH_MAX 8u                     /* bodies within bodies */
 #define GYR_GRAPH_NAME_MAX 1023u                   /* bytes of a name */
 #define GYR_VALUE_ELEMENTS_MAX (UINT64_C(1) << 31) /* in one row of a value that is no constant */
 #define GYR_VALUE_NONE UINT32_MAX                  /* in place of an optional input that is left out */
@@ -65,12 +71,14 @@ struct gyr_attribute {
 			struct gyr_shape shape;
 			const void *data; /* as a constant's */
 		} tensor;
+		struct gyr_graph *graph; /* a finished body of the graph that the node is in, which no other attribute has */
 	};
 };
 
 struct gyr_node {
 	enum gyr_op op;
 	uint32_t input_count, output_count, attribute_count;
+	uint32_t capture_count;  /* how many of the inputs, the last ones, are captures; gyr_graph_add_node counts them */
 	const char *name;        /* may be empty */
 	const uint32_t *inputs;  /* indices into values, or GYR_VALUE_NONE */
 	const uint32_t *outputs; /* indices into values, or (not the first) GYR_VALUE_NONE */
@@ -89,6 +97,13 @@ struct gyr_graph {
 	bool finished;
 	bool settled; /* finish knew every shape, and its judgement of the batch dimension is final */
 
+	struct gyr_graph *outer;                  /* of a body: the graph that it is in, else NULL */
+	struct gyr_graph *bodies, *next_body;     /* owned: its bodies, the newest first; of a body: the next in that list */
+	uint32_t depth;                           /* of a body: 1 for the bodies of a model's graph, and so on */
+	uint32_t capture_count;                   /* of a body: how many of its inputs, the last ones, are captures */
+	bool held;                                /* of a body: an attribute has it */
+	uint32_t all_value_count, all_node_count; /* of what is no body: with those of all bodies */
+
 	uint32_t *slots; /* graph.c's own: value indices by hash of the name */
 	uint32_t slot_count;
 	uint8_t hash_key[16];
@@ -96,7 +111,13 @@ struct gyr_graph {
 
 /* An empty graph for OPSET of the default ONNX domain; NAME is copied (cut at a name's limits). NULL without memory. Free with gyr_graph_destroy. */
 struct gyr_graph *gyr_graph_create(const char *name, uint32_t opset);
-void gyr_graph_destroy(struct gyr_graph *graph); /* NULL is fine */
+void gyr_graph_destroy(struct gyr_graph *graph); /* NULL is fine; no body */
+
+/*
+ * Starts a body of GRAPH (not finished), to be filled, finished and given to a node as an attribute; *BODY belongs to GRAPH at once. -E2BIG: GRAPH is
+ * GYR_GRAPH_DEPTH_MAX bodies deep. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_graph_add_body(struct gyr_graph *graph, const char *name, struct gyr_graph **body, struct gyr_error *error);
 
 /*
  * Adds a value and returns its index through *INDEX. NAME is copied. SHAPE may be NULL for a result whose shape is to be inferred. DATA (of a constant) is
@@ -106,8 +127,8 @@ void gyr_graph_destroy(struct gyr_graph *graph); /* NULL is fine */
 GYR_MUST_CHECK int gyr_graph_add_value(struct gyr_graph *graph, const char *name, const struct gyr_shape *shape, const void *data, bool copy, uint32_t *index,
 				       struct gyr_error *error);
 
-/* Adds a node; everything NODE points at is copied. -EINVAL: an index out of range, a count outside the operator's, an opset outside its range. -E2BIG,
- * -ENOMEM. */
+/* Adds a node; everything NODE points at is copied, but for bodies. Its inputs are the operator's own, then the captures of its bodies. -EINVAL: an index out
+ * of range, a count outside the operator's, an opset outside its range, a body that is not this graph's to give. -E2BIG, -ENOMEM. */
 GYR_MUST_CHECK int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, struct gyr_error *error);
 
 /* Declares a value as the graph's next input or output. -EINVAL: no such value, a constant as input, or declared before. -E2BIG: more than
@@ -115,11 +136,14 @@ GYR_MUST_CHECK int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_
 GYR_MUST_CHECK int gyr_graph_add_input(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 GYR_MUST_CHECK int gyr_graph_add_output(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
 
+/* Declares a value of the body GRAPH as its next input and a capture; behind captures no other inputs come. As gyr_graph_add_input. */
+GYR_MUST_CHECK int gyr_graph_add_capture(struct gyr_graph *graph, uint32_t value, struct gyr_error *error);
+
 /*
  * Checks and completes the graph: at least one input and one output; every value is an input, a constant or the result of exactly one node, and every output is
  * a result; no cycle; attributes known and in range; types as ONNX has them at this opset; shapes fit. Sorts the nodes (an order
- * that is right already is kept), infers shapes; where a result was given a shape it must agree. -EINVAL with node, operator and reason; -ENOMEM. After an
- * error the graph can only be destroyed.
+ * that is right already is kept), infers shapes; where a result was given a shape it must agree. Of a body only what has nothing to do with shapes. -EINVAL
+ * with node, operator and reason; -ENOMEM. After an error the graph can only be destroyed.
  */
 GYR_MUST_CHECK int gyr_graph_finish(struct gyr_graph *graph, struct gyr_error *error);
 

@@ -15,7 +15,7 @@
 
 static const char *const attribute_types[] = {
 	[GYR_ATTRIBUTE_INT] = "an int",    [GYR_ATTRIBUTE_FLOAT] = "a float",   [GYR_ATTRIBUTE_STRING] = "a string", [GYR_ATTRIBUTE_INTS] = "ints",
-	[GYR_ATTRIBUTE_FLOATS] = "floats", [GYR_ATTRIBUTE_STRINGS] = "strings", [GYR_ATTRIBUTE_TENSOR] = "a tensor",
+	[GYR_ATTRIBUTE_FLOATS] = "floats", [GYR_ATTRIBUTE_STRINGS] = "strings", [GYR_ATTRIBUTE_TENSOR] = "a tensor", [GYR_ATTRIBUTE_GRAPH] = "a graph",
 };
 
 static const struct gyr_op_attribute *find_attribute(const struct gyr_op_info *row, const char *name)
@@ -52,7 +52,7 @@ int gyr_infer_check_node(const struct gyr_node *node, uint32_t opset, struct gyr
 static int check_types(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_op_info *row, uint32_t opset,
 		       const struct gyr_shape *const *inputs, struct gyr_error *error)
 {
-	for (uint32_t i = 0; i < node->input_count; i++) {
+	for (uint32_t i = 0; i < node->input_count - node->capture_count; i++) {
 		if (inputs[i] == NULL)
 			continue;
 		const char *name = graph->values[node->inputs[i]].name;

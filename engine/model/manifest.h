@@ -17,6 +17,7 @@ enum manifest_attribute {
 	MANIFEST_INT = 2,
 	MANIFEST_STRING = 3,
 	MANIFEST_TENSOR = 4,
+	MANIFEST_GRAPH = 5,
 	MANIFEST_FLOATS = 6,
 	MANIFEST_INTS = 7,
 	MANIFEST_STRINGS = 8,
@@ -41,16 +42,16 @@ void bundle_hash(const void *bytes, size_t size, uint8_t hash[GYR_BUNDLE_ID_BYTE
 GYR_MUST_CHECK int manifest_check_info(const struct gyr_graph *graph, const struct gyr_bundle_info *info, struct gyr_error *error);
 
 /*
- * Packs GRAPH (finished) and INFO (checked) into *BYTES, *SIZE (free(3) it). TENSORS has one element for each value; those of constants are read. -E2BIG,
- * -ENOMEM.
+ * Packs GRAPH (finished) and INFO (checked) into *BYTES, *SIZE (free(3) it). TENSORS has one element for each constant, in the manifest's order: those of the
+ * graph, then those of the bodies in the order of the nodes and their attributes, each with its own bodies behind it. -E2BIG, -ENOMEM.
  */
 GYR_MUST_CHECK int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors, uint8_t **bytes,
 				  size_t *size, struct gyr_error *error);
 
 /*
  * Reads a manifest, and with it checks the tensor section: every byte of it belongs to a tensor whose hash fits, or is padding and zero. Fills BUNDLE's graph
- * (finished; also after an error it must be destroyed), its info, and *TENSORS, one for each value; their memory comes from ARENA. The constants point into
- * SECTION. -EBADMSG, -ENOMEM.
+ * (finished; also after an error it must be destroyed), its info, and *TENSORS, one for each constant in the manifest's order; their memory comes from ARENA.
+ * The constants point into SECTION. -EBADMSG, -ENOMEM.
  */
 GYR_MUST_CHECK int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, struct gyr_arena *arena,
 				 struct gyr_bundle *bundle, const struct manifest_tensor **tensors, struct gyr_error *error);

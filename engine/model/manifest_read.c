@@ -18,8 +18,8 @@ struct reader {
 	uint64_t section_size, section_used; /* every tensor begins where the one before it, with its padding, ends */
 	struct gyr_arena scratch;            /* what is not needed after reading */
 	struct gyr_arena *arena;             /* what is */
-	struct manifest_tensor *tensors;     /* one for each value, filled in for constants */
-	struct gyr_graph *graph;
+	struct manifest_tensor *tensors;     /* one for each constant; room for a power of two */
+	uint32_t tensor_count;
 	struct gyr_error *error;
 };
 
@@ -112,7 +112,22 @@ static bool read_shape(struct reader *reader, struct gyr_shape *shape)
 	return shape->dtype != GYR_DTYPE_NONE || shape->rank == 0;
 }
 
-static int read_value(struct reader *reader, struct manifest_tensor *tensor)
+/* The next tensor's element, or NULL without memory. */
+static struct manifest_tensor *next_tensor(struct reader *reader)
+{
+	uint32_t count = reader->tensor_count;
+	if (count == 0 || (count & (count - 1)) == 0) {
+		struct manifest_tensor *bigger = GYR_ARENA_NEW(reader->arena, struct manifest_tensor, count == 0 ? 1 : 2 * (size_t)count);
+		if (bigger == NULL)
+			return NULL;
+		if (count != 0)
+			memcpy(bigger, reader->tensors, count * sizeof *bigger);
+		reader->tensors = bigger;
+	}
+	return &reader->tensors[reader->tensor_count++];
+}
+
+static int read_value(struct reader *reader, struct gyr_graph *graph)
 {
 	uint32_t places, index;
 	const char *name;
@@ -126,49 +141,63 @@ static int read_value(struct reader *reader, struct manifest_tensor *tensor)
 	if (!read_shape(reader, &shape))
 		return malformed(reader, "its shape");
 	if (places == 6) {
-		status = read_tensor(reader, &shape, tensor);
-		data = reader->section + tensor->offset;
+		struct manifest_tensor *tensor = next_tensor(reader);
+		status = tensor == NULL ? no_memory(reader) : read_tensor(reader, &shape, tensor);
+		data = status == 0 ? reader->section + tensor->offset : NULL;
 	}
 	if (status == 0)
-		status =
-			from_graph(gyr_graph_add_value(reader->graph, name, shape.dtype == GYR_DTYPE_NONE ? NULL : &shape, data, false, &index, reader->error));
+		status = from_graph(gyr_graph_add_value(graph, name, shape.dtype == GYR_DTYPE_NONE ? NULL : &shape, data, false, &index, reader->error));
 	return status;
 }
 
-static int read_values(struct reader *reader)
+static int read_values(struct reader *reader, struct gyr_graph *graph)
 {
 	uint32_t count;
 	if (!gyr_unpack_array(&reader->cursor, &count))
 		return malformed(reader, "the list of values");
 	if (count > GYR_GRAPH_VALUES_MAX)
 		return gyr_error_set(reader->error, -EBADMSG, "%" PRIu32 " values (at most %u)", count, GYR_GRAPH_VALUES_MAX);
-	reader->tensors = GYR_ARENA_NEW(reader->arena, struct manifest_tensor, count);
-	if (reader->tensors == NULL)
-		return no_memory(reader);
 	for (uint32_t i = 0; i < count; i++) {
-		int status = read_value(reader, &reader->tensors[i]);
+		int status = read_value(reader, graph);
 		if (status != 0)
 			return gyr_error_prefix(reader->error, status, "value %" PRIu32, i);
 	}
-	if (reader->section_used != reader->section_size)
-		return gyr_error_set(reader->error, -EBADMSG, "%" PRIu64 " bytes behind the last tensor", reader->section_size - reader->section_used);
 	return 0;
 }
 
-/* The graph's inputs or outputs. */
-static int read_ends(struct reader *reader, int (*add)(struct gyr_graph *, uint32_t, struct gyr_error *), const char *what)
+/* COUNT of a graph's inputs or outputs. */
+static int read_ends(struct reader *reader, struct gyr_graph *graph, uint32_t count, int (*add)(struct gyr_graph *, uint32_t, struct gyr_error *),
+		     const char *what)
 {
-	uint32_t count, value;
-	if (!gyr_unpack_array(&reader->cursor, &count))
-		return malformed(reader, what);
+	uint32_t value;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!read_u32(reader, &value))
 			return malformed(reader, what);
-		int status = from_graph(add(reader->graph, value, reader->error));
+		int status = from_graph(add(graph, value, reader->error));
 		if (status != 0)
 			return status;
 	}
 	return 0;
+}
+
+/* A graph's inputs, the last CAPTURES of which are a body's captures. */
+static int read_inputs(struct reader *reader, struct gyr_graph *graph, uint32_t captures)
+{
+	static const char what[] = "the list of inputs";
+	uint32_t count;
+	if (!gyr_unpack_array(&reader->cursor, &count) || captures > count)
+		return malformed(reader, what);
+	int status = read_ends(reader, graph, count - captures, gyr_graph_add_input, what);
+	return status == 0 ? read_ends(reader, graph, captures, gyr_graph_add_capture, what) : status;
+}
+
+static int read_outputs(struct reader *reader, struct gyr_graph *graph)
+{
+	static const char what[] = "the list of outputs";
+	uint32_t count;
+	if (!gyr_unpack_array(&reader->cursor, &count))
+		return malformed(reader, what);
+	return read_ends(reader, graph, count, gyr_graph_add_output, what);
 }
 
 /* A node's inputs or outputs; nil stands for an input that is left out. */
@@ -223,7 +252,33 @@ static int read_tensor_attribute(struct reader *reader, struct gyr_attribute *at
 	return 0;
 }
 
-static int read_attribute(struct reader *reader, struct gyr_attribute *attribute)
+static int read_nodes(struct reader *reader, struct gyr_graph *graph);
+
+/* A body of GRAPH. */
+static int read_body(struct reader *reader, struct gyr_graph *graph, struct gyr_attribute *attribute)
+{
+	const char *name;
+	uint32_t captures = 0;
+	attribute->type = GYR_ATTRIBUTE_GRAPH;
+	if (!read_array_of(reader, 6))
+		return malformed(reader, "a body");
+	int status = read_text(reader, &reader->scratch, &name, "the name of a body");
+	if (status == 0 && !read_u32(reader, &captures))
+		status = malformed(reader, "a body");
+	if (status == 0)
+		status = from_graph(gyr_graph_add_body(graph, name, &attribute->graph, reader->error));
+	if (status == 0)
+		status = read_values(reader, attribute->graph);
+	if (status == 0)
+		status = read_inputs(reader, attribute->graph, captures);
+	if (status == 0)
+		status = read_outputs(reader, attribute->graph);
+	if (status == 0)
+		status = read_nodes(reader, attribute->graph);
+	return status == 0 ? from_graph(gyr_graph_finish(attribute->graph, reader->error)) : status;
+}
+
+static int read_attribute(struct reader *reader, struct gyr_graph *graph, struct gyr_attribute *attribute)
 {
 	static const char what[] = "an attribute";
 	uint32_t type, count;
@@ -242,6 +297,7 @@ static int read_attribute(struct reader *reader, struct gyr_attribute *attribute
 	case MANIFEST_FLOATS: break;
 	case MANIFEST_STRINGS: return read_strings(reader, attribute);
 	case MANIFEST_TENSOR: return read_tensor_attribute(reader, attribute);
+	case MANIFEST_GRAPH: return read_body(reader, graph, attribute);
 	default: return malformed(reader, what);
 	}
 	if (!gyr_unpack_array(&reader->cursor, &count))
@@ -277,7 +333,7 @@ static enum gyr_op find_operator(const char *text)
 	return other ? gyr_op_find(GYR_DOMAIN_ML, text + sizeof ml - 1) : gyr_op_from_name(text);
 }
 
-static int read_node(struct reader *reader)
+static int read_node(struct reader *reader, struct gyr_graph *graph)
 {
 	struct gyr_node node = {0};
 	struct gyr_attribute attributes[ATTRIBUTES_MAX];
@@ -298,23 +354,23 @@ static int read_node(struct reader *reader)
 	if (!gyr_unpack_array(&reader->cursor, &node.attribute_count) || node.attribute_count > ATTRIBUTES_MAX)
 		return malformed(reader, "the list of its attributes");
 	for (uint32_t i = 0; i < node.attribute_count; i++) {
-		status = read_attribute(reader, &attributes[i]);
+		status = read_attribute(reader, graph, &attributes[i]);
 		if (status != 0)
 			return status;
 	}
 	node.inputs = inputs;
 	node.outputs = outputs;
 	node.attributes = attributes;
-	return from_graph(gyr_graph_add_node(reader->graph, &node, reader->error));
+	return from_graph(gyr_graph_add_node(graph, &node, reader->error));
 }
 
-static int read_nodes(struct reader *reader)
+static int read_nodes(struct reader *reader, struct gyr_graph *graph)
 {
 	uint32_t count;
 	if (!gyr_unpack_array(&reader->cursor, &count))
 		return malformed(reader, "the list of nodes");
 	for (uint32_t i = 0; i < count; i++) {
-		int status = read_node(reader);
+		int status = read_node(reader, graph);
 		if (status != 0)
 			return gyr_error_prefix(reader->error, status, "node %" PRIu32, i);
 	}
@@ -343,7 +399,7 @@ static int read_lineage(struct reader *reader, struct gyr_bundle_info *info)
 }
 
 /* The inputs or outputs of a golden vector, copied so that they are aligned. */
-static int read_rows(struct reader *reader, const uint32_t *values, uint32_t count, uint32_t batch, const void *const **rows)
+static int read_rows(struct reader *reader, const struct gyr_graph *graph, const uint32_t *values, uint32_t count, uint32_t batch, const void *const **rows)
 {
 	static const char what[] = "a golden vector";
 	const void **copies = GYR_ARENA_NEW(reader->arena, const void *, count);
@@ -355,7 +411,7 @@ static int read_rows(struct reader *reader, const uint32_t *values, uint32_t cou
 		const uint8_t *bin;
 		uint32_t length;
 		size_t bytes;
-		const struct gyr_value *value = &reader->graph->values[values[i]];
+		const struct gyr_value *value = &graph->values[values[i]];
 		if (!gyr_unpack_bin(&reader->cursor, &bin, &length))
 			return malformed(reader, what);
 		if (!gyr_shape_bytes(&value->shape, batch, &bytes) || bytes != length)
@@ -371,10 +427,9 @@ static int read_rows(struct reader *reader, const uint32_t *values, uint32_t cou
 	return 0;
 }
 
-static int read_golden(struct reader *reader, struct gyr_bundle_info *info)
+static int read_golden(struct reader *reader, const struct gyr_graph *graph, struct gyr_bundle_info *info)
 {
 	static const char what[] = "the list of golden vectors";
-	const struct gyr_graph *graph = reader->graph;
 	if (!gyr_unpack_array(&reader->cursor, &info->golden_count) || info->golden_count > GYR_BUNDLE_GOLDEN_MAX)
 		return malformed(reader, what);
 	struct gyr_golden *golden = GYR_ARENA_NEW(reader->arena, struct gyr_golden, info->golden_count);
@@ -384,9 +439,9 @@ static int read_golden(struct reader *reader, struct gyr_bundle_info *info)
 	for (uint32_t i = 0; i < info->golden_count; i++) {
 		if (!read_array_of(reader, 4) || !read_u32(reader, &golden[i].batch) || !read_float(reader, &golden[i].tolerance))
 			return malformed(reader, what);
-		int status = read_rows(reader, graph->inputs, graph->input_count, golden[i].batch, &golden[i].inputs);
+		int status = read_rows(reader, graph, graph->inputs, graph->input_count, golden[i].batch, &golden[i].inputs);
 		if (status == 0)
-			status = read_rows(reader, graph->outputs, graph->output_count, golden[i].batch, &golden[i].outputs);
+			status = read_rows(reader, graph, graph->outputs, graph->output_count, golden[i].batch, &golden[i].outputs);
 		if (status != 0)
 			return status;
 	}
@@ -414,23 +469,25 @@ static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 		return status;
 	if (!read_opsets(reader, &opset, &opset_ml))
 		return malformed(reader, "the opset");
-	reader->graph = bundle->graph = gyr_graph_create(name, opset);
+	bundle->graph = gyr_graph_create(name, opset);
 	if (bundle->graph == NULL)
 		return no_memory(reader);
 	bundle->graph->opset_ml = opset_ml;
-	status = read_values(reader);
+	status = read_values(reader, bundle->graph);
 	if (status == 0)
-		status = read_ends(reader, gyr_graph_add_input, "the list of inputs");
+		status = read_inputs(reader, bundle->graph, 0);
 	if (status == 0)
-		status = read_ends(reader, gyr_graph_add_output, "the list of outputs");
+		status = read_outputs(reader, bundle->graph);
 	if (status == 0)
-		status = read_nodes(reader);
+		status = read_nodes(reader, bundle->graph);
+	if (status == 0 && reader->section_used != reader->section_size)
+		status = gyr_error_set(reader->error, -EBADMSG, "%" PRIu64 " bytes behind the last tensor", reader->section_size - reader->section_used);
 	if (status == 0)
 		status = from_graph(gyr_graph_finish(bundle->graph, reader->error));
 	if (status == 0)
 		status = read_lineage(reader, &bundle->info);
 	if (status == 0)
-		status = read_golden(reader, &bundle->info);
+		status = read_golden(reader, bundle->graph, &bundle->info);
 	if (status == 0 && places == 9 && !read_float(reader, &bundle->info.bf16_bound))
 		status = malformed(reader, "the bound of the error in bf16");
 	if (status == 0)

@@ -66,7 +66,8 @@ static void pack_shape(struct gyr_pack *pack, const struct gyr_shape *shape)
 		msgpack_pack_int64(&pack->packer, shape->dims[d]);
 }
 
-static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor *tensors)
+/* *NEXT is the next constant's tensor. */
+static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor **next)
 {
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, graph->value_count);
@@ -77,9 +78,10 @@ static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, co
 		pack_shape(pack, &value->shape);
 		if (value->data == NULL)
 			continue;
-		msgpack_pack_uint64(packer, tensors[i].offset);
-		msgpack_pack_uint64(packer, tensors[i].size);
-		gyr_pack_bin(pack, tensors[i].hash, sizeof tensors[i].hash);
+		const struct manifest_tensor *tensor = (*next)++;
+		msgpack_pack_uint64(packer, tensor->offset);
+		msgpack_pack_uint64(packer, tensor->size);
+		gyr_pack_bin(pack, tensor->hash, sizeof tensor->hash);
 	}
 }
 
@@ -94,7 +96,9 @@ static void pack_indices(struct gyr_pack *pack, const uint32_t *items, uint32_t 
 	}
 }
 
-static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *attribute)
+static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, const struct manifest_tensor **next);
+
+static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *attribute, const struct manifest_tensor **next)
 {
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, 3);
@@ -140,6 +144,10 @@ static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *at
 		gyr_pack_bin(pack, attribute->tensor.data, bytes);
 		break;
 	}
+	case GYR_ATTRIBUTE_GRAPH:
+		msgpack_pack_uint8(packer, MANIFEST_GRAPH);
+		pack_body(pack, attribute->graph, next);
+		break;
 	}
 }
 
@@ -162,7 +170,7 @@ static void pack_operator(struct gyr_pack *pack, enum gyr_op op)
 	gyr_pack_str(pack, name);
 }
 
-static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph)
+static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor **next)
 {
 	msgpack_pack_array(&pack->packer, graph->node_count);
 	for (uint32_t i = 0; i < graph->node_count; i++) {
@@ -174,8 +182,19 @@ static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph)
 		pack_indices(pack, node->outputs, node->output_count);
 		msgpack_pack_array(&pack->packer, node->attribute_count);
 		for (uint32_t a = 0; a < node->attribute_count; a++)
-			pack_attribute(pack, &node->attributes[a]);
+			pack_attribute(pack, &node->attributes[a], next);
 	}
+}
+
+static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, const struct manifest_tensor **next)
+{
+	msgpack_pack_array(&pack->packer, 6);
+	gyr_pack_str(pack, body->name);
+	msgpack_pack_uint32(&pack->packer, body->capture_count);
+	pack_values(pack, body, next);
+	pack_indices(pack, body->inputs, body->input_count);
+	pack_indices(pack, body->outputs, body->output_count);
+	pack_nodes(pack, body, next);
 }
 
 /* The bytes of BATCH rows of value INDEX. */
@@ -207,10 +226,10 @@ static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, 
 	msgpack_pack_array(packer, info->bf16_bound != 0 ? 9 : 8);
 	gyr_pack_str(pack, graph->name);
 	pack_opsets(pack, graph);
-	pack_values(pack, graph, tensors);
+	pack_values(pack, graph, &tensors);
 	pack_indices(pack, graph->inputs, graph->input_count);
 	pack_indices(pack, graph->outputs, graph->output_count);
-	pack_nodes(pack, graph);
+	pack_nodes(pack, graph, &tensors);
 	msgpack_pack_array(packer, info->lineage_count);
 	for (uint32_t i = 0; i < info->lineage_count; i++) {
 		msgpack_pack_array(packer, 2);
@@ -227,7 +246,7 @@ static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, 
 /* A first guess at the packed size, right for most graphs; false when the golden vectors alone are too much. */
 static bool guess_size(const struct gyr_graph *graph, const struct gyr_bundle_info *info, size_t *size)
 {
-	*size = 4096 + 128 * ((size_t)graph->value_count + graph->node_count);
+	*size = 4096 + 128 * ((size_t)graph->all_value_count + graph->all_node_count);
 	for (uint32_t g = 0; g < info->golden_count; g++) {
 		for (uint32_t i = 0; i < graph->input_count + graph->output_count; i++) {
 			uint32_t index = i < graph->input_count ? graph->inputs[i] : graph->outputs[i - graph->input_count];

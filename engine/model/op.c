@@ -23,6 +23,7 @@ static const struct op_family *const families[] = {
 	&op_family_normalise,
 	&op_family_convolution,
 	&op_family_loss,
+	&op_family_flow,
 	&op_family_sample,
 	&op_family_recurrent,
 	&op_family_signal,

@@ -199,6 +199,10 @@ enum gyr_op {
 	GYR_OP_HAMMING_WINDOW,
 	GYR_OP_HANN_WINDOW,
 	GYR_OP_STFT,
+	/* flow */
+	GYR_OP_IF,
+	GYR_OP_LOOP,
+	GYR_OP_SCAN,
 	GYR_OP_COUNT,
 	/* internal: made by passes of engine/plan, unknown to files, bundles and docs; each has its name in op_internal.c, and a row in a family of
 	   engine/kernel */
@@ -215,6 +219,7 @@ enum gyr_attribute_type {
 	GYR_ATTRIBUTE_FLOATS,
 	GYR_ATTRIBUTE_STRINGS,
 	GYR_ATTRIBUTE_TENSOR,
+	GYR_ATTRIBUTE_GRAPH,
 };
 
 struct gyr_op_attribute {
@@ -254,7 +259,8 @@ struct gyr_op_info {
 	const char *name;   /* ONNX's, as in NodeProto.op_type */
 	const char *domain; /* NULL for the default one, or GYR_DOMAIN_ML */
 	uint32_t opset_min, opset_max; /* of the domain, as all opsets below */
-	uint32_t input_min, input_max; /* GYR_OP_VARIADIC: any number */
+	uint32_t input_min, input_max; /* GYR_OP_VARIADIC: any number; captures (graph.h) do not count */
+	uint32_t optional;             /* bit i: input i may be left out, though it is one of the first input_min */
 	uint32_t output_max;           /* at least one is always needed */
 	const char *inputs, *outputs;
 	uint32_t type_count;

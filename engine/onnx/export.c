@@ -22,6 +22,11 @@ static int64_t ir_version(uint32_t opset)
 	return opset <= 18 ? 8 : opset <= 20 ? 9 : 10;
 }
 
+static int no_memory(struct gyr_error *error)
+{
+	return gyr_error_set(error, -ENOMEM, "no memory for the model");
+}
+
 /* An array of COUNT initialised messages of one kind, which fits any of protobuf-c's pointers to pointers. NULL without memory. */
 static void *new_list(struct gyr_arena *arena, const ProtobufCMessageDescriptor *kind, size_t count)
 {
@@ -51,11 +56,13 @@ static bool fill_tensor(const struct gyr_value *value, Onnx__TensorProto *tensor
 	return bytes <= GYR_ONNX_BYTES_MAX;
 }
 
-/* An input or an output, with its type. */
+/* An input or an output, with its type where that is known (in bodies it need not be). */
 static bool fill_value(struct gyr_arena *arena, const struct gyr_value *value, Onnx__ValueInfoProto *info)
 {
 	uint32_t rank = value->shape.rank;
 	info->name = text_field(value->name);
+	if (value->shape.dtype == GYR_DTYPE_NONE)
+		return true;
 	Onnx__TypeProto **type = new_list(arena, &onnx__type_proto__descriptor, 1);
 	Onnx__TypeProto__Tensor **tensor = new_list(arena, &onnx__type_proto__tensor__descriptor, 1);
 	Onnx__TensorShapeProto **shape = new_list(arena, &onnx__tensor_shape_proto__descriptor, 1);
@@ -87,10 +94,22 @@ static ProtobufCBinaryData bytes_field(const char *text)
 	return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
 }
 
+static int fill_graph(struct gyr_arena *arena, const struct gyr_graph *from, Onnx__GraphProto *to, struct gyr_error *error);
+
+/* A body as an attribute. */
+static int fill_body(struct gyr_arena *arena, const struct gyr_graph *from, Onnx__AttributeProto *to, struct gyr_error *error)
+{
+	Onnx__GraphProto **graph = new_list(arena, &onnx__graph_proto__descriptor, 1);
+	to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
+	if (graph == NULL)
+		return no_memory(error);
+	to->g = graph[0];
+	return fill_graph(arena, from, graph[0], error);
+}
+
+/* An attribute that is no body. False without memory. */
 static bool fill_attribute(struct gyr_arena *arena, const struct gyr_attribute *from, Onnx__AttributeProto *to)
 {
-	to->name = text_field(from->name);
-	to->has_type = true;
 	switch (from->type) {
 	case GYR_ATTRIBUTE_INT:
 		to->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
@@ -135,6 +154,7 @@ static bool fill_attribute(struct gyr_arena *arena, const struct gyr_attribute *
 		tensor[0]->dims = (int64_t *)(uintptr_t)from->tensor.shape.dims;
 		return true;
 	}
+	case GYR_ATTRIBUTE_GRAPH: break;
 	}
 	gyr_assert_failed("an attribute type", __FILE__, __LINE__);
 }
@@ -147,49 +167,56 @@ static char **fill_names(struct gyr_arena *arena, const struct gyr_graph *graph,
 	return names;
 }
 
-static bool fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, const struct gyr_node *from, Onnx__NodeProto *to)
+static int fill_node(struct gyr_arena *arena, const struct gyr_graph *graph, const struct gyr_node *from, Onnx__NodeProto *to, struct gyr_error *error)
 {
 	to->name = text_field(from->name);
 	to->op_type = text_field(gyr_op_info(from->op)->name);
 	to->domain = text_field(gyr_op_info(from->op)->domain);
-	to->n_input = from->input_count;
-	to->input = fill_names(arena, graph, from->inputs, from->input_count);
+	to->n_input = from->input_count - from->capture_count; /* ONNX's bodies just read what is around them */
+	to->input = fill_names(arena, graph, from->inputs, to->n_input);
 	to->n_output = from->output_count;
 	to->output = fill_names(arena, graph, from->outputs, from->output_count);
 	to->n_attribute = from->attribute_count;
 	to->attribute = new_list(arena, &onnx__attribute_proto__descriptor, from->attribute_count);
 	if (to->input == NULL || to->output == NULL || to->attribute == NULL)
-		return false;
-	for (uint32_t i = 0; i < from->attribute_count; i++)
-		if (!fill_attribute(arena, &from->attributes[i], to->attribute[i]))
-			return false;
-	return true;
+		return no_memory(error);
+	int status = 0;
+	for (uint32_t i = 0; i < from->attribute_count && status == 0; i++) {
+		const struct gyr_attribute *attribute = &from->attributes[i];
+		bool body = attribute->type == GYR_ATTRIBUTE_GRAPH;
+		if (!body && !fill_attribute(arena, attribute, to->attribute[i]))
+			status = no_memory(error);
+		to->attribute[i]->name = text_field(attribute->name);
+		to->attribute[i]->has_type = true;
+		if (body)
+			status = fill_body(arena, attribute->graph, to->attribute[i], error);
+	}
+	return status;
 }
 
 static int fill_graph(struct gyr_arena *arena, const struct gyr_graph *from, Onnx__GraphProto *to, struct gyr_error *error)
 {
 	to->name = text_field(from->name[0] != 0 ? from->name : "gyr"); /* ONNX wants a name */
-	to->n_input = from->input_count;
+	to->n_input = from->input_count - from->capture_count;
 	to->n_output = from->output_count;
 	to->n_node = from->node_count;
 	to->node = new_list(arena, &onnx__node_proto__descriptor, from->node_count);
-	to->input = new_list(arena, &onnx__value_info_proto__descriptor, from->input_count);
+	to->input = new_list(arena, &onnx__value_info_proto__descriptor, to->n_input);
 	to->output = new_list(arena, &onnx__value_info_proto__descriptor, from->output_count);
 	to->initializer = new_list(arena, &onnx__tensor_proto__descriptor, from->value_count);
 	bool memory = to->node != NULL && to->input != NULL && to->output != NULL && to->initializer != NULL;
-	for (uint32_t i = 0; memory && i < from->node_count; i++)
-		memory = fill_node(arena, from, &from->nodes[i], to->node[i]);
-	for (uint32_t i = 0; memory && i < from->input_count; i++)
+	for (uint32_t i = 0; memory && i < to->n_input; i++)
 		memory = fill_value(arena, &from->values[from->inputs[i]], to->input[i]);
 	for (uint32_t i = 0; memory && i < from->output_count; i++)
 		memory = fill_value(arena, &from->values[from->outputs[i]], to->output[i]);
-	if (!memory)
-		return gyr_error_set(error, -ENOMEM, "no memory for the model");
-	for (uint32_t i = 0; i < from->value_count; i++)
+	int status = memory ? 0 : no_memory(error);
+	for (uint32_t i = 0; status == 0 && i < from->node_count; i++)
+		status = fill_node(arena, from, &from->nodes[i], to->node[i], error);
+	for (uint32_t i = 0; status == 0 && i < from->value_count; i++)
 		if (from->values[i].data != NULL && !fill_tensor(&from->values[i], to->initializer[to->n_initializer++]))
 			return gyr_error_set(error, -E2BIG, "constant '%s' is too large for an ONNX file (at most %zu bytes)", from->values[i].name,
 					     GYR_ONNX_BYTES_MAX);
-	return 0;
+	return status;
 }
 
 static int pack(const Onnx__ModelProto *model, void **bytes, size_t *size, struct gyr_error *error)

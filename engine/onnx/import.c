@@ -4,6 +4,8 @@
  * The file is scanned (scan.c), then unpacked by protobuf-c into an arena whose size is bounded by the file's, then turned into a graph: the inputs first, then
  * the nodes, and a constant when the first node asks for it, so that initialisers nobody uses are left behind. The graph checks all that has to do with graphs.
  * What the file declares about results is compared with what was inferred at the end.
+ *
+ * A body is a scope: a name that it does not make itself is one of the scope around it, and becomes a capture (graph.h).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,15 +29,23 @@ struct constant {
 	const Onnx__AttributeProto *attribute; /* in place of the tensor: a number or numbers */
 };
 
+/* A graph that is being made, the model's or a body. */
+struct scope {
+	struct scope *outer; /* of a body: what is around it, else NULL */
+	struct gyr_graph *graph;
+	struct constant *constants; /* by name */
+	size_t constant_count;
+	const char **names; /* of a body: what its inputs and its nodes make, by name */
+	size_t name_count;
+	uint32_t captures[GYR_NODE_ENDS_MAX]; /* of a body: the values of the graph around it that it captures, as many as its graph says */
+};
+
 struct importer {
 	struct gyr_arena arena; /* the unpacked file */
 	bool arena_full;
-	int64_t opset, opset_ml;    /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
-	struct constant *constants; /* by name */
-	size_t constant_count;
+	int64_t opset, opset_ml; /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
 	const struct gyr_onnx_fixed *fixed;
 	struct onnx_fixed_use fixed_use;
-	struct gyr_graph *graph;
 	struct gyr_error *error;
 };
 
@@ -101,8 +111,6 @@ static int check_model(struct importer *importer, const Onnx__ModelProto *model)
 		return status;
 	if (model->n_functions != 0)
 		return gyr_error_set(error, -ENOTSUP, "the model defines functions of its own (inline them first)");
-	if (model->graph->n_sparse_initializer != 0)
-		return gyr_error_set(error, -ENOTSUP, "sparse initialisers");
 	return 0;
 }
 
@@ -146,14 +154,16 @@ static int compare_constants(const void *a, const void *b)
 }
 
 /* Lists initialisers and Constant nodes by name. */
-static int collect_constants(struct importer *importer, const Onnx__GraphProto *graph)
+static int collect_constants(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
 {
 	char name[SHOWN_MAX];
 	size_t count = 0;
 	struct constant *constants = calloc(graph->n_initializer + graph->n_node + 1, sizeof *constants);
 	if (constants == NULL)
 		return no_memory(importer);
-	importer->constants = constants;
+	scope->constants = constants;
+	if (graph->n_sparse_initializer != 0)
+		return gyr_error_set(importer->error, -ENOTSUP, "sparse initialisers");
 	for (size_t i = 0; i < graph->n_initializer; i++) {
 		const Onnx__TensorProto *tensor = graph->initializer[i];
 		if (tensor->name == NULL || tensor->name[0] == 0)
@@ -171,14 +181,14 @@ static int collect_constants(struct importer *importer, const Onnx__GraphProto *
 	for (size_t i = 1; i < count; i++)
 		if (compare_constants(&constants[i - 1], &constants[i]) == 0)
 			return gyr_error_set(importer->error, -EINVAL, "constant '%s' is there twice", onnx_shown(constants[i].name, name));
-	importer->constant_count = count;
+	scope->constant_count = count;
 	return 0;
 }
 
-static const struct constant *find_constant(const struct importer *importer, const char *name)
+static const struct constant *find_constant(const struct scope *scope, const char *name)
 {
 	const struct constant key = {.name = name};
-	return bsearch(&key, importer->constants, importer->constant_count, sizeof key, compare_constants);
+	return bsearch(&key, scope->constants, scope->constant_count, sizeof key, compare_constants);
 }
 
 /* The shape and the elements of a constant that is given as an attribute of numbers. */
@@ -206,7 +216,7 @@ static int attribute_constant(const Onnx__AttributeProto *attribute, struct gyr_
 }
 
 /* Puts CONSTANT into the graph, its elements into the graph's own memory. */
-static int add_constant(struct importer *importer, const struct constant *constant, uint32_t *index)
+static int add_constant(struct importer *importer, struct gyr_graph *graph, const struct constant *constant, uint32_t *index)
 {
 	struct gyr_shape shape;
 	const void *numbers = NULL;
@@ -218,28 +228,43 @@ static int add_constant(struct importer *importer, const struct constant *consta
 		return status;
 	if (constant->tensor == NULL && !gyr_shape_bytes(&shape, 1, &bytes))
 		return gyr_error_set(importer->error, -EINVAL, "its shape has too many elements");
-	elements = gyr_arena_alloc(&importer->graph->arena, bytes, 64);
+	elements = gyr_arena_alloc(&graph->arena, bytes, 64);
 	if (elements == NULL)
 		return no_memory(importer);
 	if (constant->tensor != NULL)
 		status = onnx_tensor_elements(constant->tensor, elements, importer->error);
 	else if (bytes != 0)
 		memcpy(elements, numbers, bytes);
-	return status == 0 ? gyr_graph_add_value(importer->graph, constant->name, &shape, elements, false, index, importer->error) : status;
+	return status == 0 ? gyr_graph_add_value(graph, constant->name, &shape, elements, false, index, importer->error) : status;
 }
 
-/* The value called NAME; a constant, or a result that some node will make, is added when it is not there. */
-static int value_of(struct importer *importer, const char *name, uint32_t *index)
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The value called NAME in SCOPE; a constant, a result that some node will make or a capture is added when it is not there. */
+static int value_of(struct importer *importer, struct scope *scope, const char *name, uint32_t *index)
 {
 	char text[SHOWN_MAX];
-	*index = gyr_graph_find(importer->graph, name);
+	*index = gyr_graph_find(scope->graph, name);
 	if (*index != GYR_VALUE_NONE)
 		return 0;
-	const struct constant *constant = find_constant(importer, name);
-	if (constant == NULL)
-		return gyr_graph_add_value(importer->graph, name, NULL, NULL, false, index, importer->error);
-	int status = add_constant(importer, constant, index);
-	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", onnx_shown(name, text));
+	const struct constant *constant = find_constant(scope, name);
+	if (constant != NULL) {
+		int status = add_constant(importer, scope->graph, constant, index);
+		return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", onnx_shown(name, text));
+	}
+	int status = gyr_graph_add_value(scope->graph, name, NULL, NULL, false, index, importer->error);
+	if (status != 0 || scope->outer == NULL || bsearch(&name, scope->names, scope->name_count, sizeof name, compare_names) != NULL)
+		return status;
+	uint32_t outer, at = scope->graph->capture_count;
+	status = value_of(importer, scope->outer, name, &outer);
+	if (status == 0)
+		status = gyr_graph_add_capture(scope->graph, *index, importer->error);
+	if (status == 0)
+		scope->captures[at] = outer;
+	return status;
 }
 
 /* What VALUE declares, or NULL when it declares no tensor type. */
@@ -310,7 +335,7 @@ static int input_shape(struct importer *importer, const Onnx__ValueInfoProto *in
 }
 
 /* The graph's inputs. One that is an initialiser too has its value there (as before IR 4 all had), and is none. */
-static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
+static int add_inputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
 {
 	char name[SHOWN_MAX], first_batch[SHOWN_MAX], this_batch[SHOWN_MAX];
 	const char *batch = NULL;
@@ -321,7 +346,7 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 		uint32_t index;
 		if (input->name == NULL)
 			return gyr_error_set(importer->error, -EINVAL, "input %zu has no name", i);
-		if (find_constant(importer, input->name) != NULL)
+		if (find_constant(scope, input->name) != NULL)
 			continue;
 		int status = input_shape(importer, input, &shape, &own_batch);
 		if (status == 0 && own_batch != NULL && batch != NULL && strcmp(own_batch, batch) != 0)
@@ -330,9 +355,9 @@ static int add_inputs(struct importer *importer, const Onnx__GraphProto *graph)
 		if (own_batch != NULL)
 			batch = own_batch;
 		if (status == 0)
-			status = gyr_graph_add_value(importer->graph, input->name, &shape, NULL, false, &index, importer->error);
+			status = gyr_graph_add_value(scope->graph, input->name, &shape, NULL, false, &index, importer->error);
 		if (status == 0)
-			status = gyr_graph_add_input(importer->graph, index, importer->error);
+			status = gyr_graph_add_input(scope->graph, index, importer->error);
 		if (status != 0)
 			return gyr_error_prefix(importer->error, status, "input '%s'", onnx_shown(input->name, name));
 	}
@@ -413,19 +438,19 @@ struct converted {
 };
 
 /* A value that nobody reads, in place of a first output that is left out. */
-static int add_unread(struct importer *importer, uint32_t *index)
+static int add_unread(struct importer *importer, struct gyr_graph *graph, uint32_t *index)
 {
 	int status = -EEXIST;
-	for (uint32_t i = importer->graph->value_count; status == -EEXIST; i++) {
+	for (uint32_t i = graph->value_count; status == -EEXIST; i++) {
 		char name[32];
 		snprintf(name, sizeof name, "unread/%" PRIu32, i);
-		status = gyr_graph_add_value(importer->graph, name, NULL, NULL, false, index, importer->error);
+		status = gyr_graph_add_value(graph, name, NULL, NULL, false, index, importer->error);
 	}
 	return status;
 }
 
 /* The operator of a node, whose domain the model must import. */
-static int find_operator(struct importer *importer, const Onnx__NodeProto *node, enum gyr_op *op)
+static int find_operator(struct importer *importer, struct scope *scope, const Onnx__NodeProto *node, enum gyr_op *op)
 {
 	bool ml = ml_domain(node->domain);
 	*op = GYR_OP_NONE;
@@ -439,14 +464,37 @@ static int find_operator(struct importer *importer, const Onnx__NodeProto *node,
 		return 0;
 	if (importer->opset_ml > GYR_OPSET_ML_MAX)
 		return gyr_error_set(importer->error, -ENOTSUP, "Gyr runs opset %u to %u of its domain", GYR_OPSET_ML_MIN, GYR_OPSET_ML_MAX);
-	importer->graph->opset_ml = (uint32_t)importer->opset_ml;
+	for (; scope != NULL; scope = scope->outer)
+		scope->graph->opset_ml = (uint32_t)importer->opset_ml;
 	return 0;
 }
 
-static int convert_node(struct importer *importer, const Onnx__NodeProto *from, struct converted *to)
+static int import_body(struct importer *importer, struct scope *scope, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to);
+
+/* An attribute that is a body of the graph of SCOPE; what it captures goes to the inputs of TO. */
+static int convert_body(struct importer *importer, struct scope *scope, const Onnx__AttributeProto *from, struct converted *to, struct gyr_attribute *attribute)
+{
+	char name[SHOWN_MAX];
+	if (from->g == NULL || from->name == NULL)
+		return gyr_error_set(importer->error, -EINVAL, "attribute '%s' holds no graph", onnx_shown(from->name, name));
+	*attribute = (struct gyr_attribute){.name = from->name, .type = GYR_ATTRIBUTE_GRAPH};
+	int status = gyr_graph_add_body(scope->graph, from->g->name != NULL ? from->g->name : "", &attribute->graph, importer->error);
+	if (status == 0)
+		status = import_body(importer, scope, from->g, attribute->graph, to);
+	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "%s", onnx_shown(from->name, name));
+}
+
+/* How many inputs OP has at least, even where they are left out. */
+static uint32_t least_inputs(const struct gyr_graph *graph, enum gyr_op op)
+{
+	const struct gyr_op_info *row = gyr_op_at(op, gyr_graph_opset(graph, op));
+	return row != NULL ? row->input_min : 0;
+}
+
+static int convert_node(struct importer *importer, struct scope *scope, const Onnx__NodeProto *from, struct converted *to)
 {
 	enum gyr_op op;
-	int status = find_operator(importer, from, &op);
+	int status = find_operator(importer, scope, from, &op);
 	if (status != 0)
 		return status;
 	if (from->n_input > GYR_NODE_ENDS_MAX || from->n_output > GYR_NODE_ENDS_MAX || from->n_attribute > ATTRIBUTES_MAX)
@@ -454,17 +502,15 @@ static int convert_node(struct importer *importer, const Onnx__NodeProto *from, 
 	for (size_t i = 0; i < from->n_input && status == 0; i++) {
 		to->inputs[i] = GYR_VALUE_NONE;
 		if (from->input[i][0] != 0)
-			status = value_of(importer, from->input[i], &to->inputs[i]);
+			status = value_of(importer, scope, from->input[i], &to->inputs[i]);
 	}
 	for (size_t i = 0; i < from->n_output && status == 0; i++) {
 		to->outputs[i] = GYR_VALUE_NONE;
 		if (from->output[i][0] != 0)
-			status = value_of(importer, from->output[i], &to->outputs[i]);
+			status = value_of(importer, scope, from->output[i], &to->outputs[i]);
 		else if (i == 0)
-			status = add_unread(importer, &to->outputs[i]);
+			status = add_unread(importer, scope->graph, &to->outputs[i]);
 	}
-	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
-		status = convert_attribute(importer, from->attribute[i], &to->attributes[i]);
 	to->node = (struct gyr_node){
 		.op = op,
 		.name = from->name,
@@ -475,38 +521,142 @@ static int convert_node(struct importer *importer, const Onnx__NodeProto *from, 
 		.outputs = to->outputs,
 		.attributes = to->attributes,
 	};
-	while (status == 0 && to->node.input_count > 0 && to->inputs[to->node.input_count - 1] == GYR_VALUE_NONE)
+	while (status == 0 && to->node.input_count > least_inputs(scope->graph, op) && to->inputs[to->node.input_count - 1] == GYR_VALUE_NONE)
 		to->node.input_count--;
 	while (status == 0 && to->node.output_count > 1 && to->outputs[to->node.output_count - 1] == GYR_VALUE_NONE)
 		to->node.output_count--;
+	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
+		status = from->attribute[i]->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH
+				 ? convert_body(importer, scope, from->attribute[i], to, &to->attributes[i])
+				 : convert_attribute(importer, from->attribute[i], &to->attributes[i]);
 	return status;
 }
 
-static int add_nodes(struct importer *importer, const Onnx__GraphProto *graph)
+static int add_nodes(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
 {
 	for (size_t i = 0; i < graph->n_node; i++) {
 		if (is_constant_node(graph->node[i]))
 			continue;
 		struct converted converted;
-		int status = convert_node(importer, graph->node[i], &converted);
+		int status = convert_node(importer, scope, graph->node[i], &converted);
 		if (status != 0)
 			return at_node(importer, graph->node[i], status);
-		status = gyr_graph_add_node(importer->graph, &converted.node, importer->error);
+		status = gyr_graph_add_node(scope->graph, &converted.node, importer->error);
 		if (status != 0)
 			return status;
 	}
 	return 0;
 }
 
-static int add_outputs(struct importer *importer, const Onnx__GraphProto *graph)
+/* The shape that TYPE declares, when it says all of it. */
+static bool whole_shape(const Onnx__TypeProto__Tensor *type, struct gyr_shape *shape)
+{
+	if (type->shape == NULL || type->shape->n_dim > GYR_RANK_MAX)
+		return false;
+	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = (uint32_t)type->shape->n_dim};
+	for (uint32_t i = 0; i < shape->rank; i++) {
+		const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
+		if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || dim->dim_value < 0)
+			return false;
+		shape->dims[i] = dim->dim_value;
+	}
+	return true;
+}
+
+/* The inputs of a body. What is declared of their shapes is kept only where it is whole. */
+static int add_body_inputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+{
+	char text[SHOWN_MAX];
+	for (size_t i = 0; i < graph->n_input; i++) {
+		const Onnx__ValueInfoProto *input = graph->input[i];
+		const Onnx__TypeProto__Tensor *type = tensor_type(input);
+		struct gyr_shape shape;
+		uint32_t index;
+		if (input->name == NULL || find_constant(scope, input->name) != NULL)
+			return gyr_error_set(importer->error, -EINVAL, "input '%s' has no name, or is an initialiser too", onnx_shown(input->name, text));
+		if (input->type != NULL && type == NULL && input->type->value_case != ONNX__TYPE_PROTO__VALUE__NOT_SET)
+			return gyr_error_set(importer->error, -ENOTSUP, "input '%s': it is no tensor", onnx_shown(input->name, text));
+		bool whole = type != NULL && whole_shape(type, &shape);
+		int status = gyr_graph_add_value(scope->graph, input->name, whole ? &shape : NULL, NULL, false, &index, importer->error);
+		if (status == 0)
+			status = gyr_graph_add_input(scope->graph, index, importer->error);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+static int add_body_outputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_output; i++) {
+		uint32_t index;
+		if (graph->output[i]->name == NULL)
+			return gyr_error_set(importer->error, -EINVAL, "output %zu has no name", i);
+		int status = value_of(importer, scope, graph->output[i]->name, &index);
+		if (status == 0)
+			status = gyr_graph_add_output(scope->graph, index, importer->error);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+/* Lists what the inputs and the nodes of a body make. */
+static int collect_names(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+{
+	size_t count = graph->n_input;
+	for (size_t i = 0; i < graph->n_node; i++)
+		count += graph->node[i]->n_output;
+	scope->names = calloc(count + 1, sizeof *scope->names);
+	if (scope->names == NULL)
+		return no_memory(importer);
+	for (size_t i = 0; i < graph->n_input; i++)
+		if (graph->input[i]->name != NULL)
+			scope->names[scope->name_count++] = graph->input[i]->name;
+	for (size_t i = 0; i < graph->n_node; i++)
+		for (size_t o = 0; o < graph->node[i]->n_output; o++)
+			scope->names[scope->name_count++] = graph->node[i]->output[o];
+	qsort(scope->names, scope->name_count, sizeof *scope->names, compare_names);
+	return 0;
+}
+
+static void scope_fini(struct scope *scope)
+{
+	free(scope->constants);
+	free(scope->names);
+}
+
+static int import_body(struct importer *importer, struct scope *outer, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to)
+{
+	struct scope scope = {.outer = outer, .graph = body};
+	int status = collect_constants(importer, &scope, from);
+	if (status == 0)
+		status = collect_names(importer, &scope, from);
+	if (status == 0)
+		status = add_body_inputs(importer, &scope, from);
+	if (status == 0)
+		status = add_nodes(importer, &scope, from);
+	if (status == 0)
+		status = add_body_outputs(importer, &scope, from);
+	if (status == 0)
+		status = gyr_graph_finish(body, importer->error);
+	if (status == 0 && body->capture_count > GYR_NODE_ENDS_MAX - to->node.input_count)
+		status = gyr_error_set(importer->error, -E2BIG, "bodies read more than %u values of the graph around them", GYR_NODE_ENDS_MAX);
+	for (uint32_t i = 0; i < body->capture_count && status == 0; i++)
+		to->inputs[to->node.input_count++] = scope.captures[i];
+	scope_fini(&scope);
+	return status;
+}
+
+static int add_outputs(struct importer *importer, struct gyr_graph *to, const Onnx__GraphProto *graph)
 {
 	char name[SHOWN_MAX];
 	for (size_t i = 0; i < graph->n_output; i++) {
 		const char *output = graph->output[i]->name;
-		uint32_t index = output == NULL ? GYR_VALUE_NONE : gyr_graph_find(importer->graph, output);
+		uint32_t index = output == NULL ? GYR_VALUE_NONE : gyr_graph_find(to, output);
 		if (index == GYR_VALUE_NONE)
 			return gyr_error_set(importer->error, -EINVAL, "output '%s' is not the result of a node", onnx_shown(output, name));
-		int status = gyr_graph_add_output(importer->graph, index, importer->error);
+		int status = gyr_graph_add_output(to, index, importer->error);
 		if (status != 0)
 			return status;
 	}
@@ -514,14 +664,14 @@ static int add_outputs(struct importer *importer, const Onnx__GraphProto *graph)
 }
 
 /* Compares what the file declares about values with what they are; a dimension that is not a number fits all. */
-static int check_declared(struct importer *importer, Onnx__ValueInfoProto *const *values, size_t count)
+static int check_declared(struct importer *importer, const struct gyr_graph *graph, Onnx__ValueInfoProto *const *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const Onnx__TypeProto__Tensor *type = tensor_type(values[i]);
-		uint32_t index = values[i]->name == NULL ? GYR_VALUE_NONE : gyr_graph_find(importer->graph, values[i]->name);
+		uint32_t index = values[i]->name == NULL ? GYR_VALUE_NONE : gyr_graph_find(graph, values[i]->name);
 		if (type == NULL || index == GYR_VALUE_NONE)
 			continue;
-		const struct gyr_shape *shape = &importer->graph->values[index].shape;
+		const struct gyr_shape *shape = &graph->values[index].shape;
 		if (shape->dtype == GYR_DTYPE_NONE)
 			continue; /* known only to a plan */
 		bool same = !type->has_elem_type || (enum gyr_dtype)type->elem_type == shape->dtype;
@@ -534,45 +684,51 @@ static int check_declared(struct importer *importer, Onnx__ValueInfoProto *const
 		}
 		char text[128];
 		if (!same)
-			return gyr_error_set(importer->error, -EINVAL, "'%s' is %s, and is declared otherwise", importer->graph->values[index].name,
+			return gyr_error_set(importer->error, -EINVAL, "'%s' is %s, and is declared otherwise", graph->values[index].name,
 					     gyr_shape_text(shape, text, sizeof text));
 	}
 	return 0;
 }
 
-static int import_model(struct importer *importer, const Onnx__ModelProto *model)
+static int import_graph(struct importer *importer, const Onnx__GraphProto *from, struct gyr_graph *to)
 {
-	const Onnx__GraphProto *graph = model->graph;
-	int status = check_model(importer, model);
-	if (status != 0)
-		return status;
-	importer->graph = gyr_graph_create(graph->name != NULL ? graph->name : "", importer->opset != 0 ? (uint32_t)importer->opset : GYR_OPSET_MAX);
-	if (importer->graph == NULL)
-		return no_memory(importer);
-	status = collect_constants(importer, graph);
+	struct scope scope = {.graph = to};
+	int status = collect_constants(importer, &scope, from);
 	if (status == 0)
-		status = add_inputs(importer, graph);
+		status = add_inputs(importer, &scope, from);
 	if (status == 0)
-		status = add_nodes(importer, graph);
+		status = add_nodes(importer, &scope, from);
+	scope_fini(&scope);
 	if (status == 0)
-		status = add_outputs(importer, graph);
+		status = add_outputs(importer, to, from);
 	if (status == 0)
-		status = gyr_graph_finish(importer->graph, importer->error);
+		status = gyr_graph_finish(to, importer->error);
 	if (status == 0)
-		status = check_declared(importer, graph->output, graph->n_output);
+		status = check_declared(importer, to, from->output, from->n_output);
 	if (status == 0)
-		status = check_declared(importer, graph->value_info, graph->n_value_info);
+		status = check_declared(importer, to, from->value_info, from->n_value_info);
 	return status;
 }
 
-int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **graph, struct gyr_error *error)
+static int import_model(struct importer *importer, const Onnx__ModelProto *model, struct gyr_graph **graph)
 {
-	static const struct gyr_onnx_fixed nothing;
-	return gyr_onnx_import_fixed(bytes, size, &nothing, graph, error);
+	const Onnx__GraphProto *from = model->graph;
+	int status = check_model(importer, model);
+	if (status != 0)
+		return status;
+	*graph = gyr_graph_create(from->name != NULL ? from->name : "", importer->opset != 0 ? (uint32_t)importer->opset : GYR_OPSET_MAX);
+	return *graph != NULL ? import_graph(importer, from, *graph) : no_memory(importer);
 }
 
-int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_graph **graph, struct gyr_error *error)
+int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **result, struct gyr_error *error)
 {
+	static const struct gyr_onnx_fixed nothing;
+	return gyr_onnx_import_fixed(bytes, size, &nothing, result, error);
+}
+
+int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_graph **result, struct gyr_error *error)
+{
+	struct gyr_graph *graph = NULL;
 	struct importer importer = {.fixed = fixed, .error = error};
 	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &importer};
 	if (size > GYR_ONNX_BYTES_MAX)
@@ -583,17 +739,16 @@ int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_
 	gyr_arena_init(&importer.arena, UNPACKED_BYTES_MAX(size));
 	const Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, bytes);
 	if (model != NULL)
-		status = import_model(&importer, model);
+		status = import_model(&importer, model, &graph);
 	else if (importer.arena_full)
 		status = gyr_error_set(error, -E2BIG, "the model needs far more memory than its %zu bytes", size);
 	else
 		status = gyr_error_set(error, -EBADMSG, "not an ONNX model, or cut");
-	free(importer.constants);
 	gyr_arena_fini(&importer.arena);
 	if (status != 0) {
-		gyr_graph_destroy(importer.graph);
+		gyr_graph_destroy(graph);
 		return status == -EEXIST ? -EINVAL : status;
 	}
-	*graph = importer.graph;
+	*result = graph;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assertion.h"
+#include "engine/plan/flow.h"
 #include "engine/plan/plan_internal.h"
 
 /* A root value, as one batch size sees it. */
@@ -37,11 +38,12 @@ struct compiler {
 	const struct gyr_draft *draft;
 	uint32_t bucket; /* of the batch size that is being made */
 	const struct gyr_plan_options *options;
-	struct slot *slots;        /* one a value; only those of roots are used */
-	struct call *calls;        /* one a draft node */
-	struct gyr_dense **layers; /* one a draft node */
-	const char **names;        /* one a draft node, in the plan's memory */
-	struct gap *gaps;          /* by offset; no two touch */
+	struct slot *slots;           /* one a value; only those of roots are used */
+	struct call *calls;           /* one a draft node */
+	struct gyr_dense **layers;    /* one a draft node */
+	struct gyr_flow_plans *flows; /* one a draft node */
+	const char **names;           /* one a draft node, in the plan's memory */
+	struct gap *gaps;             /* by offset; no two touch */
 	uint32_t gap_count;
 };
 
@@ -132,6 +134,8 @@ static int prepare(struct compiler *compiler, struct gyr_error *error)
 		if (node->dead)
 			continue;
 		int status = node->dense != NULL ? pack_layer(compiler, n, error) : 0;
+		if (gyr_flow_is(node->source))
+			status = gyr_flow_compile(compiler->plan, draft, n, compiler->options, &compiler->flows[n], error);
 		if (status != 0)
 			return gyr_plan_blame(node->source, status, error);
 		for (uint32_t i = 0; i < inputs_read(node); i++)
@@ -232,6 +236,8 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		.error = error,
 	};
 	gyr_plan_cost(node->source->op, &call->prepare, &call->told);
+	if (gyr_flow_is(node->source))
+		return gyr_flow_prepare(compiler->draft, index, compiler->bucket, &compiler->flows[index], &call->prepare);
 	return gyr_kernel_prepare(&call->prepare);
 }
 
@@ -453,10 +459,11 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const
 	compiler.gaps = calloc((size_t)value_count + 2, sizeof *compiler.gaps);
 	compiler.calls = calloc(draft->node_count + 1, sizeof *compiler.calls);
 	compiler.layers = calloc(draft->node_count + 1, sizeof(struct gyr_dense *));
+	compiler.flows = calloc(draft->node_count + 1, sizeof *compiler.flows);
 	compiler.names = calloc(draft->node_count + 1, sizeof *compiler.names);
 	plan->layers = GYR_ARENA_NEW(&plan->arena, struct gyr_dense *, draft->node_count);
-	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && compiler.names != NULL &&
-		      plan->layers != NULL;
+	bool memory = compiler.slots != NULL && compiler.gaps != NULL && compiler.calls != NULL && compiler.layers != NULL && compiler.flows != NULL &&
+		      compiler.names != NULL && plan->layers != NULL;
 	int status = memory ? prepare(&compiler, error) : no_memory(error);
 	for (; compiler.bucket < plan->bucket_count && status == 0; compiler.bucket++)
 		status = write_bucket(&compiler, &plan->buckets[compiler.bucket], error);
@@ -465,6 +472,7 @@ int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const
 	free(compiler.gaps);
 	free(compiler.calls);
 	free(compiler.layers);
+	free(compiler.flows);
 	free(compiler.names);
 	return status;
 }

@@ -93,7 +93,8 @@ static int take_node(struct gyr_draft *draft, const struct gyr_node *source, str
 	struct gyr_draft_value *values = draft->values;
 	struct gyr_draft_value *result = &values[source->outputs[0]];
 	/* Known or not, so that a constant with many views is kept once. */
-	if (source->input_count > 0 && gyr_kernel_is_view(source, gyr_graph_opset(draft->graph, source->op), values[source->inputs[0]].shape.dtype, result->shape.dtype)) {
+	if (source->input_count > 0 && source->inputs[0] != GYR_VALUE_NONE &&
+	    gyr_kernel_is_view(source, gyr_graph_opset(draft->graph, source->op), values[source->inputs[0]].shape.dtype, result->shape.dtype)) {
 		result->root = values[source->inputs[0]].root;
 		return 0;
 	}

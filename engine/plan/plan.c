@@ -80,32 +80,72 @@ static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *gr
 	return 0;
 }
 
+static struct gyr_plan *new_plan(bool fuse)
+{
+	struct gyr_plan *plan = calloc(1, sizeof *plan);
+	if (plan == NULL)
+		return NULL;
+	plan->fuse = fuse;
+	gyr_arena_init(&plan->arena, 0);
+	plan->packs = gyr_packs_create();
+	if (plan->packs == NULL) {
+		gyr_plan_destroy(plan);
+		return NULL;
+	}
+	return plan;
+}
+
+/* From the graph at each batch size to steps. */
+static int compile(struct gyr_plan *plan, const struct gyr_graph *graph, const struct gyr_special *specials, const struct gyr_plan_options *options,
+		   struct gyr_error *error)
+{
+	struct gyr_draft draft = {0};
+	int status = gyr_draft_init(&draft, graph, specials, plan->bucket_count, error);
+	if (status == 0 && plan->fuse)
+		status = gyr_draft_fuse(&draft, error);
+	if (status == 0)
+		status = gyr_plan_compile(plan, &draft, options, error);
+	gyr_draft_fini(&draft);
+	return status;
+}
+
+int gyr_plan_add_body(struct gyr_plan *plan, const struct gyr_graph *body, const struct gyr_special *specials,
+		      const struct gyr_plan_options *options, struct gyr_plan **result, struct gyr_error *error)
+{
+	struct gyr_plan *inner = new_plan(plan->fuse);
+	if (inner == NULL)
+		return no_memory(error);
+	inner->next_body = plan->bodies;
+	plan->bodies = inner;
+	inner->bucket_count = plan->bucket_count;
+	inner->output_count = body->output_count;
+	int status = copy_ports(inner, body, specials[0].shapes, body->outputs, body->output_count, &inner->outputs, error);
+	if (status == 0)
+		status = compile(inner, body, specials, options, error);
+	plan->weight_bytes += inner->weight_bytes;
+	plan->bf16 = plan->bf16 || inner->bf16;
+	*result = inner;
+	return status;
+}
+
 /* One attempt at a plan, with or without passes over its draft. */
 static int create(const struct gyr_graph *graph, const struct gyr_plan_options *options, bool fuse, struct gyr_plan **result, struct gyr_error *error)
 {
 	struct gyr_special specials[GYR_PLAN_BUCKETS_MAX];
-	struct gyr_draft draft = {0};
 	struct gyr_arena arena; /* of the specials */
-	struct gyr_plan *plan = calloc(1, sizeof *plan);
+	struct gyr_plan *plan = new_plan(fuse);
 	if (plan == NULL)
 		return no_memory(error);
-	gyr_arena_init(&plan->arena, 0);
 	gyr_arena_init(&arena, 0);
 	plan->node_count = graph->node_count;
-	plan->packs = gyr_packs_create();
 	size_t fold_bytes_max = options->fold_bytes_max != 0 ? options->fold_bytes_max : GYR_PLAN_FOLD_BYTES_MAX;
-	int status = plan->packs == NULL ? no_memory(error) : gyr_specialise_within(graph, 1, fold_bytes_max, &arena, &specials[0], error);
+	int status = gyr_specialise_within(graph, 1, fold_bytes_max, &arena, &specials[0], error);
 	if (status == 0)
 		status = make_signature(plan, graph, &specials[0], options->batch_max, error);
 	if (status == 0)
 		status = make_specials(plan, graph, &arena, specials, error);
 	if (status == 0)
-		status = gyr_draft_init(&draft, graph, specials, plan->bucket_count, error);
-	if (status == 0 && fuse)
-		status = gyr_draft_fuse(&draft, error);
-	if (status == 0)
-		status = gyr_plan_compile(plan, &draft, options, error);
-	gyr_draft_fini(&draft);
+		status = compile(plan, graph, specials, options, error);
 	gyr_arena_fini(&arena);
 	if (status != 0) {
 		gyr_plan_destroy(plan);
@@ -131,6 +171,10 @@ void gyr_plan_destroy(struct gyr_plan *plan)
 {
 	if (plan == NULL)
 		return;
+	for (struct gyr_plan *body = plan->bodies, *next; body != NULL; body = next) {
+		next = body->next_body;
+		gyr_plan_destroy(body);
+	}
 	for (uint32_t i = 0; i < plan->layer_count; i++)
 		gyr_dense_destroy(plan->layers[i]);
 	gyr_packs_destroy(plan->packs);

@@ -16,6 +16,8 @@
 #define GYR_PLAN_SCRATCH_ALIGN 64u
 #define GYR_PLAN_RUN_BYTES_MAX ((size_t)256 << 20)  /* inputs, outputs and scratch of a run at the largest batch size */
 #define GYR_PLAN_FOLD_BYTES_MAX ((size_t)256 << 20) /* constants that are computed from constants, beside twice the bytes of those */
+#define GYR_PLAN_TRIPS_MAX (INT64_C(1) << 20)       /* of a loop, times those of the loops around it */
+#define GYR_PLAN_TRIPS_UNKNOWN (INT64_C(1) << 16)   /* what a loop counts for whose trips are known only when it runs */
 
 struct gyr_plan;
 

@@ -34,7 +34,16 @@ struct gyr_plan {
 	struct gyr_packs *packs;
 	size_t scratch_bytes, weight_bytes;
 	bool bf16; /* some layer's weights are */
+	bool fuse;                           /* passes go over its draft, and those of its bodies */
+	struct gyr_plan *bodies, *next_body; /* owned: what its nodes run; of a body: the next in that list */
 };
+
+/*
+ * Compiles BODY, a body of a node of PLAN's graph, as it is at each of PLAN's batch sizes (SPECIALS), into *RESULT, which belongs to PLAN. What it weighs is
+ * added to PLAN; its scratch is the node's. As gyr_plan_create.
+ */
+GYR_MUST_CHECK int gyr_plan_add_body(struct gyr_plan *plan, const struct gyr_graph *body, const struct gyr_special *specials,
+				     const struct gyr_plan_options *options, struct gyr_plan **result, struct gyr_error *error);
 
 /* Makes the steps of PLAN, whose signature and buckets are set, from DRAFT, which has the plan's batch sizes. -ENOTSUP, -E2BIG, -ENOMEM. */
 GYR_MUST_CHECK int gyr_plan_compile(struct gyr_plan *plan, const struct gyr_draft *draft, const struct gyr_plan_options *options, struct gyr_error *error);

@@ -154,17 +154,15 @@ static int add_node(const struct gyr_graph *graph, const struct gyr_node *node, 
 	return fold(graph, node, shapes, rows[0], base, arena, special, error);
 }
 
-static int specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, size_t fold_bytes_max, struct gyr_arena *arena,
-		      struct gyr_special *special, struct gyr_error *error)
+/* Room for what is to be found, and constants. Of those that BASE has not counted, folding may take twice the bytes. */
+static int begin(const struct gyr_graph *graph, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special, struct gyr_error *error)
 {
-	special->batch = batch;
 	special->shapes = GYR_ARENA_NEW(arena, struct gyr_shape, graph->value_count);
 	special->contents = GYR_ARENA_NEW(arena, const void *, graph->value_count);
 	special->rows = GYR_ARENA_NEW(arena, enum gyr_rows, graph->value_count);
-	if (special->shapes == NULL || special->contents == NULL || special->rows == NULL)
+	special->flows = GYR_ARENA_NEW(arena, const struct gyr_special_flow *, graph->node_count);
+	if (special->shapes == NULL || special->contents == NULL || special->rows == NULL || special->flows == NULL)
 		return no_memory(error);
-	special->fold_bytes_max = base != NULL ? base->fold_bytes_max : fold_bytes_max;
-	special->fold_bytes_left = base != NULL ? base->fold_bytes_left : fold_bytes_max;
 	for (uint32_t i = 0; i < graph->value_count; i++) {
 		size_t bytes;
 		special->shapes[i] = graph->values[i].shape;
@@ -172,17 +170,37 @@ static int specialise(const struct gyr_graph *graph, int64_t batch, const struct
 		if (base == NULL && graph->values[i].data != NULL && gyr_shape_bytes(&graph->values[i].shape, 1, &bytes))
 			special->fold_bytes_left += 2 * bytes;
 	}
+	return 0;
+}
+
+static int add_nodes(const struct gyr_graph *graph, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special,
+		     struct gyr_error *error)
+{
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		int status = gyr_flow_is(&graph->nodes[i]) ? gyr_specialise_flow(graph, i, base, arena, special, error)
+							   : add_node(graph, &graph->nodes[i], base, arena, special, error);
+		if (status != 0)
+			return gyr_plan_blame(&graph->nodes[i], status, error);
+	}
+	return 0;
+}
+
+static int specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, size_t fold_bytes_max, struct gyr_arena *arena,
+		      struct gyr_special *special, struct gyr_error *error)
+{
+	*special = (struct gyr_special){.batch = batch,
+					.trips = 1,
+					.fold_bytes_max = base != NULL ? base->fold_bytes_max : fold_bytes_max,
+					.fold_bytes_left = base != NULL ? base->fold_bytes_left : fold_bytes_max};
+	int status = begin(graph, base, arena, special, error);
+	if (status != 0)
+		return status;
 	for (uint32_t i = 0; i < graph->input_count; i++) {
 		const struct gyr_shape *shape = &graph->values[graph->inputs[i]].shape;
 		special->shapes[graph->inputs[i]] = gyr_infer_concrete(shape, batch);
 		special->rows[graph->inputs[i]] = shape->rank > 0 && shape->dims[0] == GYR_DIM_BATCH ? GYR_ROWS_APART : GYR_ROWS_MIXED;
 	}
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		int status = add_node(graph, &graph->nodes[i], base, arena, special, error);
-		if (status != 0)
-			return gyr_plan_blame(&graph->nodes[i], status, error);
-	}
-	return 0;
+	return add_nodes(graph, base, arena, special, error);
 }
 
 int gyr_specialise(const struct gyr_graph *graph, int64_t batch, const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special,
@@ -195,6 +213,24 @@ int gyr_specialise_within(const struct gyr_graph *graph, int64_t batch, size_t f
 			  struct gyr_error *error)
 {
 	return specialise(graph, batch, NULL, fold_bytes_max, arena, special, error);
+}
+
+int gyr_specialise_body(const struct gyr_graph *body, const struct gyr_special_inputs *inputs, int64_t trips, struct gyr_special *outer,
+			const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special, struct gyr_error *error)
+{
+	*special = (struct gyr_special){.batch = outer->batch, .fold_bytes_max = outer->fold_bytes_max, .fold_bytes_left = outer->fold_bytes_left};
+	if (__builtin_mul_overflow(outer->trips, trips > 1 ? trips : 1, &special->trips) || special->trips > GYR_PLAN_TRIPS_MAX)
+		return gyr_error_set(error, -E2BIG, "it may take over %lld trips, with those of the loops around it", (long long)GYR_PLAN_TRIPS_MAX);
+	int status = begin(body, base, arena, special, error);
+	for (uint32_t i = 0; i < body->input_count && status == 0; i++) {
+		special->shapes[body->inputs[i]] = inputs->shapes[i];
+		special->contents[body->inputs[i]] = inputs->contents[i];
+		special->rows[body->inputs[i]] = inputs->rows[i];
+	}
+	if (status == 0)
+		status = add_nodes(body, base, arena, special, error);
+	outer->fold_bytes_left = special->fold_bytes_left;
+	return status;
 }
 
 /* Whether rows stay apart at the probes, and the shapes there. What does not fit at them is not proven. */

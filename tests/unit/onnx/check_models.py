@@ -216,7 +216,15 @@ def bad_models(tool):
     refuse("control characters", one(helper.make_node("Co\nnv", ["x", "x"], ["y"], name="a\x1b[0m")), "ENOTSUP", "node 'a?[0m' (Co?nv")
     refuse("other domain", one(relu(domain="com.example", name="n")), "ENOTSUP", "node 'n' (com.example.Relu, opset 13)")
     refuse("a function", make([relu()], [x], [y], functions=[helper.make_function("d", "f", [], [], [], [helper.make_opsetid("", 13)])]), "ENOTSUP", "functions")
-    refuse("graph attribute", one(relu(body=helper.make_graph([], "g", [], []))), "ENOTSUP", "attribute 'body' is of type 5")
+    body = helper.make_graph([relu()], "g", [], [helper.make_tensor_value_info("y", F, None)])
+    refuse("empty body", one(relu(body=helper.make_graph([], "g", [], []))), "EINVAL", "body: the graph has no output")
+    refuse("body of no such thing", one(relu(body=body)), "EINVAL", "attribute 'body' is unknown")
+    refuse("list of graphs", one(relu(bodies=[body])), "ENOTSUP", "attribute 'bodies' is of type 10")
+    deep = body
+    for i in range(8):
+        deep = helper.make_graph([helper.make_node("If", ["c"], ["y"], then_branch=deep, else_branch=body)], "g", [], body.output)
+    deep = helper.make_node("If", ["c"], ["y"], then_branch=deep, else_branch=body)
+    refuse("deep bodies", make([deep], [x, ("c", TensorProto.BOOL, [1])], [y]), "E2BIG", "nested more than 8 deep")
     refuse("unknown attribute", one(relu(body=1)), "EINVAL", "attribute 'body' is unknown")
     refuse("string attribute", one(relu(body="text")), "EINVAL", "attribute 'body' is unknown")
     refuse("many inputs", one(helper.make_node("Relu", ["x"] * 257, ["y"])), "EINVAL", "more than 256")

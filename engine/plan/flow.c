@@ -1,0 +1,184 @@
+/*
+ * If, Loop and Scan in a plan: see flow.h. Here is what they share, and If; loops are in flow_loop.c and flow_scan.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/assertion.h"
+#include "engine/plan/flow_internal.h"
+
+int flow_no_memory(struct gyr_error *error)
+{
+	return gyr_error_set(error, -ENOMEM, "no memory for the plan");
+}
+
+static const struct gyr_special_flow *special_of(const struct gyr_draft *draft, uint32_t index, uint32_t bucket)
+{
+	ptrdiff_t at = draft->nodes[index].source - draft->graph->nodes;
+	GYR_ASSERT(at >= 0);
+	GYR_ASSERT(at < draft->graph->node_count); /* passes make no nodes with bodies */
+	return draft->specials[bucket].flows[at];
+}
+
+int gyr_flow_compile(struct gyr_plan *plan, const struct gyr_draft *draft, uint32_t index, const struct gyr_plan_options *options, struct gyr_flow_plans *plans,
+		     struct gyr_error *error)
+{
+	struct gyr_special specials[GYR_PLAN_BUCKETS_MAX];
+	struct gyr_flow flow;
+	gyr_flow_read(draft->nodes[index].source, &flow);
+	*plans = (struct gyr_flow_plans){{NULL}};
+	for (uint32_t which = 0; which < flow.body_count; which++) {
+		uint32_t taken = 0;
+		for (uint32_t bucket = 0; bucket < draft->special_count; bucket++) {
+			const struct gyr_special *special = special_of(draft, index, bucket)->bodies[which];
+			taken += special != NULL;
+			if (special != NULL)
+				specials[bucket] = *special;
+		}
+		if (taken == 0)
+			continue;
+		if (taken != draft->special_count)
+			return gyr_error_set(error, -ENOTSUP, "which branch it takes depends on how many rows there are");
+		struct gyr_plan *body;
+		int status = gyr_plan_add_body(plan, flow.bodies[which], specials, options, &body, error);
+		if (status != 0)
+			return status;
+		plans->bodies[which] = body;
+	}
+	return 0;
+}
+
+size_t flow_reserve(struct flow_layout *layout, size_t bytes)
+{
+	size_t offset = layout->bytes;
+	layout->bytes += (bytes + GYR_PLAN_SCRATCH_ALIGN - 1) / GYR_PLAN_SCRATCH_ALIGN * GYR_PLAN_SCRATCH_ALIGN;
+	return offset;
+}
+
+int flow_bytes(const struct flow_layout *layout, const struct gyr_shape *shape, size_t *bytes)
+{
+	if (!gyr_shape_bytes(shape, 1, bytes) || *bytes > GYR_PLAN_RUN_BYTES_MAX)
+		return gyr_error_set(layout->prepare->error, -E2BIG, "what a body gives is too large (at most %zu bytes)", GYR_PLAN_RUN_BYTES_MAX);
+	return 0;
+}
+
+const struct gyr_shape *flow_output_shape(const struct flow_layout *layout, uint32_t which, uint32_t output)
+{
+	const struct gyr_graph *body = layout->flow.bodies[which];
+	return &layout->special->bodies[which]->shapes[body->outputs[output]];
+}
+
+void *flow_params(const struct flow_layout *layout, size_t bytes)
+{
+	void *params = gyr_arena_alloc(layout->prepare->arena, bytes, 64);
+	if (params == NULL)
+		(void)flow_no_memory(layout->prepare->error);
+	return params;
+}
+
+void flow_use_body(struct flow_layout *layout, uint32_t which, struct flow_body *body)
+{
+	const struct gyr_plan *plan = layout->plans->bodies[which];
+	const struct gyr_plan_bucket *bucket = &plan->buckets[layout->bucket];
+	const struct gyr_graph *graph = layout->flow.bodies[which];
+	uint32_t own = graph->input_count - graph->capture_count;
+	*body = (struct flow_body){.bucket = bucket,
+				   .own_count = own,
+				   .output_count = graph->output_count,
+				   .capture = layout->flow.captures[which],
+				   .capture_count = graph->capture_count,
+				   .scratch = flow_reserve(layout, plan->scratch_bytes)};
+	for (uint32_t i = 0; i < bucket->step_count; i++) {
+		const struct gyr_step *step = &bucket->steps[i];
+		for (uint32_t k = 0; k < step->input_count; k++) {
+			uint32_t index = step->inputs[k].kind == GYR_PLACE_INPUT ? step->inputs[k].index : 0;
+			if (step->inputs[k].kind == GYR_PLACE_INPUT && index >= own)
+				flow_reads(layout, body->capture + index - own);
+		}
+	}
+}
+
+void flow_reads(struct flow_layout *layout, uint32_t input)
+{
+	if (input < 64)
+		layout->prepare->unread &= ~(UINT64_C(1) << input);
+}
+
+void flow_run_body(const struct flow_body *body, const void *const inputs[], void *const outputs[], uint8_t *scratch)
+{
+	const struct gyr_frame frame = {.inputs = inputs, .outputs = outputs, .scratch = scratch + body->scratch};
+	for (uint32_t i = 0; i < body->bucket->step_count; i++)
+		gyr_step_run(&body->bucket->steps[i], &frame);
+}
+
+struct branches {
+	struct flow_body bodies[GYR_FLOW_BODIES_MAX];
+	bool asked;     /* the condition decides when it runs; else the branch is the first */
+	size_t *unread; /* for each of the results, where in the scratch one goes that is left out */
+};
+
+static void run_if(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
+{
+	const struct branches *branches = params;
+	const struct flow_body *body = &branches->bodies[branches->asked && *(const uint8_t *)inputs[0] == 0 ? 1 : 0];
+	void *to[GYR_NODE_ENDS_MAX];
+	for (uint32_t o = 0; o < body->output_count; o++)
+		to[o] = o < body->given_count && outputs[o] != NULL ? outputs[o] : (uint8_t *)scratch + branches->unread[o];
+	flow_run_body(body, inputs + body->capture, to, scratch);
+}
+
+static int prepare_if(struct flow_layout *layout)
+{
+	struct branches *branches = flow_params(layout, sizeof *branches);
+	uint32_t used = 0, most = 0;
+	if (branches == NULL)
+		return -ENOMEM;
+	for (uint32_t which = 0; which < GYR_FLOW_BODIES_MAX; which++) {
+		if (layout->plans->bodies[which] == NULL)
+			continue;
+		struct flow_body *body = &branches->bodies[used++];
+		flow_use_body(layout, which, body);
+		body->given_count = layout->prepare->node->output_count;
+		most = body->output_count > most ? body->output_count : most;
+	}
+	branches->asked = used > 1;
+	if (branches->asked)
+		flow_reads(layout, 0);
+	branches->unread = flow_params(layout, most * sizeof *branches->unread);
+	if (branches->unread == NULL)
+		return -ENOMEM;
+	for (uint32_t o = 0; o < most; o++) {
+		size_t needed = 0;
+		bool given = o < layout->node->output_count && layout->node->outputs[o] != GYR_DRAFT_NONE;
+		for (uint32_t which = 0; which < GYR_FLOW_BODIES_MAX && !given; which++) {
+			size_t bytes = 0;
+			if (layout->plans->bodies[which] == NULL || o >= layout->flow.bodies[which]->output_count)
+				continue;
+			int status = flow_bytes(layout, flow_output_shape(layout, which, o), &bytes);
+			if (status != 0)
+				return status;
+			needed = bytes > needed ? bytes : needed;
+		}
+		branches->unread[o] = flow_reserve(layout, needed);
+	}
+	layout->prepare->run = run_if;
+	layout->prepare->params = branches;
+	return 0;
+}
+
+int gyr_flow_prepare(const struct gyr_draft *draft, uint32_t index, uint32_t bucket, const struct gyr_flow_plans *plans, struct gyr_prepare *prepare)
+{
+	struct flow_layout layout = {.draft = draft,
+				     .node = &draft->nodes[index],
+				     .special = special_of(draft, index, bucket),
+				     .plans = plans,
+				     .bucket = bucket,
+				     .prepare = prepare};
+	gyr_flow_read(prepare->node, &layout.flow);
+	prepare->unread = UINT64_MAX;
+	int status = prepare->node->op == GYR_OP_IF     ? prepare_if(&layout)
+		     : prepare->node->op == GYR_OP_LOOP ? flow_prepare_loop(&layout)
+							: flow_prepare_scan(&layout);
+	prepare->scratch_bytes = layout.bytes;
+	return status;
+}
