@@ -190,7 +190,7 @@ void gyr_ref_recurrent(const struct gyr_recurrent *recurrent, const struct gyr_r
 		lane.r = (const gyr_f32_u *)ends->r + direction * rows * units;
 		lane.wb = ends->b != NULL ? (const gyr_f32_u *)ends->b + direction * 2 * rows : NULL;
 		lane.rb = ends->b != NULL ? lane.wb + rows : NULL;
-		lane.p = ends->p != NULL ? (const gyr_f32_u *)ends->p + direction * 3 * units : NULL;
+		lane.p = recurrent->peepholes ? (const gyr_f32_u *)ends->p + direction * 3 * units : NULL;
 		for (size_t row = 0; row < recurrent->batch; row++)
 			run_row(&lane, ends, direction, row);
 	}

@@ -12,6 +12,7 @@
 struct gyr_recurrent {
 	struct gyr_recurrent_cell cell;
 	size_t steps, batch, inputs, units; /* units 1 or more */
+	bool peepholes;                     /* P is given */
 };
 
 /* The operator's tensors, dense, in ONNX's layouts, of any alignment; NULL where one is left out (X, W and R are not). */

@@ -1,0 +1,434 @@
+/*
+ * Running recurrent operators: see recurrent.h, and recurrent_internal.h for how things lie.
+ *
+ * Steps. What the inputs of several steps contribute (x W + biases) is one product, into the scratch; then each step adds h R to its part of that and computes
+ * its cells. Between steps h lies where the step before left it: in Y, or where a row may end early in the scratch.
+ *
+ * Rows. A kernel is made for a number of rows, so that all sums stay in registers; rows are cut as evenly as it goes. One row alone would have each sum wait
+ * for the one before it, and is summed in two parts.
+ */
+#include "engine/kernel/recurrent.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "base/assertion.h"
+#include "engine/kernel/recurrent_cell.h"
+#include "engine/kernel/recurrent_internal.h"
+#include "engine/ref/unaligned.h"
+
+#define LANES RECURRENT_LANES
+#define VECTORS_MAX 4u
+#if defined(__AVX512F__)
+#define ROWS_MAX 6u
+#define PARTS 2u
+#else
+#define ROWS_MAX 1u
+#define PARTS 1u
+#endif
+
+typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+/* Rows times a panel: SUMS = FIRST + X W. */
+struct product {
+	size_t depth;         /* numbers of a row of X */
+	const float *weights; /* of a number of input to those of the next: weights_step floats */
+	size_t weights_step;
+	const gyr_f32_u *x[ROWS_MAX];
+	const float *first; /* rows first_row floats apart */
+	float *sums;        /* rows sums_row floats apart */
+	size_t first_row, sums_row;
+};
+
+typedef void product_fn(const struct product *product);
+
+static inline __attribute__((always_inline)) void run_product(const struct product *product, const size_t rows, const size_t vectors)
+{
+	const size_t parts = rows == 1 ? PARTS : 1, depth = product->depth, step = product->weights_step;
+	const float *weights = product->weights;
+	const gyr_f32_u *x[ROWS_MAX];
+	vector sums[ROWS_MAX][PARTS][VECTORS_MAX];
+	size_t k = 0;
+#pragma GCC unroll 8
+	for (size_t row = 0; row < rows; row++) {
+		x[row] = product->x[row];
+#pragma GCC unroll 8
+		for (size_t v = 0; v < vectors; v++) {
+			sums[row][0][v] = *(const vector *)(product->first + row * product->first_row + v * LANES);
+			if (parts > 1)
+				sums[row][1][v] = (vector){0};
+		}
+	}
+	for (; k + parts <= depth; k += parts, weights += parts * step) {
+#pragma GCC unroll 8
+		for (size_t part = 0; part < parts; part++)
+#pragma GCC unroll 8
+			for (size_t v = 0; v < vectors; v++) {
+				const vector w = *(const vector *)(weights + part * step + v * LANES);
+#pragma GCC unroll 8
+				for (size_t row = 0; row < rows; row++)
+					sums[row][part][v] += w * x[row][k + part];
+			}
+	}
+	if (parts > 1 && k < depth)
+#pragma GCC unroll 8
+		for (size_t v = 0; v < vectors; v++)
+			sums[0][0][v] += *(const vector *)(weights + v * LANES) * x[0][k];
+#pragma GCC unroll 8
+	for (size_t row = 0; row < rows; row++)
+#pragma GCC unroll 8
+		for (size_t v = 0; v < vectors; v++) {
+			vector sum = sums[row][0][v];
+			if (parts > 1)
+				sum += sums[row][1][v];
+			*(vector *)(product->sums + row * product->sums_row + v * LANES) = sum;
+		}
+}
+
+#define PRODUCT(rows, vectors)                                                                                                                                 \
+	static void product_##rows##_##vectors(const struct product *product)                                                                                  \
+	{                                                                                                                                                      \
+		run_product(product, rows, vectors);                                                                                                           \
+	}
+#define PRODUCTS(rows) PRODUCT(rows, 1) PRODUCT(rows, 2) PRODUCT(rows, 3) PRODUCT(rows, 4)
+#define ROW(rows) {product_##rows##_1, product_##rows##_2, product_##rows##_3, product_##rows##_4}
+
+PRODUCTS(1)
+#if defined(__AVX512F__)
+PRODUCTS(2)
+PRODUCTS(3)
+PRODUCTS(4)
+PRODUCTS(5)
+PRODUCTS(6)
+#endif
+
+static product_fn *const products[ROWS_MAX][VECTORS_MAX] = {
+	ROW(1),
+#if defined(__AVX512F__)
+	ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
+#endif
+};
+
+/* One direction of a run, and the step that it is at. */
+struct run {
+	const struct gyr_recurrent *recurrent;
+	const struct gyr_recurrent_ends *ends;
+	struct gyr_recurrent_packing packing;
+	struct gyr_recurrent_layout layout;
+	struct gyr_recurrent_places places;
+	struct gyr_cell_lstm lstm;
+	const float *packed;
+	float *scratch;
+	uint32_t direction;
+	bool back;
+	size_t step;            /* 0 is the first that is taken */
+	const float *projected; /* of the step: rows packing.across apart */
+	const gyr_f32_u *old;   /* h of the step before, rows old_row apart */
+	gyr_f32_u *fresh;       /* h of the step, rows fresh_row apart */
+	size_t old_row, fresh_row;
+};
+
+static bool has_ended(const struct run *run, size_t row)
+{
+	return run->ends->lengths != NULL && run->step >= gyr_recurrent_length(run->recurrent, run->ends->lengths, row);
+}
+
+/* The step of X and Y that ROW is at in step I, or the first where it has ended before. */
+static size_t step_at(const struct run *run, size_t i, size_t row)
+{
+	size_t length = gyr_recurrent_length(run->recurrent, run->ends->lengths, row);
+	return i >= length ? 0 : run->back ? length - 1 - i : i;
+}
+
+/* How many of REST rows the next kernel takes, so that all of them take about as many. */
+static size_t piece_of(size_t rest)
+{
+	size_t pieces = (rest + ROWS_MAX - 1) / ROWS_MAX;
+	return (rest + pieces - 1) / pieces;
+}
+
+/* x W + bias of COUNT steps from FIRST on, into the scratch. */
+static void project(const struct run *run, size_t first, size_t count)
+{
+	const struct gyr_recurrent *recurrent = run->recurrent;
+	const struct gyr_recurrent_packing *packing = &run->packing;
+	size_t batch = recurrent->batch, rows = count * batch;
+	struct product product = {.depth = recurrent->inputs, .weights_step = packing->panel, .sums_row = packing->across};
+	for (size_t panel = 0; panel < packing->panels; panel++) {
+		product.weights = run->packed + packing->w + panel * packing->panel * recurrent->inputs;
+		product.first = run->packed + packing->bias + panel * packing->panel;
+		for (size_t row = 0, piece; row < rows; row += piece) {
+			piece = piece_of(rows - row);
+			for (size_t i = 0; i < piece; i++) {
+				size_t at = (row + i) % batch, step = step_at(run, first + (row + i) / batch, at);
+				product.x[i] = (const gyr_f32_u *)run->ends->x + step * run->places.x_step + at * run->places.x_row;
+			}
+			product.sums = run->scratch + run->layout.projected + row * packing->across + panel * packing->panel;
+			products[piece - 1][packing->vectors - 1](&product);
+		}
+	}
+}
+
+/* The numbers of LANES units from UNIT on. */
+static inline void load(const gyr_f32_u *from, size_t count, float *to)
+{
+#if defined(__AVX512F__)
+	_mm512_storeu_ps(to, _mm512_maskz_loadu_ps((__mmask16)(count >= LANES ? 0xffff : (1u << count) - 1), from));
+#else
+	memset(to, 0, LANES * sizeof *to);
+	memcpy(to, from, (count < LANES ? count : LANES) * sizeof *to);
+#endif
+}
+
+static inline void store(const float *from, size_t count, gyr_f32_u *to)
+{
+#if defined(__AVX512F__)
+	_mm512_mask_storeu_ps(to, (__mmask16)(count >= LANES ? 0xffff : (1u << count) - 1), _mm512_loadu_ps(from));
+#else
+	memcpy(to, from, (count < LANES ? count : LANES) * sizeof *to);
+#endif
+}
+
+/* ROWS rows of STATE, ROW_FLOATS apart, from ROW on, times those vectors of a panel of R, which begin FROM vectors into it: SUMS has ROWS times VECTORS. */
+static void multiply(const struct run *run, size_t panel, size_t from, size_t vectors, const gyr_f32_u *state, size_t row_floats, size_t rows,
+		     const float *first, size_t first_row, float *sums)
+{
+	const struct gyr_recurrent_packing *packing = &run->packing;
+	size_t units = run->recurrent->units;
+	struct product product = {
+		.depth = units,
+		.weights = run->packed + packing->r + panel * packing->panel * units + from * LANES,
+		.weights_step = packing->panel,
+		.first = first,
+		.first_row = first_row,
+		.sums = sums,
+		.sums_row = vectors * LANES,
+	};
+	for (size_t i = 0; i < rows; i++)
+		product.x[i] = state + i * row_floats;
+	products[rows - 1][vectors - 1](&product);
+}
+
+/* Stores LANES units of h, from UNIT on; a row that has ended keeps what it had. */
+static void store_h(const struct run *run, size_t row, size_t unit, float *h)
+{
+	size_t count = run->recurrent->units - unit;
+	if (has_ended(run, row))
+		load(run->old + row * run->old_row + unit, count, h);
+	store(h, count, run->fresh + row * run->fresh_row + unit);
+}
+
+typedef void step_fn(const struct run *run, size_t panel, size_t row, size_t rows);
+
+static void step_rnn(const struct run *run, size_t panel, size_t row, size_t rows)
+{
+	const struct gyr_recurrent *recurrent = run->recurrent;
+	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
+	float sums[ROWS_MAX][RECURRENT_RNN_BLOCKS][LANES] __attribute__((aligned(64))), h[LANES];
+	multiply(run, panel, 0, RECURRENT_RNN_BLOCKS, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, &sums[0][0][0]);
+	for (size_t i = 0; i < rows; i++) {
+		for (size_t block = 0; block < RECURRENT_RNN_BLOCKS; block++) {
+			size_t unit = panel * run->packing.panel_units + block * LANES;
+			if (unit >= recurrent->units)
+				break;
+			gyr_cell_rnn(recurrent->cell.clip, recurrent->cell.activations[run->direction][0].function, sums[i][block], h);
+			store_h(run, row + i, unit, h);
+		}
+	}
+}
+
+static void step_lstm(const struct run *run, size_t panel, size_t row, size_t rows)
+{
+	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
+	const float *p = run->recurrent->peepholes ? run->packed + run->packing.peepholes + panel * run->packing.panel : NULL;
+	float sums[ROWS_MAX][4][LANES] __attribute__((aligned(64))), h[LANES];
+	multiply(run, panel, 0, 4, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, &sums[0][0][0]);
+	for (size_t i = 0; i < rows; i++) {
+		float *c = run->scratch + run->layout.c + (row + i) * run->layout.state_row + panel * LANES;
+		if (!has_ended(run, row + i))
+			gyr_cell_lstm(&run->lstm, p, sums[i], c, h);
+		store_h(run, row + i, panel * LANES, h);
+	}
+}
+
+/* The state's part of the hidden gate is multiplied by the reset gate, and all is one product. */
+static void step_gru_split(const struct run *run, size_t panel, size_t row, size_t rows)
+{
+	const struct gyr_recurrent *recurrent = run->recurrent;
+	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
+	float clip = recurrent->cell.clip, sums[ROWS_MAX][3][LANES] __attribute__((aligned(64))), first[ROWS_MAX][3][LANES] __attribute__((aligned(64)));
+	for (size_t i = 0; i < rows; i++) {
+		memcpy(first[i], projected + i * run->packing.across, 2 * sizeof first[i][0]);
+		memcpy(first[i][2], run->packed + run->packing.state_bias + panel * run->packing.panel + 2 * LANES, sizeof first[i][2]);
+	}
+	multiply(run, panel, 0, 3, run->old + row * run->old_row, run->old_row, rows, &first[0][0][0], 3 * LANES, &sums[0][0][0]);
+	for (size_t i = 0; i < rows; i++) {
+		const float *hidden = projected + i * run->packing.across + 2 * LANES;
+		size_t count = recurrent->units - panel * LANES;
+		float z[LANES], r[LANES], old[LANES], h[LANES];
+		gyr_cell_gru_gates(clip, sums[i][0], z, r);
+		for (size_t lane = 0; lane < LANES; lane++)
+			sums[i][2][lane] = hidden[lane] + r[lane] * sums[i][2][lane];
+		load(run->old + (row + i) * run->old_row + panel * LANES, count, old);
+		gyr_cell_gru(clip, z, sums[i][2], old, h);
+		store_h(run, row + i, panel * LANES, h);
+	}
+}
+
+/* The state is multiplied by the reset gate before it is multiplied by R: first both gates of all units, ... */
+static void step_gru_gates(const struct run *run, size_t panel, size_t row, size_t rows)
+{
+	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
+	float sums[ROWS_MAX][2][LANES] __attribute__((aligned(64)));
+	multiply(run, panel, 0, 2, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, &sums[0][0][0]);
+	for (size_t i = 0; i < rows; i++) {
+		size_t at = (row + i) * run->layout.state_row + panel * LANES;
+		float r[LANES], old[LANES], *reset = run->scratch + run->layout.reset + at;
+		gyr_cell_gru_gates(run->recurrent->cell.clip, sums[i][0], run->scratch + run->layout.update + at, r);
+		load(run->old + (row + i) * run->old_row + panel * LANES, run->recurrent->units - panel * LANES, old);
+		for (size_t lane = 0; lane < LANES; lane++)
+			reset[lane] = r[lane] * old[lane];
+	}
+}
+
+/* ... then the hidden ones. */
+static void step_gru_hidden(const struct run *run, size_t panel, size_t row, size_t rows)
+{
+	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel + 2 * LANES;
+	const float *reset = run->scratch + run->layout.reset + row * run->layout.state_row;
+	float sums[ROWS_MAX][LANES] __attribute__((aligned(64)));
+	multiply(run, panel, 2, 1, reset, run->layout.state_row, rows, projected, run->packing.across, sums[0]);
+	for (size_t i = 0; i < rows; i++) {
+		const float *z = run->scratch + run->layout.update + (row + i) * run->layout.state_row + panel * LANES;
+		size_t count = run->recurrent->units - panel * LANES;
+		float old[LANES], h[LANES];
+		load(run->old + (row + i) * run->old_row + panel * LANES, count, old);
+		gyr_cell_gru(run->recurrent->cell.clip, z, sums[i], old, h);
+		store_h(run, row + i, panel * LANES, h);
+	}
+}
+
+static void run_step(const struct run *run, step_fn *step)
+{
+	for (size_t panel = 0; panel < run->packing.panels; panel++)
+		for (size_t row = 0, piece; row < run->recurrent->batch; row += piece) {
+			piece = piece_of(run->recurrent->batch - row);
+			step(run, panel, row, piece);
+		}
+}
+
+static void run_cell(const struct run *run)
+{
+	const struct gyr_recurrent_cell *cell = &run->recurrent->cell;
+	if (cell->op == GYR_OP_GRU && !gyr_recurrent_splits(cell)) {
+		run_step(run, step_gru_gates);
+		run_step(run, step_gru_hidden);
+	} else {
+		run_step(run, cell->op == GYR_OP_LSTM ? step_lstm : cell->op == GYR_OP_GRU ? step_gru_split : step_rnn);
+	}
+}
+
+static gyr_f32_u *y_at(const struct run *run, size_t step, size_t row)
+{
+	return (gyr_f32_u *)run->ends->y + run->direction * run->places.y_direction + step * run->places.y_step + row * run->places.y_row;
+}
+
+/* Y of the step from h in the scratch; zeros behind a row's last step. */
+static void copy_y(const struct run *run)
+{
+	size_t units = run->recurrent->units;
+	for (size_t row = 0; row < run->recurrent->batch; row++) {
+		if (has_ended(run, row))
+			memset(y_at(run, run->step, row), 0, units * sizeof(float));
+		else
+			memcpy(y_at(run, step_at(run, run->step, row), row), run->fresh + row * run->fresh_row, units * sizeof(float));
+	}
+}
+
+/* The rows' states before their first step, into the scratch at TO. */
+static void begin(const struct run *run, const void *initial, size_t to)
+{
+	const gyr_f32_u *from = initial;
+	for (size_t row = 0; row < run->recurrent->batch; row++) {
+		float *at = run->scratch + to + row * run->layout.state_row;
+		memset(at, 0, run->layout.state_row * sizeof *at);
+		if (from != NULL)
+			memcpy(at, from + run->direction * run->places.direction + row * run->places.row, run->recurrent->units * sizeof *at);
+	}
+}
+
+/* The states behind the last step, rows FROM_ROW apart; zeros where a row has no step. */
+static void end(const struct run *run, const gyr_f32_u *from, size_t from_row, void *to)
+{
+	size_t bytes = run->recurrent->units * sizeof(float);
+	for (size_t row = 0; row < run->recurrent->batch && to != NULL; row++) {
+		gyr_f32_u *at = (gyr_f32_u *)to + run->direction * run->places.direction + row * run->places.row;
+		if (gyr_recurrent_length(run->recurrent, run->ends->lengths, row) == 0)
+			memset(at, 0, bytes);
+		else
+			memcpy(at, from + row * from_row, bytes);
+	}
+}
+
+static void run_direction(struct run *run)
+{
+	const struct gyr_recurrent *recurrent = run->recurrent;
+	const struct gyr_recurrent_layout *layout = &run->layout;
+	bool lstm = recurrent->cell.op == GYR_OP_LSTM, into_y = run->ends->y != NULL && run->ends->lengths == NULL;
+	begin(run, run->ends->initial_h, layout->h[1]);
+	if (lstm)
+		begin(run, run->ends->initial_c, layout->c);
+	run->old = run->scratch + layout->h[1];
+	run->old_row = layout->state_row;
+	for (run->step = 0; run->step < recurrent->steps; run->step++) {
+		size_t within = run->step % layout->chunk, left = recurrent->steps - run->step;
+		if (within == 0)
+			project(run, run->step, left < layout->chunk ? left : layout->chunk);
+		run->projected = run->scratch + layout->projected + within * recurrent->batch * run->packing.across;
+		run->fresh = into_y ? y_at(run, step_at(run, run->step, 0), 0) : run->scratch + layout->h[run->step % 2];
+		run->fresh_row = into_y ? run->places.y_row : layout->state_row;
+		run_cell(run);
+		if (run->ends->y != NULL && !into_y)
+			copy_y(run);
+		run->old = run->fresh;
+		run->old_row = run->fresh_row;
+	}
+	end(run, run->old, run->old_row, run->ends->y_h);
+	end(run, run->scratch + layout->c, layout->state_row, lstm ? run->ends->y_c : NULL);
+}
+
+void gyr_recurrent_run(const struct gyr_recurrent *recurrent, const struct gyr_recurrent_ends *ends, const float *packed, void *scratch)
+{
+	struct run run = {
+		.recurrent = recurrent,
+		.ends = ends,
+		.places = gyr_recurrent_places(recurrent),
+		.lstm = {.clip = recurrent->cell.clip, .clips = !isinf(recurrent->cell.clip), .coupled = recurrent->cell.input_forget},
+		.scratch = scratch,
+	};
+	bool fits = gyr_recurrent_find_packing(recurrent, &run.packing) && gyr_recurrent_find_layout(recurrent, &run.layout);
+	GYR_ASSERT(fits);
+	for (run.direction = 0; run.direction < recurrent->cell.directions; run.direction++) {
+		run.packed = packed + run.direction * run.packing.floats;
+		run.back = recurrent->cell.reverse || run.direction == 1;
+		run_direction(&run);
+	}
+}
+
+bool gyr_recurrent_supports(const struct gyr_recurrent_cell *cell)
+{
+	for (uint32_t direction = 0; direction < cell->directions; direction++) {
+		const struct gyr_recurrent_activation *f = cell->activations[direction];
+		if (cell->op == GYR_OP_RNN && f->function > GYR_RECURRENT_RELU)
+			return false;
+		if (cell->op != GYR_OP_RNN && (f[0].function != GYR_RECURRENT_SIGMOID || f[1].function != GYR_RECURRENT_TANH))
+			return false;
+		if (cell->op == GYR_OP_LSTM && f[2].function != GYR_RECURRENT_TANH)
+			return false;
+	}
+	return true;
+}
