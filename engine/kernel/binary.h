@@ -1,5 +1,5 @@
 /*
- * Functions of two elements with broadcasting; Add, Sub, Mul and Div vectorised for f32.
+ * Functions of two elements with broadcasting, as loops that the compiler vectorises.
  */
 #ifndef GYR_ENGINE_KERNEL_BINARY_H
 #define GYR_ENGINE_KERNEL_BINARY_H

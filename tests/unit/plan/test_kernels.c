@@ -285,13 +285,16 @@ static void test_cast_meaning(void **state)
 
 static void test_binary(void **state)
 {
-	static const enum gyr_op ops[] = {GYR_OP_ADD, GYR_OP_SUB, GYR_OP_MUL, GYR_OP_DIV};
+	static const enum gyr_op ops[] = {
+		GYR_OP_ADD,  GYR_OP_SUB,           GYR_OP_MUL, GYR_OP_DIV, GYR_OP_MAX, GYR_OP_MIN, GYR_OP_EQUAL, GYR_OP_GREATER, GYR_OP_GREATER_OR_EQUAL,
+		GYR_OP_LESS, GYR_OP_LESS_OR_EQUAL, GYR_OP_AND, GYR_OP_OR,  GYR_OP_XOR, GYR_OP_POW, GYR_OP_PRELU};
+	static const float powers[] = {2, 3, .5f, -1};
 	uint64_t seed = 5;
-	for (int round = 0; round < 2000; round++) {
+	for (int round = 0; round < 8000; round++) {
 		struct gyr_shape a = {.dtype = types[(size_t)(fabsf(net_random(&seed)) * TYPES)]}, b = {.dtype = a.dtype};
-		enum gyr_op op = ops[round % 4];
+		enum gyr_op op = ops[(round / 2) % (sizeof ops / sizeof ops[0])];
 		if (round % 2)
-			a.dtype = b.dtype = GYR_DTYPE_F32;
+			a.dtype = b.dtype = op == GYR_OP_AND || op == GYR_OP_OR || op == GYR_OP_XOR ? GYR_DTYPE_BOOL : GYR_DTYPE_F32;
 		if (!gyr_binary_supports(op, a.dtype))
 			continue;
 		uint32_t rank = (uint32_t)(fabsf(net_random(&seed)) * 5);
@@ -311,17 +314,20 @@ static void test_binary(void **state)
 		for (uint32_t i = 0; i < binary.rank; i++)
 			count *= binary.dims[i];
 		void *owned[2];
-		float *left = some_floats(a_count, 0, 100, true, &seed, &owned[0]), *right = some_floats(b_count, 0, 100, true, &seed, &owned[1]);
+		float scale = round % 3 ? 100 : 2; /* small ones are often equal as integers */
+		float *left = some_floats(a_count, 0, scale, true, &seed, &owned[0]), *right = some_floats(b_count, 0, scale, true, &seed, &owned[1]);
+		for (size_t i = 0; op == GYR_OP_POW && round % 5 && i < b_count; i++)
+			right[i] = powers[round % 4];
 		char *x = malloc(a_count * 8 + 1), *z = malloc(b_count * 8 + 1), *y = malloc(count * 8 + 1), *expected = malloc(count * 8);
 		gyr_ref_cast(GYR_DTYPE_F32, a.dtype, a_count, left, x + 1);
 		gyr_ref_cast(GYR_DTYPE_F32, b.dtype, b_count, right, z + 1);
 		gyr_ref_binary(&binary, x + 1, z + 1, expected);
 		gyr_kernel_binary(&binary, x + 1, z + 1, y + 1);
-		if (a.dtype == GYR_DTYPE_F32)
+		if (binary.y_dtype == GYR_DTYPE_F32)
 			for (size_t i = 0; i < count; i++)
 				same(get(y + 1, i), get(expected, i), 0, 0, i, 0);
 		else
-			assert_memory_equal(y + 1, expected, count * gyr_dtype_bytes(a.dtype));
+			assert_memory_equal(y + 1, expected, count * gyr_dtype_bytes(binary.y_dtype));
 		free(owned[0]);
 		free(owned[1]);
 		free(x);
