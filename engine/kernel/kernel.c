@@ -23,6 +23,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_normalise,
 	&kernel_family_convolution,
 	&kernel_family_attention,
+	&kernel_family_last,
 	&kernel_family_loss,
 	&kernel_family_sample,
 	&kernel_family_recurrent,

@@ -208,6 +208,7 @@ enum gyr_op {
 	   engine/kernel */
 	GYR_OP_CHANNELS_LAST_CONV = GYR_OP_COUNT,
 	GYR_OP_STRIDED_ATTENTION, /* inputs q, k, v, mask; attributes "layouts" (engine/kernel/attention.h), "scale" */
+	GYR_OP_CHANNELS_LAST_POOL,
 	GYR_OP_ALL_COUNT
 };
 

@@ -9,6 +9,7 @@
 static const struct gyr_op_info rows[GYR_OP_ALL_COUNT - GYR_OP_COUNT] = {
 	INTERNAL(CHANNELS_LAST_CONV, "Conv with channels last"),
 	INTERNAL(STRIDED_ATTENTION, "Attention"),
+	INTERNAL(CHANNELS_LAST_POOL, "Pool with channels last"),
 };
 
 const struct op_family op_family_internal = {rows, OP_COUNT(rows)};

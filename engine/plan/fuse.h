@@ -40,4 +40,17 @@ gyr_draft_pass_fn gyr_fuse_channels;
  */
 gyr_draft_pass_fn gyr_fuse_attention;
 
+/*
+ * Puts the channels last in each value that a Conv on f32 with constant, finite weights reads or makes, and in what is computed from such values element by
+ * element, by pooling, or by concatenating channels; where another node needs the channels first, a Transpose is put in. Where a dimension of 1 makes both the
+ * same, they are views of each other. Rounding: that of sums in another order (engine/kernel/conv_last.h, pool_last.h).
+ */
+gyr_draft_pass_fn gyr_fuse_layout;
+
+/*
+ * Lets each convolution with channels last take in the one activation, and before that the one Add of a value of the same shape, behind it. Rounding: of the
+ * activations' formulas, by at most 2^-21.
+ */
+gyr_draft_pass_fn gyr_fuse_last;
+
 #endif

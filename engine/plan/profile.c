@@ -21,6 +21,7 @@ void gyr_plan_cost(enum gyr_op op, const struct gyr_prepare *prepare, struct gyr
 	switch (op) {
 	case GYR_OP_MATMUL: depth = left->rank > 0 ? (double)left->dims[left->rank - 1] : 0; break;
 	case GYR_OP_GEMM: depth = elements(right) / (double)prepare->outputs[0].dims[1]; break;
+	case GYR_OP_CHANNELS_LAST_CONV:
 	case GYR_OP_CONV: depth = elements(right) / (double)right->dims[0]; break;
 	case GYR_OP_CONV_TRANSPOSE: depth = elements(left) * elements(right) / (double)left->dims[1] / elements(&prepare->outputs[0]); break;
 	default: return;

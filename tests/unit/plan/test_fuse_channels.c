@@ -10,7 +10,7 @@
 #include "engine/plan/fuse.h"
 #include "net.h"
 
-/* How many nodes of GRAPH are left, behind the passes. */
+/* How many nodes of GRAPH are left, behind the pass. */
 static uint32_t nodes_left(const struct gyr_graph *graph)
 {
 	struct gyr_special special;
@@ -19,7 +19,8 @@ static uint32_t nodes_left(const struct gyr_graph *graph)
 	gyr_arena_init(&arena, 0);
 	assert_int_equal(gyr_specialise(graph, 1, NULL, &arena, &special, NULL), 0);
 	assert_int_equal(gyr_draft_init(&draft, graph, &special, 1, NULL), 0);
-	assert_int_equal(gyr_draft_fuse(&draft, NULL), 0);
+	assert_int_equal(gyr_fuse_channels(&draft, NULL), 0);
+	assert_int_equal(gyr_draft_renew(&draft, NULL), 0);
 	uint32_t count = 0;
 	for (uint32_t n = 0; n < draft.node_count; n++)
 		count += !draft.nodes[n].dead;

@@ -1,0 +1,298 @@
+/*
+ * Random nets of convolutions and what stands between them: the plan, which has their channels last and takes activations and sums into the convolutions,
+ * against the plain twins.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/plan/fuse.h"
+#include "net.h"
+
+static int64_t pick(uint64_t *seed, int64_t min, int64_t max)
+{
+	return min + (int64_t)(fabsf(net_random(seed)) * (float)(max - min + 1)) % (max - min + 1);
+}
+
+/* A net on its way: the value that the next node reads, and its channels, height and width (rank 3: width alone). */
+struct build {
+	struct gyr_graph *graph;
+	uint64_t *seed;
+	uint32_t rank, at;
+	int64_t channels, sizes[2];
+	uint32_t names;
+};
+
+static uint32_t new_value(struct build *build)
+{
+	char name[16];
+	uint32_t value;
+	snprintf(name, sizeof name, "v%u", build->names++);
+	assert_int_equal(gyr_graph_add_value(build->graph, name, NULL, NULL, false, &value, NULL), 0);
+	return value;
+}
+
+static uint32_t add_node(struct build *build, enum gyr_op op, uint32_t input_count, const uint32_t *inputs, uint32_t attribute_count,
+			 const struct gyr_attribute *attributes)
+{
+	uint32_t y = new_value(build);
+	const struct gyr_node node = {.op = op,
+				      .input_count = input_count,
+				      .output_count = 1,
+				      .attribute_count = attribute_count,
+				      .inputs = inputs,
+				      .outputs = &y,
+				      .attributes = attributes};
+	assert_int_equal(gyr_graph_add_node(build->graph, &node, NULL), 0);
+	return y;
+}
+
+static void conv(struct build *build, int64_t out, int64_t groups, bool same_size)
+{
+	const uint32_t spatial = build->rank - 2;
+	int64_t kernel[2], strides[2], dilations[2], pads[4];
+	char w_text[64], b_text[32];
+	int used = snprintf(w_text, sizeof w_text, "f32[%lld,%lld", (long long)out, (long long)(build->channels / groups));
+	for (uint32_t i = 0; i < spatial; i++) {
+		int64_t *size = &build->sizes[i + 2 - spatial];
+		kernel[i] = same_size ? 1 + 2 * pick(build->seed, 0, 1) : pick(build->seed, 1, 4);
+		dilations[i] = pick(build->seed, 1, 2);
+		strides[i] = same_size ? 1 : pick(build->seed, 1, 3);
+		pads[i] = same_size ? kernel[i] / 2 * dilations[i] : pick(build->seed, 0, kernel[i] - 1);
+		pads[spatial + i] = same_size ? pads[i] : pick(build->seed, 0, kernel[i] - 1);
+		while (*size + pads[i] + pads[spatial + i] < (kernel[i] - 1) * dilations[i] + 1)
+			pads[spatial + i]++;
+		*size = (*size + pads[i] + pads[spatial + i] - (kernel[i] - 1) * dilations[i] - 1) / strides[i] + 1;
+		used += snprintf(w_text + used, sizeof w_text - (size_t)used, ",%lld", (long long)kernel[i]);
+	}
+	snprintf(w_text + used, sizeof w_text - (size_t)used, "]");
+	snprintf(b_text, sizeof b_text, "f32[%lld]", (long long)out);
+	const struct gyr_attribute attributes[] = {
+		{.name = "strides", .type = GYR_ATTRIBUTE_INTS, .integers = {spatial, strides}},
+		{.name = "dilations", .type = GYR_ATTRIBUTE_INTS, .integers = {spatial, dilations}},
+		{.name = "pads", .type = GYR_ATTRIBUTE_INTS, .integers = {2 * spatial, pads}},
+		{.name = "group", .type = GYR_ATTRIBUTE_INT, .integer = groups},
+	};
+	float scale = 2 / sqrtf((float)(build->channels / groups) * 4);
+	const uint32_t inputs[] = {build->at, net_weights(build->graph, w_text, scale, build->seed), net_weights(build->graph, b_text, 1, build->seed)};
+	build->at = add_node(build, GYR_OP_CONV, pick(build->seed, 2, 3) == 2 ? 2 : 3, inputs, 4, attributes);
+	build->channels = out;
+}
+
+static void activation(struct build *build)
+{
+	static const enum gyr_op ops[] = {GYR_OP_RELU, GYR_OP_LEAKY_RELU, GYR_OP_SIGMOID, GYR_OP_TANH, GYR_OP_HARD_SIGMOID, GYR_OP_HARD_SWISH, GYR_OP_SOFTPLUS};
+	int64_t which = pick(build->seed, 0, 7);
+	if (which < 7) {
+		build->at = add_node(build, ops[which], 1, &build->at, 0, NULL);
+		return;
+	}
+	const uint32_t inputs[] = {build->at, net_constant(build->graph, "f32[]", &(float){-0.5f}), net_constant(build->graph, "f32[]", &(float){0.75f})};
+	build->at = add_node(build, GYR_OP_CLIP, (uint32_t)pick(build->seed, 2, 3), inputs, 0, NULL);
+}
+
+/* One number a channel, from all pixels, times every pixel. */
+static void squeeze(struct build *build)
+{
+	uint32_t whole = build->at;
+	int64_t sizes[2] = {build->sizes[0], build->sizes[1]}, channels = build->channels;
+	build->at = add_node(build, pick(build->seed, 0, 1) == 0 ? GYR_OP_GLOBAL_AVERAGE_POOL : GYR_OP_GLOBAL_MAX_POOL, 1, &whole, 0, NULL);
+	build->sizes[0] = build->sizes[1] = 1;
+	conv(build, channels, 1, true);
+	build->at = add_node(build, GYR_OP_SIGMOID, 1, &build->at, 0, NULL);
+	build->at = add_node(build, GYR_OP_MUL, 2, (const uint32_t[]){build->at, whole}, 0, NULL);
+	build->sizes[0] = sizes[0];
+	build->sizes[1] = sizes[1];
+}
+
+static void pool(struct build *build)
+{
+	const uint32_t spatial = build->rank - 2;
+	int64_t kernel[2] = {2, 2}, strides[2] = {pick(build->seed, 1, 2), pick(build->seed, 1, 2)}, pads[4] = {1, 1, 1, 1};
+	bool ceil = pick(build->seed, 0, 1) == 1, most = pick(build->seed, 0, 1) == 1;
+	const struct gyr_attribute attributes[] = {
+		{.name = "kernel_shape", .type = GYR_ATTRIBUTE_INTS, .integers = {spatial, kernel}},
+		{.name = "strides", .type = GYR_ATTRIBUTE_INTS, .integers = {spatial, strides}},
+		{.name = "pads", .type = GYR_ATTRIBUTE_INTS, .integers = {2 * spatial, pads}},
+		{.name = ceil ? "ceil_mode" : "count_include_pad", .type = GYR_ATTRIBUTE_INT, .integer = 1},
+	};
+	for (uint32_t i = 0; i < spatial; i++) {
+		int64_t *size = &build->sizes[i + 2 - spatial], last = (*size) % strides[i];
+		*size = *size / strides[i] + 1 + (ceil && last != 0 && (*size / strides[i] + 1) * strides[i] < *size + 1);
+	}
+	build->at = add_node(build, most ? GYR_OP_MAX_POOL : GYR_OP_AVERAGE_POOL, 1, &build->at, most && !ceil ? 3 : 4, attributes);
+}
+
+/* Channels in two groups, shuffled. */
+static void shuffle(struct build *build)
+{
+	if (build->rank != 4 || build->channels % 2 != 0)
+		return;
+	const int64_t apart[5] = {0, 2, build->channels / 2, build->sizes[0], build->sizes[1]},
+		      together[4] = {0, build->channels, build->sizes[0], build->sizes[1]};
+	const int64_t perm[5] = {0, 2, 1, 3, 4};
+	const struct gyr_attribute attribute = {.name = "perm", .type = GYR_ATTRIBUTE_INTS, .integers = {5, perm}};
+	build->at = add_node(build, GYR_OP_RESHAPE, 2, (const uint32_t[]){build->at, net_constant(build->graph, "i64[5]", apart)}, 0, NULL);
+	build->at = add_node(build, GYR_OP_TRANSPOSE, 1, &build->at, 1, &attribute);
+	build->at = add_node(build, GYR_OP_RESHAPE, 2, (const uint32_t[]){build->at, net_constant(build->graph, "i64[4]", together)}, 0, NULL);
+}
+
+static void constant(struct build *build)
+{
+	char text[64];
+	snprintf(text, sizeof text, build->rank == 4 ? "f32[%lld,1,1]" : "f32[%lld,1]", (long long)build->channels);
+	if (pick(build->seed, 0, 1) == 0 && build->rank == 4)
+		snprintf(text, sizeof text, "f32[%lld,%lld]", (long long)build->sizes[0], (long long)build->sizes[1]);
+	build->at = add_node(build, pick(build->seed, 0, 1) == 0 ? GYR_OP_ADD : GYR_OP_PRELU, 2,
+			     (const uint32_t[]){build->at, net_weights(build->graph, text, 1, build->seed)}, 0, NULL);
+}
+
+static void step(struct build *build)
+{
+	struct build before = *build;
+	switch (pick(build->seed, 0, 8)) {
+	case 0: conv(build, pick(build->seed, 1, 70), 1, false); break;
+	case 1: conv(build, build->channels, build->channels, false); break;
+	case 2: conv(build, 2 * pick(build->seed, 1, 20), build->channels % 2 == 0 ? 2 : 1, false); break;
+	case 3: squeeze(build); break;
+	case 4: pool(build); break;
+	case 5: shuffle(build); break;
+	case 6: constant(build); break;
+	default: /* around something: what comes out, and what went in */
+		conv(build, pick(build->seed, 0, 1) == 0 ? build->channels : pick(build->seed, 1, 40), 1, true);
+		if (pick(build->seed, 0, 1) == 0)
+			activation(build);
+		if (build->channels == before.channels && pick(build->seed, 0, 1) == 0) {
+			build->at = add_node(build, GYR_OP_ADD, 2, (const uint32_t[]){before.at, build->at}, 0, NULL);
+			break;
+		}
+		const struct gyr_attribute axis = {.name = "axis", .type = GYR_ATTRIBUTE_INT, .integer = 1};
+		build->at = add_node(build, GYR_OP_CONCAT, 2, (const uint32_t[]){build->at, before.at}, 1, &axis);
+		build->channels += before.channels;
+	}
+	if (pick(build->seed, 0, 1) == 0)
+		activation(build);
+}
+
+static struct gyr_graph *make_net(uint64_t seed)
+{
+	char text[64];
+	struct build build = {.graph = gyr_graph_create("layout", 14), .seed = &seed, .rank = seed % 4 == 0 ? 3 : 4, .channels = pick(&seed, 1, 20)};
+	build.sizes[0] = build.rank == 3 ? 1 : pick(&seed, 3, 9);
+	build.sizes[1] = pick(&seed, 3, 9);
+	snprintf(text, sizeof text, build.rank == 3 ? "f32[N,%lld,%lld]" : "f32[N,%lld,%lld,%lld]", (long long)build.channels,
+		 (long long)build.sizes[build.rank == 3 ? 1 : 0], (long long)build.sizes[1]);
+	build.at = net_input(build.graph, text);
+	for (int64_t steps = pick(&seed, 2, 6); steps > 0; steps--)
+		step(&build);
+	if (pick(&seed, 0, 1) == 0)
+		build.at = add_node(&build, GYR_OP_FLATTEN, 1, &build.at, 0, NULL);
+	build.at = add_node(&build, GYR_OP_NEG, 1, &build.at, 0, NULL);
+	net_finish(build.graph, build.at);
+	return build.graph;
+}
+
+static void test_random_nets(void **state)
+{
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct gyr_graph *graph = make_net(seed * 7919);
+		net_compare(graph, 1, 2e-5f);
+		gyr_graph_destroy(graph);
+	}
+}
+
+/* How many nodes of operator OP the draft of GRAPH has behind all passes, and how many in all. */
+static uint32_t count_nodes(const struct gyr_graph *graph, enum gyr_op op, uint32_t *all)
+{
+	struct gyr_special special;
+	struct gyr_draft draft;
+	struct gyr_arena arena;
+	uint32_t count = 0;
+	gyr_arena_init(&arena, 0);
+	assert_int_equal(gyr_specialise(graph, 1, NULL, &arena, &special, NULL), 0);
+	assert_int_equal(gyr_draft_init(&draft, graph, &special, 1, NULL), 0);
+	assert_int_equal(gyr_draft_fuse(&draft, NULL), 0);
+	for (uint32_t n = 0; n < draft.node_count; n++)
+		count += !draft.nodes[n].dead && draft.nodes[n].source->op == op;
+	*all = draft.node_count;
+	gyr_draft_fini(&draft);
+	gyr_arena_fini(&arena);
+	return count;
+}
+
+/* Reorders stand at the edges alone: at the input, and before what needs the channels first. */
+static void test_reorders(void **state)
+{
+	uint64_t seed = 3;
+	uint32_t all;
+	struct build build = {.graph = gyr_graph_create("layout", 14), .seed = &seed, .rank = 4, .channels = 6, .sizes = {8, 8}};
+	build.at = net_input(build.graph, "f32[N,6,8,8]");
+	conv(&build, 20, 1, true);
+	build.at = add_node(&build, GYR_OP_RELU, 1, &build.at, 0, NULL);
+	uint32_t before = build.at;
+	conv(&build, 20, 20, true);
+	build.at = add_node(&build, GYR_OP_ADD, 2, (const uint32_t[]){before, build.at}, 0, NULL);
+	build.at = add_node(&build, GYR_OP_HARD_SWISH, 1, &build.at, 0, NULL);
+	squeeze(&build);
+	net_finish(build.graph, add_node(&build, GYR_OP_FLATTEN, 1, &build.at, 0, NULL));
+	assert_int_equal(count_nodes(build.graph, GYR_OP_TRANSPOSE, &all), 2);
+	assert_int_equal(all, 7); /* three convolutions, a pooling and a product besides */
+	net_compare(build.graph, 1, 2e-5f);
+	gyr_graph_destroy(build.graph);
+}
+
+/* NaN and infinities come out where the twin has them. */
+static void test_specials(void **state)
+{
+	uint64_t seed = 5;
+	struct build build = {.graph = gyr_graph_create("layout", 14), .seed = &seed, .rank = 4, .channels = 3, .sizes = {6, 5}};
+	build.at = net_input(build.graph, "f32[N,3,6,5]");
+	conv(&build, 18, 1, true);
+	build.at = add_node(&build, GYR_OP_RELU, 1, &build.at, 0, NULL);
+	conv(&build, 18, 18, true);
+	pool(&build);
+	build.at = add_node(&build, GYR_OP_CLIP, 1, &build.at, 0, NULL);
+	net_finish(build.graph, build.at);
+	struct gyr_plan *plan = net_plan(build.graph, 1, false), *twin = net_plan(build.graph, 1, true);
+	float input[90], *got, *expected;
+	size_t count;
+	assert_true(gyr_shape_count(gyr_plan_output_shape(plan, 0), 1, &count));
+	got = malloc(count * sizeof *got);
+	expected = malloc(count * sizeof *expected);
+	void *scratch = aligned_alloc(64, gyr_plan_scratch_bytes(plan) + 64), *twin_scratch = aligned_alloc(64, gyr_plan_scratch_bytes(twin) + 64);
+	for (int round = 0; round < 30; round++) {
+		static const float specials[3] = {NAN, INFINITY, -INFINITY};
+		for (size_t i = 0; i < 90; i++)
+			input[i] = net_random(&seed);
+		input[pick(&seed, 0, 89)] = specials[round % 3];
+		gyr_plan_run(plan, 1, (const void *const[]){input}, (void *const[]){got}, scratch);
+		gyr_plan_run(twin, 1, (const void *const[]){input}, (void *const[]){expected}, twin_scratch);
+		for (size_t i = 0; i < count; i++) {
+			if (isnan(expected[i]) || isinf(expected[i]))
+				assert_true(isnan(expected[i]) ? isnan(got[i]) : got[i] == expected[i]);
+			else
+				assert_true(fabsf(got[i] - expected[i]) <= 2e-5f * (1 + fabsf(expected[i])));
+		}
+	}
+	free(got);
+	free(expected);
+	free(scratch);
+	free(twin_scratch);
+	gyr_plan_destroy(plan);
+	gyr_plan_destroy(twin);
+	gyr_graph_destroy(build.graph);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_nets),
+		cmocka_unit_test(test_reorders),
+		cmocka_unit_test(test_specials),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
