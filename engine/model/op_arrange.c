@@ -181,14 +181,15 @@ static enum gyr_rows rows_split(const struct gyr_infer *node, const enum gyr_row
 	return gyr_rows_beside(node, inputs, 0, false);
 }
 
-/* One dimension of a slice, as numpy cuts it. */
+/* One dimension of a slice. ONNX puts a start before the first element on that element, also where steps are negative (numpy puts it before it then). */
 static void cut(struct gyr_slice *slice, uint32_t axis, int64_t dim, int64_t start, int64_t end, int64_t step)
 {
 	int64_t low = step > 0 ? 0 : -1, high = step > 0 ? dim : dim - 1;
 	slice->whole[axis] = start == 0 && step == 1 && end >= INT32_MAX;
 	start = start < 0 ? start + dim : start;
 	end = end < 0 ? end + dim : end;
-	start = start < low ? low : start > high ? high : start;
+	start = start < 0 ? 0 : start;
+	start = start > high ? high : start;
 	end = end < low ? low : end > high ? high : end;
 	step = step < -INT64_MAX ? -INT64_MAX : step;
 	slice->counts[axis] = step > 0 ? (end > start ? 1 + (end - start - 1) / step : 0) : (start > end ? 1 + (start - end - 1) / -step : 0);
