@@ -192,8 +192,12 @@ static row_fn *find_row(const struct gyr_binary *binary)
 void gyr_kernel_binary(const struct gyr_binary *binary, const void *a, const void *b, void *y)
 {
 	row_fn *row = find_row(binary);
-	if (row == NULL || binary->rank == 0) {
+	if (row == NULL) {
 		gyr_ref_binary(binary, a, b, y);
+		return;
+	}
+	if (binary->rank == 0) {
+		row(1, 0, 0, a, b, y);
 		return;
 	}
 	uint32_t inner = binary->rank - 1;
