@@ -2,10 +2,12 @@
  * If, Loop and Scan in a plan: see flow.h. Here is what they share, and If; loops are in flow_loop.c and flow_scan.c.
  */
 #include <errno.h>
-#include <string.h>
+#include <inttypes.h>
+#include <math.h>
 
 #include "base/assertion.h"
 #include "engine/plan/flow_internal.h"
+#include "engine/ref/number.h"
 
 int flow_no_memory(struct gyr_error *error)
 {
@@ -111,59 +113,101 @@ void flow_run_body(const struct flow_body *body, const void *const inputs[], voi
 		gyr_step_run(&body->bucket->steps[i], &frame);
 }
 
+int flow_check_spoilable(const struct flow_layout *layout, uint32_t count, const char *when)
+{
+	for (uint32_t i = 0; i < layout->node->output_count && i < count; i++) {
+		uint32_t value = layout->node->outputs[i];
+		enum gyr_dtype type = layout->prepare->outputs[i].dtype;
+		bool real = type == GYR_DTYPE_F32 || type == GYR_DTYPE_F64 || type == GYR_DTYPE_F16 || type == GYR_DTYPE_BF16;
+		if (value != GYR_DRAFT_NONE && layout->draft->values[value].uses != 0 && !real)
+			return gyr_error_set(layout->prepare->error, -ENOTSUP, "result %" PRIu32 " of type %s could not say so when %s", i,
+					     gyr_dtype_name(type), when);
+	}
+	return 0;
+}
+
+void flow_spoil(enum gyr_dtype dtype, size_t bytes, void *result)
+{
+	for (size_t i = 0; result != NULL && i < bytes / gyr_dtype_bytes(dtype); i++)
+		gyr_number_store(dtype, result, i, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = NAN});
+}
+
+/* A result of an If. */
+struct branch_result {
+	enum gyr_dtype dtype;
+	size_t bytes;
+	size_t instead; /* where in the scratch it goes when the node leaves it out */
+};
+
 struct branches {
-	struct flow_body bodies[GYR_FLOW_BODIES_MAX];
-	bool asked;     /* the condition decides when it runs; else the branch is the first */
-	size_t *unread; /* for each of the results, where in the scratch one goes that is left out */
+	struct flow_body bodies[GYR_FLOW_BODIES_MAX]; /* without a bucket: the shapes do not fit it */
+	bool asked;                                   /* the condition decides when it runs; else the branch is TAKEN */
+	uint32_t taken;
+	uint32_t result_count; /* those that the node has; a body may have more */
+	struct branch_result *results;
 };
 
 static void run_if(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	const struct branches *branches = params;
-	const struct flow_body *body = &branches->bodies[branches->asked && *(const uint8_t *)inputs[0] == 0 ? 1 : 0];
+	const struct flow_body *body = &branches->bodies[branches->asked ? *(const uint8_t *)inputs[0] == 0 : branches->taken];
 	void *to[GYR_NODE_ENDS_MAX];
+	if (body->bucket == NULL) {
+		for (uint32_t o = 0; o < branches->result_count; o++)
+			flow_spoil(branches->results[o].dtype, branches->results[o].bytes, outputs[o]);
+		return;
+	}
 	for (uint32_t o = 0; o < body->output_count; o++)
-		to[o] = o < body->given_count && outputs[o] != NULL ? outputs[o] : (uint8_t *)scratch + branches->unread[o];
+		to[o] = o < branches->result_count && outputs[o] != NULL ? outputs[o] : (uint8_t *)scratch + branches->results[o].instead;
 	flow_run_body(body, inputs + body->capture, to, scratch);
+}
+
+/* Result INDEX of the branches that fit; both have one shape where the node has the result. */
+static int lay_out_result(struct flow_layout *layout, uint32_t index, struct branch_result *result)
+{
+	bool given = index < layout->node->output_count && layout->node->outputs[index] != GYR_DRAFT_NONE;
+	for (uint32_t which = 0; which < GYR_FLOW_BODIES_MAX; which++) {
+		size_t bytes;
+		if (layout->plans->bodies[which] == NULL || index >= layout->flow.bodies[which]->output_count)
+			continue;
+		const struct gyr_shape *shape = flow_output_shape(layout, which, index);
+		int status = flow_bytes(layout, shape, &bytes);
+		if (status != 0)
+			return status;
+		result->dtype = shape->dtype;
+		result->bytes = bytes > result->bytes ? bytes : result->bytes;
+	}
+	result->instead = given ? 0 : flow_reserve(layout, result->bytes);
+	return 0;
 }
 
 static int prepare_if(struct flow_layout *layout)
 {
 	struct branches *branches = flow_params(layout, sizeof *branches);
-	uint32_t used = 0, most = 0;
+	uint32_t most = 0;
+	int status = 0;
 	if (branches == NULL)
 		return -ENOMEM;
+	branches->asked = layout->special->asked;
+	branches->taken = layout->plans->bodies[0] != NULL ? 0 : 1;
+	branches->result_count = layout->node->output_count;
 	for (uint32_t which = 0; which < GYR_FLOW_BODIES_MAX; which++) {
-		if (layout->plans->bodies[which] == NULL)
-			continue;
-		struct flow_body *body = &branches->bodies[used++];
-		flow_use_body(layout, which, body);
-		body->given_count = layout->prepare->node->output_count;
-		most = body->output_count > most ? body->output_count : most;
+		if (layout->plans->bodies[which] != NULL)
+			flow_use_body(layout, which, &branches->bodies[which]);
+		else if (branches->asked && status == 0)
+			status = flow_check_spoilable(layout, branches->result_count, "the branch that does not fit is asked for");
+		most = layout->flow.bodies[which]->output_count > most ? layout->flow.bodies[which]->output_count : most;
 	}
-	branches->asked = used > 1;
 	if (branches->asked)
 		flow_reads(layout, 0);
-	branches->unread = flow_params(layout, most * sizeof *branches->unread);
-	if (branches->unread == NULL)
+	branches->results = flow_params(layout, most * sizeof *branches->results);
+	if (branches->results == NULL)
 		return -ENOMEM;
-	for (uint32_t o = 0; o < most; o++) {
-		size_t needed = 0;
-		bool given = o < layout->node->output_count && layout->node->outputs[o] != GYR_DRAFT_NONE;
-		for (uint32_t which = 0; which < GYR_FLOW_BODIES_MAX && !given; which++) {
-			size_t bytes = 0;
-			if (layout->plans->bodies[which] == NULL || o >= layout->flow.bodies[which]->output_count)
-				continue;
-			int status = flow_bytes(layout, flow_output_shape(layout, which, o), &bytes);
-			if (status != 0)
-				return status;
-			needed = bytes > needed ? bytes : needed;
-		}
-		branches->unread[o] = flow_reserve(layout, needed);
-	}
+	for (uint32_t o = 0; o < most && status == 0; o++)
+		status = lay_out_result(layout, o, &branches->results[o]);
 	layout->prepare->run = run_if;
 	layout->prepare->params = branches;
-	return 0;
+	return status;
 }
 
 int gyr_flow_prepare(const struct gyr_draft *draft, uint32_t index, uint32_t bucket, const struct gyr_flow_plans *plans, struct gyr_prepare *prepare)

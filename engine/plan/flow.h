@@ -3,8 +3,9 @@
  * arrays that the node has; its scratch is part of the node's. So running a body is running its steps, and nothing is copied but what a loop carries when it
  * ends early, and slices along other axes than the first.
  *
- * A loop whose trips are known only when it runs is stopped after GYR_PLAN_TRIPS_UNKNOWN of them; what it gives is then not a number. Only floating-point
- * results can say so: a plan in which another result of such a loop is read is refused.
+ * A run cannot refuse. What it cannot compute is not a number, in every element: the results of a loop whose trips are known only when it runs, and which has
+ * not ended after GYR_PLAN_TRIPS_UNKNOWN of them; those of an If that asks for a branch which the shapes do not fit. Only floating-point results can say so: a
+ * plan in which another result of such a node is read is refused.
  */
 #ifndef GYR_ENGINE_PLAN_FLOW_H
 #define GYR_ENGINE_PLAN_FLOW_H
@@ -13,7 +14,7 @@
 #include "engine/model/flow.h"
 #include "engine/plan/plan_internal.h"
 
-/* The bodies of a node, compiled; NULL for the branch that is never taken. They belong to the plan around them. */
+/* The bodies of a node, compiled; NULL for the branch that is never taken or does not fit. They belong to the plan around them. */
 struct gyr_flow_plans {
 	const struct gyr_plan *bodies[GYR_FLOW_BODIES_MAX];
 };

@@ -11,7 +11,6 @@ struct flow_body {
 	const struct gyr_plan_bucket *bucket;
 	uint32_t own_count; /* inputs that the node's code gives it, before the captures */
 	uint32_t output_count;
-	uint32_t given_count;            /* of an If: the results that the node has */
 	uint32_t capture, capture_count; /* the captures are the node's inputs from here on */
 	size_t scratch;                  /* where in the node's scratch that of the body begins */
 };
@@ -60,6 +59,12 @@ struct flow_carried {
 
 /* Fills in COUNT carried values, the node's first results, which are the body's outputs from OUTPUT on. */
 GYR_MUST_CHECK int flow_carry(struct flow_layout *layout, uint32_t output, uint32_t count, struct flow_carried *carried);
+
+/* That each of the first COUNT results that somebody reads can say that it is not a number. -ENOTSUP: one cannot; WHEN says when it would have to. */
+GYR_MUST_CHECK int flow_check_spoilable(const struct flow_layout *layout, uint32_t count, const char *when);
+
+/* Makes BYTES of DTYPE at RESULT (NULL: nothing) no numbers; 0 where the type has no such thing. */
+void flow_spoil(enum gyr_dtype dtype, size_t bytes, void *result);
 
 GYR_MUST_CHECK int flow_prepare_loop(struct flow_layout *layout);
 GYR_MUST_CHECK int flow_prepare_scan(struct flow_layout *layout);

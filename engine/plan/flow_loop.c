@@ -2,11 +2,9 @@
  * Loop: see flow.h.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "engine/plan/flow_internal.h"
-#include "engine/ref/number.h"
 
 /* A result with an element for each trip. */
 struct stacked {
@@ -25,16 +23,11 @@ struct loop {
 	enum gyr_dtype *types; /* of what is carried */
 };
 
-/* Fills results that a loop has not come to with what is not a number, or 0 where there is no such thing. */
+/* The results of a loop that has not ended. */
 static void spoil(const struct loop *loop, void *const outputs[])
 {
-	for (uint32_t i = 0; i < loop->carried_count; i++) {
-		size_t count = loop->carried[i].bytes / gyr_dtype_bytes(loop->types[i]);
-		if (i >= loop->result_count || outputs[i] == NULL)
-			continue;
-		for (size_t k = 0; k < count; k++)
-			gyr_number_store(loop->types[i], outputs[i], k, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = NAN});
-	}
+	for (uint32_t i = 0; i < loop->carried_count && i < loop->result_count; i++)
+		flow_spoil(loop->types[i], loop->carried[i].bytes, outputs[i]);
 }
 
 static void run_loop(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
@@ -82,23 +75,6 @@ static void run_loop(const void *params, const void *const inputs[], void *const
 		spoil(loop, outputs);
 }
 
-/* That a loop which may be stopped can say so in every result that is read. */
-static int check_spoilable(const struct flow_layout *layout, uint32_t carried)
-{
-	for (uint32_t i = 0; i < layout->node->output_count && i < carried; i++) {
-		uint32_t value = layout->node->outputs[i];
-		enum gyr_dtype type = layout->prepare->outputs[i].dtype;
-		bool real = type == GYR_DTYPE_F32 || type == GYR_DTYPE_F64 || type == GYR_DTYPE_F16 || type == GYR_DTYPE_BF16;
-		if (value != GYR_DRAFT_NONE && layout->draft->values[value].uses != 0 && !real)
-			return gyr_error_set(
-				layout->prepare->error, -ENOTSUP,
-				"how many trips it takes is known only when it runs, and result %u of type %s could not tell that they were too many "
-				"(over %lld)",
-				i, gyr_dtype_name(type), (long long)GYR_PLAN_TRIPS_UNKNOWN);
-	}
-	return 0;
-}
-
 int flow_carry(struct flow_layout *layout, uint32_t output, uint32_t count, struct flow_carried *carried)
 {
 	for (uint32_t i = 0; i < count; i++) {
@@ -130,7 +106,7 @@ int flow_prepare_loop(struct flow_layout *layout)
 	loop->stacked = flow_params(layout, loop->stacked_count * sizeof *loop->stacked);
 	if (loop->carried == NULL || loop->types == NULL || loop->stacked == NULL)
 		return -ENOMEM;
-	int status = loop->bounded ? 0 : check_spoilable(layout, loop->carried_count);
+	int status = loop->bounded ? 0 : flow_check_spoilable(layout, loop->carried_count, "there are too many trips, how many being known only when it runs");
 	if (status == 0)
 		status = flow_carry(layout, 1, loop->carried_count, loop->carried);
 	for (uint32_t i = 0; i < loop->carried_count; i++) {

@@ -30,7 +30,8 @@ struct gyr_special {
 
 /* A node that runs bodies (model/flow.h). */
 struct gyr_special_flow {
-	const struct gyr_special *bodies[GYR_FLOW_BODIES_MAX]; /* NULL for the branch of an If that is not taken */
+	const struct gyr_special *bodies[GYR_FLOW_BODIES_MAX]; /* NULL for the branch of an If that is not taken, or does not fit */
+	bool asked;                                            /* of an If: its condition is known only when it runs */
 	int64_t trips;                                         /* of Loop and Scan: how many there are, at most */
 	bool trips_known;                                      /* of a Loop: its trip count was; else it is asked for when it runs */
 	bool ends;                                             /* of a Loop: a condition may end it before that */
@@ -58,9 +59,9 @@ GYR_MUST_CHECK int gyr_specialise_signature(const struct gyr_graph *graph, const
 					    struct gyr_error *error);
 
 /*
- * Finds what node INDEX, which runs bodies, and its bodies are, with all that comes before it known. BASE as above. -ENOTSUP: what must be known before
- * anything is asked is not; the branches of an If differ in shape, or what a Loop or Scan carries changes its shape. -E2BIG: more than GYR_PLAN_TRIPS_MAX
- * trips.
+ * Finds what node INDEX, which runs bodies, and its bodies are, with all that comes before it known. BASE as above. Where the condition of an If is known only
+ * when it runs, shapes may fit one branch and not the other, which then is no branch of the plan's. -ENOTSUP: what must be known before anything is asked is
+ * not; the branches of an If differ in shape, or what a Loop or Scan carries changes its shape. -E2BIG: more than GYR_PLAN_TRIPS_MAX trips.
  */
 GYR_MUST_CHECK int gyr_specialise_flow(const struct gyr_graph *graph, uint32_t index, const struct gyr_special *base, struct gyr_arena *arena,
 				       struct gyr_special *special, struct gyr_error *error);

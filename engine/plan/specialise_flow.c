@@ -201,20 +201,47 @@ static int check_branches(const struct flowing *flowing)
 	return 0;
 }
 
+/* Looks at branch WHICH of an If. */
+static int look_at_branch(const struct flowing *flowing, uint32_t which)
+{
+	struct gyr_special_inputs inputs;
+	int status = begin_inputs(flowing, which, &inputs);
+	if (status == 0)
+		status = look_at(flowing, which, &inputs, 1);
+	if (status != 0)
+		flowing->found->bodies[which] = NULL;
+	return status;
+}
+
+/* Looks at both branches. One may turn out not to fit the shapes; that is told when it is asked for (flow.h). */
+static int look_at_branches(const struct flowing *flowing, uint32_t *first, uint32_t *last)
+{
+	struct flowing other = *flowing;
+	struct gyr_error reason = {""};
+	other.error = &reason;
+	*first = 0;
+	*last = 1;
+	int status = look_at_branch(flowing, 0), other_status = status == 0 || status == -EINVAL ? look_at_branch(&other, 1) : status;
+	if (status == -EINVAL && other_status == 0) {
+		*first = 1;
+		return 0;
+	}
+	if (status == 0 && other_status == -EINVAL) {
+		*last = 0;
+		return 0;
+	}
+	if (status == 0 && other_status != 0)
+		return gyr_error_set(flowing->error, other_status, "%s", reason.text);
+	return status == 0 ? check_branches(flowing) : status;
+}
+
 static int specialise_if(const struct flowing *flowing)
 {
 	const void *condition = input_content(flowing, 0);
-	uint32_t first = condition != NULL && !is_true(condition) ? 1 : 0, last = condition != NULL ? first : 1;
+	uint32_t first = condition != NULL && !is_true(condition) ? 1 : 0, last = first;
 	bool known = condition != NULL;
-	int status = 0;
-	for (uint32_t which = first; which <= last && status == 0; which++) {
-		struct gyr_special_inputs inputs;
-		status = begin_inputs(flowing, which, &inputs);
-		if (status == 0)
-			status = look_at(flowing, which, &inputs, 1);
-	}
-	if (status == 0 && first != last)
-		status = check_branches(flowing);
+	flowing->found->asked = !known;
+	int status = known ? look_at_branch(flowing, first) : look_at_branches(flowing, &first, &last);
 	/* All contents or none, as of every node. */
 	for (uint32_t o = 0; o < flowing->node->output_count && status == 0; o++)
 		known = known && body_content(flowing, first, o) != NULL;
