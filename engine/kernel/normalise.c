@@ -11,36 +11,72 @@
 
 #define LANES 16u
 
-/* The sum of squares of x - mean. */
-static double spread(size_t length, const gyr_f32_u *x, float mean)
+/* Sums of floats go in the lanes of a vector for so many elements, then in double. */
+#define CHUNK ((size_t)4096)
+
+/* What a sum of squares in f32 may be, for one element, to have lost nothing to the ends of its range. */
+#define SQUARE_MIN 1e-30
+#define SQUARE_MAX 1e37
+
+static void moments_double(size_t length, const gyr_f32_u *x, double *mean, double *variance)
 {
-	double lanes[LANES] = {0}, total = 0;
-	size_t whole = length / LANES * LANES;
-	for (size_t k = 0; k < whole; k += LANES) {
-		for (size_t lane = 0; lane < LANES; lane++) {
-			float off = x[k + lane] - mean;
-			lanes[lane] += (double)off * (double)off;
-		}
-	}
-	for (size_t k = whole; k < length; k++)
-		total += (double)(x[k] - mean) * (double)(x[k] - mean);
-	for (size_t lane = 0; lane < LANES; lane++)
-		total += lanes[lane];
-	return total;
+	double sum = 0, squares = 0;
+	for (size_t k = 0; k < length; k++)
+		sum += (double)x[k];
+	*mean = sum / (double)length;
+	for (size_t k = 0; k < length; k++)
+		squares += ((double)x[k] - *mean) * ((double)x[k] - *mean);
+	*variance = squares / (double)length;
 }
 
-static void write_row(const struct gyr_normalise *normalise, const gyr_f32_u *x, float mean, float inverse, const gyr_f32_u *scale, const gyr_f32_u *bias,
+/* The second pass is over x - MIDDLE, the mean but for its rounding, whose own sum corrects for that. */
+static void moments(size_t length, const gyr_f32_u *x, double *mean, double *variance)
+{
+	double sum = 0, offs = 0, squares = 0;
+	for (size_t first = 0; first < length; first += CHUNK) {
+		size_t end = length - first < CHUNK ? length : first + CHUNK;
+		float part = 0;
+#pragma omp simd reduction(+ : part)
+		for (size_t k = first; k < end; k++)
+			part += x[k];
+		sum += (double)part;
+	}
+	float middle = (float)(sum / (double)length);
+	for (size_t first = 0; first < length; first += CHUNK) {
+		size_t end = length - first < CHUNK ? length : first + CHUNK;
+		float part = 0, square = 0;
+#pragma omp simd reduction(+ : part, square)
+		for (size_t k = first; k < end; k++) {
+			float off = x[k] - middle;
+			part += off;
+			square += off * off;
+		}
+		offs += (double)part;
+		squares += (double)square;
+	}
+	double off = offs / (double)length;
+	*mean = (double)middle + off;
+	*variance = squares / (double)length - off * off;
+	if (!(*variance >= SQUARE_MIN && squares <= SQUARE_MAX))
+		moments_double(length, x, mean, variance);
+}
+
+/* MEAN in two parts, so that x less the first loses nothing. */
+static void write_row(const struct gyr_normalise *normalise, const gyr_f32_u *x, double mean, float inverse, const gyr_f32_u *scale, const gyr_f32_u *bias,
 		      gyr_f32_u *y)
 {
+	float middle = (float)mean, off = (float)(mean - (double)middle);
 	if (normalise->run == 1 && bias != NULL) {
+#pragma omp simd
 		for (size_t k = 0; k < normalise->parts; k++)
-			y[k] = (x[k] - mean) * inverse * scale[k] + bias[k];
+			y[k] = (x[k] - middle - off) * inverse * scale[k] + bias[k];
 		return;
 	}
 	for (size_t p = 0; p < normalise->parts; p++) {
 		float factor = inverse * scale[p], shift = bias != NULL ? bias[p] : 0;
+#pragma omp simd
 		for (size_t k = p * normalise->run; k < (p + 1) * normalise->run; k++)
-			y[k] = (x[k] - mean) * factor + shift;
+			y[k] = (x[k] - middle - off) * factor + shift;
 	}
 }
 
@@ -50,13 +86,13 @@ void gyr_kernel_normalise(const struct gyr_normalise *normalise, const void *x, 
 	for (size_t r = 0; r < normalise->rows; r++) {
 		const gyr_f32_u *from = (const gyr_f32_u *)x + r * length;
 		size_t s = r % normalise->scale_rows * normalise->parts;
-		float mean;
-		gyr_kernel_reduce(GYR_OP_REDUCE_MEAN, 1, length, 1, from, &mean);
-		float inverse = (float)(1 / sqrt(spread(length, from, mean) / (double)length + (double)normalise->epsilon));
+		double mean, variance;
+		moments(length, from, &mean, &variance);
+		float inverse = (float)(1 / sqrt(variance + (double)normalise->epsilon));
 		write_row(normalise, from, mean, inverse, (const gyr_f32_u *)scale + s, bias != NULL ? (const gyr_f32_u *)bias + s : NULL,
 			  (gyr_f32_u *)y + r * length);
 		if (means != NULL)
-			((gyr_f32_u *)means)[r] = mean;
+			((gyr_f32_u *)means)[r] = (float)mean;
 		if (inverses != NULL)
 			((gyr_f32_u *)inverses)[r] = inverse;
 	}

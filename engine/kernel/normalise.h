@@ -6,7 +6,7 @@
 
 #include "engine/ref/normalise.h"
 
-/* As gyr_ref_normalise, within 2e-5 of it for elements of size 1. Mean and variance are summed in double. */
+/* As gyr_ref_normalise, within 2e-6 * (1 + |y|) of it. Sums are of floats, and of doubles where those would not do. */
 void gyr_kernel_normalise(const struct gyr_normalise *normalise, const void *x, const void *scale, const void *bias, void *y, void *means, void *inverses);
 
 /* As gyr_ref_batch_norm, within a relative 1e-6 of the largest of x, mean and bias. */

@@ -53,7 +53,7 @@ static void test_normalise(void **state)
 		}
 		gyr_kernel_normalise(&sizes, x, scale, bias, y[0], means[0], inverses[0]);
 		gyr_ref_normalise(&sizes, x, scale, bias, y[1], means[1], inverses[1]);
-		same(y[0], y[1], count, 2e-5f);
+		same(y[0], y[1], count, 2e-6f);
 		if (means[0] != NULL) {
 			same(means[0], means[1], sizes.rows, 1e-6f);
 			same(inverses[0], inverses[1], sizes.rows, 1e-5f);
@@ -66,6 +66,34 @@ static void test_normalise(void **state)
 			free(means[i]);
 			free(inverses[i]);
 		}
+	}
+}
+
+/* Rows that are long, large, tiny, constant, or far from 0 for their spread. */
+static void test_hard_rows(void **state)
+{
+	static const struct {
+		size_t length;
+		float middle, scale, epsilon;
+	} rows[] = {{10000, 0, 1, 1e-5f},    {9001, 1000, 1, 1e-5f},  {33, 3e4f, 1, 1e-5f}, {100, 0, 1e25f, 1e-5f}, {100, 0, 3e38f, 1e-5f},
+		    {100, 0, 1e-25f, 1e-5f}, {77, 0, 1e-18f, 1e-38f}, {64, 5, 0, 1e-5f},    {1, 7, 1, 1e-5f},       {300, 0, NAN, 1e-5f}};
+	uint64_t seed = 26;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct gyr_normalise sizes = {.rows = 1, .parts = rows[i].length, .run = 1, .scale_rows = 1, .epsilon = rows[i].epsilon};
+		float *x = some(rows[i].length, 0, &seed), *scale = some(rows[i].length, 1, &seed), *bias = some(rows[i].length, 0, &seed);
+		float *got = some(rows[i].length, 0, &seed), *expected = some(rows[i].length, 0, &seed);
+		for (size_t k = 0; k < rows[i].length; k++)
+			x[k] = x[k] * rows[i].scale + rows[i].middle;
+		gyr_kernel_normalise(&sizes, x, scale, bias, got, NULL, NULL);
+		gyr_ref_normalise(&sizes, x, scale, bias, expected, NULL, NULL);
+		for (size_t k = 0; k < rows[i].length; k++)
+			if (isnan(expected[k]) ? !isnan(got[k]) : !(fabsf(got[k] - expected[k]) <= 2e-6f * (1 + fabsf(expected[k]))))
+				fail_msg("row %zu at %zu: %.9g, not %.9g", i, k, (double)got[k], (double)expected[k]);
+		free(x);
+		free(scale);
+		free(bias);
+		free(got);
+		free(expected);
 	}
 }
 
@@ -120,7 +148,7 @@ static void test_rows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_normalise), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_log_softmax),
-					   cmocka_unit_test(test_rows)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_normalise), cmocka_unit_test(test_hard_rows), cmocka_unit_test(test_batch_norm),
+					   cmocka_unit_test(test_log_softmax), cmocka_unit_test(test_rows)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
