@@ -18,6 +18,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_quantise,
 	&kernel_family_integer,
 	&kernel_family_matrix,
+	&kernel_family_einsum,
 	&kernel_family_reduce,
 	&kernel_family_ml,
 	&kernel_family_normalise,

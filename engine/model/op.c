@@ -18,6 +18,7 @@ static const struct op_family *const families[] = {
 	&op_family_quantise,
 	&op_family_integer,
 	&op_family_matrix,
+	&op_family_einsum,
 	&op_family_reduce,
 	&op_family_ml,
 	&op_family_normalise,

@@ -138,6 +138,8 @@ enum gyr_op {
 	GYR_OP_GEMM,
 	GYR_OP_MATMUL,
 	GYR_OP_SOFTMAX,
+	/* einsum */
+	GYR_OP_EINSUM,
 	/* convolution */
 	GYR_OP_AVERAGE_POOL,
 	GYR_OP_CONV,

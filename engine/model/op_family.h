@@ -18,6 +18,7 @@ extern const struct op_family op_family_quantise, op_family_integer;
 extern const struct op_family op_family_elementwise, op_family_movement, op_family_arrange, op_family_indexing, op_family_filling, op_family_matrix,
 	op_family_reduce, op_family_normalise, op_family_convolution, op_family_loss, op_family_sample, op_family_internal, op_family_recurrent, op_family_signal, op_family_ml;
 extern const struct op_family op_family_flow;
+extern const struct op_family op_family_einsum;
 
 #define OP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OP_TYPES(array) .types = (array), .type_count = OP_COUNT(array)
