@@ -41,6 +41,15 @@ gyr_draft_pass_fn gyr_fuse_channels;
 gyr_draft_pass_fn gyr_fuse_attention;
 
 /*
+ * Takes nodes away that pass on an input as it is, to the last bit, -0 and NaN included: Add, Sub, Mul, Div and Pow with a neutral number, Transpose that moves
+ * only dimensions of 1 or undoes another, Slice, Expand, Tile, Pad and Dropout without effect, and what has one input only. Two Transposes in a row become one.
+ */
+gyr_draft_pass_fn gyr_fuse_nothing;
+
+/* Lets each node that computes what one before it has computed, from the same inputs and attributes, share the other's results. */
+gyr_draft_pass_fn gyr_fuse_same;
+
+/*
  * Puts the channels last in each value that a Conv on f32 with constant, finite weights reads or makes, and in what is computed from such values element by
  * element, by pooling, or by concatenating channels; where another node needs the channels first, a Transpose is put in. Where a dimension of 1 makes both the
  * same, they are views of each other. Rounding: that of sums in another order (engine/kernel/conv_last.h, pool_last.h).
