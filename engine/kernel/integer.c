@@ -12,70 +12,66 @@
 #ifdef __AVX512VNNI__
 #include <immintrin.h>
 
-/* Few rows have too few sums to hide the time that an instruction takes: they get a second set for the odd groups. */
-static inline __attribute__((always_inline)) void multiply(const struct gyr_integer_tile *tile, int32_t *sums, const size_t rows, const size_t vectors,
-							    const bool panel_signed)
+/* TOTAL plus the products of the four bytes of each lane. Said in assembly, since GCC 14 copies TOTAL at each of its own intrinsics. */
+static inline __attribute__((always_inline)) __m512i dot(__m512i total, __m512i unsigneds, __m512i signeds)
 {
-	const size_t sets = rows * vectors <= 8 ? 2 : 1;
-	__m512i totals[2][GYR_INTEGER_ROWS][GYR_INTEGER_COLUMNS / 16];
-	const uint8_t *side = tile->side, *panel = tile->panel;
-#pragma GCC unroll 2
-	for (size_t set = 0; set < sets; set++)
-#pragma GCC unroll 6
-		for (size_t row = 0; row < rows; row++)
+	__asm__("vpdpbusd %2, %1, %0" : "+v"(total) : "v"(unsigneds), "v"(signeds));
+	return total;
+}
+
+/* Adds one group's products to TOTALS. */
+static inline __attribute__((always_inline)) void add_group(const struct gyr_integer_tile *tile, size_t group, const size_t rows, const size_t vectors,
+							    const bool panel_signed, __m512i (*totals)[GYR_INTEGER_COLUMNS / 16])
+{
+	const uint8_t *side = (const uint8_t *)tile->side + group * tile->group_bytes, *panel = (const uint8_t *)tile->panel + group * vectors * 64;
+	__m512i columns[GYR_INTEGER_COLUMNS / 16];
 #pragma GCC unroll 4
-			for (size_t v = 0; v < vectors; v++)
-				totals[set][row][v] = _mm512_setzero_si512();
-	size_t group = 0;
-	for (; group + sets <= tile->groups; group += sets) {
-#pragma GCC unroll 2
-		for (size_t set = 0; set < sets; set++) {
-			__m512i columns[GYR_INTEGER_COLUMNS / 16];
-#pragma GCC unroll 4
-			for (size_t v = 0; v < vectors; v++)
-				columns[v] = _mm512_loadu_si512(panel + (group + set) * vectors * 64 + v * 64);
-#pragma GCC unroll 6
-			for (size_t row = 0; row < rows; row++) {
-				__m512i four = _mm512_set1_epi32(*(const gyr_i32_u *)(side + row * tile->row_bytes + (group + set) * GYR_INTEGER_GROUP));
-#pragma GCC unroll 4
-				for (size_t v = 0; v < vectors; v++)
-					totals[set][row][v] = panel_signed ? _mm512_dpbusd_epi32(totals[set][row][v], four, columns[v])
-									   : _mm512_dpbusd_epi32(totals[set][row][v], columns[v], four);
-			}
-		}
-	}
-	if (group < tile->groups) {
-#pragma GCC unroll 6
-		for (size_t row = 0; row < rows; row++) {
-			__m512i four = _mm512_set1_epi32(*(const gyr_i32_u *)(side + row * tile->row_bytes + group * GYR_INTEGER_GROUP));
-#pragma GCC unroll 4
-			for (size_t v = 0; v < vectors; v++) {
-				__m512i columns = _mm512_loadu_si512(panel + group * vectors * 64 + v * 64);
-				totals[0][row][v] = panel_signed ? _mm512_dpbusd_epi32(totals[0][row][v], four, columns)
-								 : _mm512_dpbusd_epi32(totals[0][row][v], columns, four);
-			}
-		}
-	}
+	for (size_t v = 0; v < vectors; v++)
+		columns[v] = _mm512_loadu_si512(panel + v * 64);
 #pragma GCC unroll 6
 	for (size_t row = 0; row < rows; row++) {
+		__m512i four = _mm512_set1_epi32(*(const gyr_i32_u *)(side + row * tile->row_bytes));
 #pragma GCC unroll 4
-		for (size_t v = 0; v < vectors; v++) {
-			__m512i total = sets == 2 ? _mm512_add_epi32(totals[0][row][v], totals[1][row][v]) : totals[0][row][v];
-			_mm512_store_si512(sums + row * GYR_INTEGER_COLUMNS + v * 16, total);
-		}
+		for (size_t v = 0; v < vectors; v++)
+			totals[row][v] = panel_signed ? dot(totals[row][v], four, columns[v]) : dot(totals[row][v], columns[v], four);
 	}
+}
+
+/* Few rows have too few sums to hide the time that an instruction takes: they get a second set for the odd groups. */
+static inline __attribute__((always_inline)) void multiply(const struct gyr_integer_tile *tile, int32_t *sums, const size_t rows, const size_t vectors,
+							   const bool panel_signed)
+{
+	const bool twice = rows * vectors <= 8;
+	__m512i totals[GYR_INTEGER_ROWS][GYR_INTEGER_COLUMNS / 16], odd[GYR_INTEGER_ROWS][GYR_INTEGER_COLUMNS / 16];
+#pragma GCC unroll 6
+	for (size_t row = 0; row < rows; row++)
+#pragma GCC unroll 4
+		for (size_t v = 0; v < vectors; v++)
+			totals[row][v] = odd[row][v] = _mm512_setzero_si512();
+	size_t group = 0;
+	for (; twice && group + 2 <= tile->groups; group += 2) {
+		add_group(tile, group, rows, vectors, panel_signed, totals);
+		add_group(tile, group + 1, rows, vectors, panel_signed, odd);
+	}
+	for (; group < tile->groups; group++)
+		add_group(tile, group, rows, vectors, panel_signed, totals);
+#pragma GCC unroll 6
+	for (size_t row = 0; row < rows; row++)
+#pragma GCC unroll 4
+		for (size_t v = 0; v < vectors; v++)
+			_mm512_store_si512(sums + row * GYR_INTEGER_COLUMNS + v * 16, twice ? _mm512_add_epi32(totals[row][v], odd[row][v]) : totals[row][v]);
 }
 
 #else
 
 static inline __attribute__((always_inline)) void multiply(const struct gyr_integer_tile *tile, int32_t *sums, const size_t rows, const size_t vectors,
-							    const bool panel_signed)
+							   const bool panel_signed)
 {
 	const size_t columns = vectors * 16;
 	for (size_t row = 0; row < rows; row++) {
 		const gyr_u8_u *side = (const gyr_u8_u *)tile->side + row * tile->row_bytes, *panel = tile->panel;
 		uint32_t totals[GYR_INTEGER_COLUMNS] = {0};
-		for (size_t group = 0; group < tile->groups; group++, side += GYR_INTEGER_GROUP, panel += columns * GYR_INTEGER_GROUP) {
+		for (size_t group = 0; group < tile->groups; group++, side += tile->group_bytes, panel += columns * GYR_INTEGER_GROUP) {
 			for (size_t column = 0; column < columns; column++) {
 				int32_t sum = 0;
 				for (size_t i = 0; i < GYR_INTEGER_GROUP; i++) {
@@ -150,6 +146,27 @@ void gyr_integer_pack(size_t k, size_t n, enum gyr_dtype dtype, const void *b, v
 				group[column * GYR_INTEGER_GROUP] = at;
 				totals[first + column] += (uint32_t)(int8_t)at;
 			}
+		}
+		to += bytes;
+	}
+}
+
+void gyr_integer_pack_columns(size_t k, size_t n, bool flip, const void *b, void *panels, uint32_t *totals)
+{
+	const gyr_u8_u *from = b;
+	uint8_t mask = flip ? 0x80 : 0, *to = panels;
+	for (size_t first = 0; first < n; first += GYR_INTEGER_COLUMNS) {
+		size_t used = n - first < GYR_INTEGER_COLUMNS ? n - first : GYR_INTEGER_COLUMNS, columns = gyr_integer_round_up(used, GYR_INTEGER_STEP);
+		size_t bytes = gyr_integer_round_up(k, GYR_INTEGER_GROUP) * columns;
+		memset(to, 0, bytes);
+		for (size_t column = 0; column < used; column++) {
+			uint32_t total = 0;
+			for (size_t i = 0; i < k; i++) {
+				uint8_t at = from[(first + column) * k + i] ^ mask;
+				to[(i / GYR_INTEGER_GROUP * columns + column) * GYR_INTEGER_GROUP + i % GYR_INTEGER_GROUP] = at;
+				total += (uint32_t)(int8_t)at;
+			}
+			totals[first + column] = total;
 		}
 		to += bytes;
 	}

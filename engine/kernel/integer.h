@@ -1,9 +1,9 @@
 /*
  * The core of integer products: tiles of sums of products of bytes, in 32 bits that wrap.
  *
- * A tile multiplies some rows of one side with the columns of a panel. Both sides are cut into groups of four along the sum. A row has its groups one after
- * another; a panel has, for each group, the four bytes of each of its columns. One side is of u8 and the other of i8, which is what CPUs multiply: bytes of the
- * other kind are moved by 128 before, together with their zero point.
+ * A tile multiplies some rows of one side with the columns of a panel. Both sides are cut into groups of four along the sum. A panel has, for each group, the
+ * four bytes of each of its columns; so the columns of a panel can be the rows of another tile's side. One side is of u8 and the other of i8, which is what
+ * CPUs multiply: bytes of the other kind are moved by 128 before, together with their zero point.
  */
 #ifndef GYR_ENGINE_KERNEL_INTEGER_H
 #define GYR_ENGINE_KERNEL_INTEGER_H
@@ -27,8 +27,8 @@ static inline size_t gyr_integer_round_up(size_t value, size_t step)
 struct gyr_integer_tile {
 	size_t groups;
 	size_t rows, columns;
-	const void *side; /* rows of groups, ROW_BYTES apart */
-	size_t row_bytes;
+	const void *side; /* rows of groups: rows are ROW_BYTES apart, a row's groups GROUP_BYTES */
+	size_t row_bytes, group_bytes;
 	const void *panel; /* [groups][columns][4] */
 	bool panel_signed; /* the panel is of i8 and the side of u8, or the other way round */
 };
@@ -42,6 +42,11 @@ void gyr_integer_tile(const struct gyr_integer_tile *tile, int32_t *sums);
  */
 void gyr_integer_pack(size_t k, size_t n, enum gyr_dtype dtype, const void *b, void *panels, uint32_t *totals);
 size_t gyr_integer_packed_bytes(size_t k, size_t n);
+
+/*
+ * The same from B as [N, K], its columns one after another, each byte moved by 128 where FLIP.
+ */
+void gyr_integer_pack_columns(size_t k, size_t n, bool flip, const void *b, void *panels, uint32_t *totals);
 
 /*
  * Packs ROWS rows of K bytes of A for the other side: each byte moved by 128 where FLIP, each row filled up to whole groups with zeros. TOTALS[row] (NULL where

@@ -81,7 +81,8 @@ struct runs {
 static struct runs runs_of(const struct gyr_quantise *quantise)
 {
 	bool along = quantise->inner == 1 && quantise->block == 1 && quantise->step == 1;
-	return along ? (struct runs){quantise->outer, quantise->length, 1} : (struct runs){quantise->outer * quantise->length, quantise->inner, quantise->inner_step};
+	return along ? (struct runs){quantise->outer, quantise->length, 1}
+		     : (struct runs){quantise->outer * quantise->length, quantise->inner, quantise->inner_step};
 }
 
 /* The number of the first scale of run RUN. */
@@ -155,25 +156,25 @@ void gyr_kernel_dynamic_quantize(size_t count, const void *x, void *y, void *sca
 		*(gyr_u8_u *)zero = middle;
 }
 
-#define REQUANTISE(type, least, most, factor)                                                                                                                  \
+#define REQUANTISE(type, least, most, addend, factor)                                                                                                          \
 	do {                                                                                                                                                   \
 		type *to = y;                                                                                                                                  \
 		for (size_t i = 0; i < count; i++)                                                                                                             \
-			to[i] = (type)(int32_t)bounded((float)sums[i] * (factor), (float)zero, least, most);                                                   \
+			to[i] = (type)(int32_t)bounded((float)(int32_t)((uint32_t)sums[i] + (addend)) * (factor), (float)zero, least, most);                   \
 	} while (0)
 
-void gyr_kernel_requantise(enum gyr_dtype dtype, size_t count, const int32_t *sums, const float *factors, int32_t zero, void *y)
+void gyr_kernel_requantise(enum gyr_dtype dtype, size_t count, const int32_t *sums, const uint32_t *added, const float *factors, int32_t zero, void *y)
 {
 	if (dtype == GYR_DTYPE_U8)
-		REQUANTISE(gyr_u8_u, 0.0f, 255.0f, factors[i]);
+		REQUANTISE(gyr_u8_u, 0.0f, 255.0f, added[i], factors[i]);
 	else
-		REQUANTISE(gyr_i8_u, -128.0f, 127.0f, factors[i]);
+		REQUANTISE(gyr_i8_u, -128.0f, 127.0f, added[i], factors[i]);
 }
 
-void gyr_kernel_requantise_by(enum gyr_dtype dtype, size_t count, const int32_t *sums, float factor, int32_t zero, void *y)
+void gyr_kernel_requantise_by(enum gyr_dtype dtype, size_t count, const int32_t *sums, uint32_t added, float factor, int32_t zero, void *y)
 {
 	if (dtype == GYR_DTYPE_U8)
-		REQUANTISE(gyr_u8_u, 0.0f, 255.0f, factor);
+		REQUANTISE(gyr_u8_u, 0.0f, 255.0f, added, factor);
 	else
-		REQUANTISE(gyr_i8_u, -128.0f, 127.0f, factor);
+		REQUANTISE(gyr_i8_u, -128.0f, 127.0f, added, factor);
 }

@@ -14,10 +14,10 @@ void gyr_kernel_quantize(const struct gyr_quantise *quantise, const void *x, con
 void gyr_kernel_dequantize(const struct gyr_quantise *quantise, const void *x, const void *scale, const void *zero, void *y);
 void gyr_kernel_dynamic_quantize(size_t count, const void *x, void *y, void *scale, void *zero);
 
-/* As gyr_ref_requantise, with sum i times FACTORS[i]. SUMS and FACTORS are aligned as their types are. */
-void gyr_kernel_requantise(enum gyr_dtype dtype, size_t count, const int32_t *sums, const float *factors, int32_t zero, void *y);
+/* As gyr_ref_requantise, sum i with ADDED[i], which wraps, and times FACTORS[i]. All but Y are aligned as their types are. */
+void gyr_kernel_requantise(enum gyr_dtype dtype, size_t count, const int32_t *sums, const uint32_t *added, const float *factors, int32_t zero, void *y);
 
-/* The same with one factor for all. */
-void gyr_kernel_requantise_by(enum gyr_dtype dtype, size_t count, const int32_t *sums, float factor, int32_t zero, void *y);
+/* The same with one number for all. */
+void gyr_kernel_requantise_by(enum gyr_dtype dtype, size_t count, const int32_t *sums, uint32_t added, float factor, int32_t zero, void *y);
 
 #endif

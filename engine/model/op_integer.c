@@ -41,8 +41,8 @@ static int check_columns(struct gyr_infer *infer, uint32_t index, const char *wh
 	for (uint32_t i = 0; fits && !is_one(shape) && i + 1 < shape->rank; i++)
 		fits = shape->dims[i] == 1;
 	return fits ? 0
-		    : gyr_error_set(infer->error, -EINVAL, "%s is %s (one number, or %" PRId64 " for all matrices)", what, gyr_shape_text(shape, text, sizeof text),
-				    count);
+		    : gyr_error_set(infer->error, -EINVAL, "%s is %s (one number, or %" PRId64 " for all matrices)", what,
+				    gyr_shape_text(shape, text, sizeof text), count);
 }
 
 /* As MatMul. Scale and zero point of the left side are one number here: for one a row there is no kernel that anybody writes models for. */
@@ -111,15 +111,15 @@ static int infer_conv(struct gyr_infer *infer)
 		status = must_be_one(infer, ends.y_zero, "the result's zero point");
 	if (status == 0)
 		status = gyr_window_read(infer->node, x, w->dims + 2, &window, infer->error);
-	infer->outputs[0] = (struct gyr_shape){.dtype = ends.y_zero != 0 ? infer->inputs[ends.y_zero]->dtype : GYR_DTYPE_I32,
-					       .rank = x->rank,
-					       .dims = {x->dims[0], w->dims[0]}};
+	infer->outputs[0] = (struct gyr_shape){
+		.dtype = ends.y_zero != 0 ? infer->inputs[ends.y_zero]->dtype : GYR_DTYPE_I32, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
 	for (uint32_t i = 2; i < x->rank && status == 0; i++)
 		infer->outputs[0].dims[i] = window.axes[GYR_WINDOW_AXES - x->rank + i].out;
 	return status;
 }
 
-/* All but the left side, or the image, is the same for all rows. A vector on the left has no rows, and more leading dimensions on the right would be the result's. */
+/* All but the left side, or the image, is the same for all rows. A vector on the left has no rows, and more leading dimensions on the right would be the
+ * result's. */
 static enum gyr_rows rows_product(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	const struct gyr_shape *a = node->inputs[0], *b = node->inputs[ends_of(node->node->op).b];

@@ -48,7 +48,8 @@ static int infer_quantize(struct gyr_infer *infer)
 	infer->outputs[0] = *infer->inputs[0];
 	infer->outputs[0].dtype = dtype;
 	if (asked != 0 && (asked != (int64_t)dtype || (dtype != GYR_DTYPE_U8 && dtype != GYR_DTYPE_I8 && dtype != GYR_DTYPE_U16 && dtype != GYR_DTYPE_I16)))
-		return gyr_error_set(infer->error, -EINVAL, "attribute 'output_dtype' is %" PRId64 " (u8 2, i8 3, u16 4 or i16 5, and its zero point's)", asked);
+		return gyr_error_set(infer->error, -EINVAL, "attribute 'output_dtype' is %" PRId64 " (u8 2, i8 3, u16 4 or i16 5, and its zero point's)",
+				     asked);
 	return check_scale(infer);
 }
 

@@ -121,7 +121,8 @@ static void test_matmul_of_two(void **state)
 {
 	uint64_t seed = 2;
 	struct gyr_graph *graph = gyr_graph_create("matmul", 21);
-	uint32_t a = net_input(graph, "i8[2,3,5,19]"), b = net_input(graph, "u8[3,19,21]"), a_zero = byte(graph, true, &seed), b_zero = byte(graph, false, &seed);
+	uint32_t a = net_input(graph, "i8[2,3,5,19]"), b = net_input(graph, "u8[3,19,21]"), a_zero = byte(graph, true, &seed),
+		 b_zero = byte(graph, false, &seed);
 	uint32_t y = add(graph, GYR_OP_MATMUL_INTEGER, 4, (uint32_t[]){a, b, a_zero, b_zero}, 0, NULL);
 	net_finish(graph, net_node(graph, GYR_OP_CAST, y, GYR_VALUE_NONE, GYR_VALUE_NONE, "to", GYR_DTYPE_F32));
 	net_compare(graph, 1, 0);
@@ -155,7 +156,8 @@ static void check_conv(int round, uint64_t *seed)
 	};
 	struct gyr_graph *graph = gyr_graph_create("convolution", 13);
 	uint32_t x = net_input(graph, x_text), w = bytes(graph, w_text, seed), x_scale = number(graph, 0.01f), x_zero = byte(graph, x_signed, seed);
-	uint32_t w_scale = floats(graph, groups * out, seed), w_zero = byte(graph, w_signed, seed), y_scale = number(graph, 1), y_zero = byte(graph, x_signed, seed);
+	uint32_t w_scale = floats(graph, groups * out, seed), w_zero = byte(graph, w_signed, seed), y_scale = number(graph, 1),
+		 y_zero = byte(graph, x_signed, seed);
 	int32_t added[64];
 	char text[32];
 	snprintf(text, sizeof text, "i32[%lld]", (long long)(groups * out));
@@ -208,7 +210,7 @@ static void test_numbers(void **state)
 	/* As QLinearMatMul's and QLinearConv's results: they saturate. */
 	_Alignas(64) const int32_t sums[] = {-1000, 1000, 3, 5, -3, INT32_MAX, INT32_MIN};
 	const int8_t results[] = {-128, 127, -7, -7, -11, 127, -128};
-	gyr_kernel_requantise_by(GYR_DTYPE_I8, 7, sums, factor, zero, got);
+	gyr_kernel_requantise_by(GYR_DTYPE_I8, 7, sums, 0, factor, zero, got);
 	gyr_ref_requantise(GYR_DTYPE_I8, 7, sums, factor, zero, twin);
 	assert_memory_equal(got, results, sizeof results);
 	assert_memory_equal(twin, results, sizeof results);
@@ -248,7 +250,8 @@ static void test_scales(void **state)
 	static const enum gyr_dtype types[] = {GYR_DTYPE_I8, GYR_DTYPE_U8, GYR_DTYPE_I16, GYR_DTYPE_U16};
 	uint64_t seed = 4;
 	for (size_t i = 0; i < 4; i++) {
-		struct gyr_quantise quantise = {.from = GYR_DTYPE_F32, .to = types[i], .scale = GYR_DTYPE_F32, .outer = 1, .length = 1, .inner = 133, .block = 1};
+		struct gyr_quantise quantise = {
+			.from = GYR_DTYPE_F32, .to = types[i], .scale = GYR_DTYPE_F32, .outer = 1, .length = 1, .inner = 133, .block = 1};
 		check_same(&quantise, 1, &seed);
 		quantise.outer = 3;
 		quantise.length = 7;
@@ -341,9 +344,8 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matmul),  cmocka_unit_test(test_matmul_of_two), cmocka_unit_test(test_conv),
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_scales),        cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_rows),    cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_matmul), cmocka_unit_test(test_matmul_of_two), cmocka_unit_test(test_conv), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_scales), cmocka_unit_test(test_dynamic),       cmocka_unit_test(test_rows), cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
