@@ -145,9 +145,8 @@ static void run_binarizer(const void *params, const void *const inputs[], void *
 	const struct binarizer *binarizer = params;
 	for (size_t i = 0; i < binarizer->x.count; i++) {
 		struct gyr_number number = gyr_number_load(binarizer->x.dtype, inputs[0], i);
-		bool above = number.kind == GYR_NUMBER_REAL
-				     ? number.real > binarizer->threshold
-				     : binarizer->all || (!binarizer->none && (int64_t)number.integer > binarizer->whole_threshold);
+		bool above = number.kind == GYR_NUMBER_REAL ? number.real > binarizer->threshold
+							    : binarizer->all || (!binarizer->none && (int64_t)number.integer > binarizer->whole_threshold);
 		gyr_number_store(binarizer->x.dtype, outputs[0], i, (struct gyr_number){.kind = GYR_NUMBER_SIGNED, .integer = above});
 	}
 }
@@ -273,8 +272,7 @@ static int prepare_extractor(struct gyr_prepare *prepare)
 		return gyr_error_set(prepare->error, -ENOMEM, "no memory for the plan");
 	for (size_t i = 0; i < count; i++)
 		indices[i] = (size_t)((const gyr_i64_u *)prepare->contents[1])[i];
-	*extractor =
-		(struct extractor){kernel_product(x, 0, x->rank - 1), (size_t)x->dims[x->rank - 1], count, gyr_dtype_bytes(x->dtype), indices};
+	*extractor = (struct extractor){kernel_product(x, 0, x->rank - 1), (size_t)x->dims[x->rank - 1], count, gyr_dtype_bytes(x->dtype), indices};
 	prepare->unread = 2;
 	prepare->run = run_extractor;
 	return 0;
@@ -432,7 +430,8 @@ static int no_memory(struct gyr_prepare *prepare)
 }
 
 /* Sorts the keys. What ONNX and its runtimes take differently is refused: a key with two values, and NaN as a key before opset 4. */
-static int sort_keys(struct gyr_prepare *prepare, const struct gyr_ml_list *keys, const struct gyr_ml_list *values, struct entry *entries, struct encoder *encoder)
+static int sort_keys(struct gyr_prepare *prepare, const struct gyr_ml_list *keys, const struct gyr_ml_list *values, struct entry *entries,
+		     struct encoder *encoder)
 {
 	struct gyr_number *own_keys = GYR_ARENA_NEW(prepare->arena, struct gyr_number, keys->count);
 	char *own_values = gyr_arena_array(prepare->arena, keys->count + 1, encoder->value_bytes, 16);
@@ -470,7 +469,8 @@ static int prepare_encoder(struct gyr_prepare *prepare)
 		return -ENOMEM;
 	if (!gyr_ml_label_lists(prepare->node, &keys, &values))
 		return gyr_error_set(prepare->error, -ENOTSUP, "its keys and values are not lists of numbers");
-	*encoder = (struct encoder){.from = keys.dtype, .to = values.dtype, .count = kernel_count(prepare->inputs[0]), .value_bytes = gyr_dtype_bytes(values.dtype)};
+	*encoder = (struct encoder){
+		.from = keys.dtype, .to = values.dtype, .count = kernel_count(prepare->inputs[0]), .value_bytes = gyr_dtype_bytes(values.dtype)};
 	prepare->run = run_encoder;
 	struct entry *entries = calloc(keys.count + 1, sizeof *entries);
 	if (entries == NULL)
@@ -481,9 +481,15 @@ static int prepare_encoder(struct gyr_prepare *prepare)
 }
 
 static const struct kernel_row rows[] = {
-	{GYR_OP_ARRAY_FEATURE_EXTRACTOR, prepare_extractor}, {GYR_OP_BINARIZER, prepare_binarizer},     {GYR_OP_FEATURE_VECTORIZER, prepare_vectorizer},
-	{GYR_OP_IMPUTER, prepare_imputer},                   {GYR_OP_LABEL_ENCODER, prepare_encoder},   {GYR_OP_LINEAR_CLASSIFIER, prepare_linear},
-	{GYR_OP_LINEAR_REGRESSOR, prepare_linear},           {GYR_OP_NORMALIZER, prepare_normalizer},   {GYR_OP_SCALER, prepare_scaler},
+	{GYR_OP_ARRAY_FEATURE_EXTRACTOR, prepare_extractor},
+	{GYR_OP_BINARIZER, prepare_binarizer},
+	{GYR_OP_FEATURE_VECTORIZER, prepare_vectorizer},
+	{GYR_OP_IMPUTER, prepare_imputer},
+	{GYR_OP_LABEL_ENCODER, prepare_encoder},
+	{GYR_OP_LINEAR_CLASSIFIER, prepare_linear},
+	{GYR_OP_LINEAR_REGRESSOR, prepare_linear},
+	{GYR_OP_NORMALIZER, prepare_normalizer},
+	{GYR_OP_SCALER, prepare_scaler},
 };
 
 const struct kernel_family kernel_family_ml = {rows, KERNEL_COUNT(rows)};

@@ -21,6 +21,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_einsum,
 	&kernel_family_reduce,
 	&kernel_family_ml,
+	&kernel_family_trees,
 	&kernel_family_normalise,
 	&kernel_family_convolution,
 	&kernel_family_attention,

@@ -21,6 +21,7 @@ static const struct op_family *const families[] = {
 	&op_family_einsum,
 	&op_family_reduce,
 	&op_family_ml,
+	&op_family_trees,
 	&op_family_normalise,
 	&op_family_convolution,
 	&op_family_loss,

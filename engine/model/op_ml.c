@@ -27,8 +27,11 @@ const int64_t *gyr_ml_integers(const struct gyr_node *node, const char *name, ui
 
 bool gyr_ml_transform(const char *name, enum gyr_ml_transform *transform)
 {
-	static const char *const names[] = {
-		[GYR_ML_NONE] = "NONE", [GYR_ML_SOFTMAX] = "SOFTMAX", [GYR_ML_LOGISTIC] = "LOGISTIC", [GYR_ML_SOFTMAX_ZERO] = "SOFTMAX_ZERO", [GYR_ML_PROBIT] = "PROBIT"};
+	static const char *const names[] = {[GYR_ML_NONE] = "NONE",
+					    [GYR_ML_SOFTMAX] = "SOFTMAX",
+					    [GYR_ML_LOGISTIC] = "LOGISTIC",
+					    [GYR_ML_SOFTMAX_ZERO] = "SOFTMAX_ZERO",
+					    [GYR_ML_PROBIT] = "PROBIT"};
 	for (uint32_t i = 0; i < OP_COUNT(names); i++) {
 		if (strcmp(names[i], name) == 0) {
 			*transform = (enum gyr_ml_transform)i;
@@ -73,7 +76,8 @@ static int check_list(struct gyr_infer *infer, const char *name, uint32_t count,
 {
 	if (count == 1 || (count == features && infer->inputs[0]->rank <= 2))
 		return 0;
-	return gyr_error_set(infer->error, -EINVAL, "attribute '%s' has %" PRIu32 " numbers (1, or %" PRId64 " for rows of as many features)", name, count, features);
+	return gyr_error_set(infer->error, -EINVAL, "attribute '%s' has %" PRIu32 " numbers (1, or %" PRId64 " for rows of as many features)", name, count,
+			     features);
 }
 
 static int infer_binarizer(struct gyr_infer *infer)
@@ -303,7 +307,8 @@ static int infer_label_encoder(struct gyr_infer *infer)
 	if (!gyr_ml_label_lists(infer->node, &keys, &values))
 		return gyr_error_set(infer->error, -EINVAL, "it needs one list of keys and one of as many values, of numbers");
 	if (keys.dtype != infer->inputs[0]->dtype)
-		return gyr_error_set(infer->error, -EINVAL, "keys of %s, and an input of %s", gyr_dtype_name(keys.dtype), gyr_dtype_name(infer->inputs[0]->dtype));
+		return gyr_error_set(infer->error, -EINVAL, "keys of %s, and an input of %s", gyr_dtype_name(keys.dtype),
+				     gyr_dtype_name(infer->inputs[0]->dtype));
 	if (!gyr_op_type_has(gyr_op_at(GYR_OP_LABEL_ENCODER, infer->opset), 'T', infer->opset, values.dtype))
 		return gyr_error_set(infer->error, -EINVAL, "values of %s", gyr_dtype_name(values.dtype));
 	infer->outputs[0] = *infer->inputs[0];
@@ -331,12 +336,10 @@ static const struct gyr_op_attribute label_attributes[] = {{"default_float", GYR
 							   {"values_int64s", GYR_ATTRIBUTE_INTS, 2, false},
 							   {"values_strings", GYR_ATTRIBUTE_STRINGS, 2, false},
 							   {"values_tensor", GYR_ATTRIBUTE_TENSOR, 4, false}};
-static const struct gyr_op_attribute classifier_attributes[] = {{"classlabels_ints", GYR_ATTRIBUTE_INTS, 1, false},
-								{"classlabels_strings", GYR_ATTRIBUTE_STRINGS, 1, false},
-								{"coefficients", GYR_ATTRIBUTE_FLOATS, 1, true},
-								{"intercepts", GYR_ATTRIBUTE_FLOATS, 1, false},
-								{"multi_class", GYR_ATTRIBUTE_INT, 1, false},
-								{"post_transform", GYR_ATTRIBUTE_STRING, 1, false}};
+static const struct gyr_op_attribute classifier_attributes[] = {
+	{"classlabels_ints", GYR_ATTRIBUTE_INTS, 1, false}, {"classlabels_strings", GYR_ATTRIBUTE_STRINGS, 1, false},
+	{"coefficients", GYR_ATTRIBUTE_FLOATS, 1, true},    {"intercepts", GYR_ATTRIBUTE_FLOATS, 1, false},
+	{"multi_class", GYR_ATTRIBUTE_INT, 1, false},       {"post_transform", GYR_ATTRIBUTE_STRING, 1, false}};
 static const struct gyr_op_attribute regressor_attributes[] = {{"coefficients", GYR_ATTRIBUTE_FLOATS, 1, false},
 							       {"intercepts", GYR_ATTRIBUTE_FLOATS, 1, false},
 							       {"post_transform", GYR_ATTRIBUTE_STRING, 1, false},
@@ -356,15 +359,16 @@ static const struct gyr_op_type label_types[] = {{'T', 1, OP_BIT(I64)}, {'T', 2,
 	OP_INPUTS(1, 1, "T"), OP_OUTPUTS(1, "U"), OP_TYPES(label_types)
 
 static const struct gyr_op_info rows[] = {
-	{ML(ARRAY_FEATURE_EXTRACTOR, "ArrayFeatureExtractor", infer_extractor, rows_extractor), OP_INPUTS(2, 2, "TI"), OP_OUTPUTS(1, "T"), OP_TYPES(number_types)},
+	{ML(ARRAY_FEATURE_EXTRACTOR, "ArrayFeatureExtractor", infer_extractor, rows_extractor), OP_INPUTS(2, 2, "TI"), OP_OUTPUTS(1, "T"),
+	 OP_TYPES(number_types)},
 	{ML(BINARIZER, "Binarizer", infer_binarizer, gyr_rows_first), ML_ONE_INPUT("T"), OP_ATTRIBUTES(binarizer_attributes)},
 	{ML(FEATURE_VECTORIZER, "FeatureVectorizer", infer_vectorizer, rows_vectorizer), OP_INPUTS(1, GYR_OP_VARIADIC, "T"), OP_OUTPUTS(1, "F"),
 	 OP_TYPES(number_types), OP_ATTRIBUTES(vectorizer_attributes)},
 	{ML(IMPUTER, "Imputer", infer_imputer, gyr_ml_rows_table), ML_ONE_INPUT("T"), OP_ATTRIBUTES(imputer_attributes)},
 	{LABEL_ENCODER, OP_OPSETS(1, 1), OP_ATTRIBUTES(label_1_attributes)},
 	{LABEL_ENCODER, OP_OPSETS(2, GYR_OPSET_ML_MAX), OP_ATTRIBUTES(label_attributes)},
-	{ML(LINEAR_CLASSIFIER, "LinearClassifier", infer_linear_classifier, gyr_ml_rows_table), OP_INPUTS(1, 1, "T"), OP_OUTPUTS(2, "IF"), OP_TYPES(number_types),
-	 OP_ATTRIBUTES(classifier_attributes)},
+	{ML(LINEAR_CLASSIFIER, "LinearClassifier", infer_linear_classifier, gyr_ml_rows_table), OP_INPUTS(1, 1, "T"), OP_OUTPUTS(2, "IF"),
+	 OP_TYPES(number_types), OP_ATTRIBUTES(classifier_attributes)},
 	{ML(LINEAR_REGRESSOR, "LinearRegressor", infer_linear_regressor, gyr_ml_rows_table), ML_ONE_INPUT("F"), OP_ATTRIBUTES(regressor_attributes)},
 	{ML(NORMALIZER, "Normalizer", infer_normalizer, gyr_ml_rows_table), ML_ONE_INPUT("F"), OP_ATTRIBUTES(normalizer_attributes)},
 	{ML(SCALER, "Scaler", infer_scaler, gyr_ml_rows_table), ML_ONE_INPUT("F"), OP_ATTRIBUTES(scaler_attributes)},

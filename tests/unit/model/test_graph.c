@@ -25,9 +25,18 @@ struct node_case {
 #define INT(key, value) {.name = key, .type = GYR_ATTRIBUTE_INT, .integer = value}
 #define FLOAT(key, value) {.name = key, .type = GYR_ATTRIBUTE_FLOAT, .number = value}
 #define STRING(key, value) {.name = key, .type = GYR_ATTRIBUTE_STRING, .string = value}
-#define INTS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_INTS, .integers = {sizeof((int64_t[]){__VA_ARGS__}) / 8, (const int64_t[]){__VA_ARGS__}}}
-#define FLOATS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_FLOATS, .numbers = {sizeof((float[]){__VA_ARGS__}) / 4, (const float[]){__VA_ARGS__}}}
-#define STRINGS(key, ...) {.name = key, .type = GYR_ATTRIBUTE_STRINGS, .strings = {1, (const char *const[]){__VA_ARGS__}}}
+#define INTS(key, ...)                                                                                                                                         \
+	{                                                                                                                                                      \
+		.name = key, .type = GYR_ATTRIBUTE_INTS, .integers = { sizeof((int64_t[]){__VA_ARGS__}) / 8, (const int64_t[]){__VA_ARGS__} }                  \
+	}
+#define FLOATS(key, ...)                                                                                                                                       \
+	{                                                                                                                                                      \
+		.name = key, .type = GYR_ATTRIBUTE_FLOATS, .numbers = { sizeof((float[]){__VA_ARGS__}) / 4, (const float[]){__VA_ARGS__} }                     \
+	}
+#define STRINGS(key, ...)                                                                                                                                      \
+	{                                                                                                                                                      \
+		.name = key, .type = GYR_ATTRIBUTE_STRINGS, .strings = { 1, (const char *const[]){__VA_ARGS__} }                                               \
+	}
 
 static void run_case(const struct node_case *one, size_t number)
 {
@@ -65,8 +74,8 @@ static void run_case(const struct node_case *one, size_t number)
 			fail_msg("case %zu: %s and not %s", number, gyr_shape_text(&graph->values[output].shape, text, sizeof text), one->result);
 	} else {
 		char prefix[64];
-		snprintf(prefix, sizeof prefix, "node 'n' (%s%s%s, opset %u): ", domain != NULL ? domain : "", domain != NULL ? "." : "", gyr_op_info(one->op)->name,
-			 one->opset);
+		snprintf(prefix, sizeof prefix, "node 'n' (%s%s%s, opset %u): ", domain != NULL ? domain : "", domain != NULL ? "." : "",
+			 gyr_op_info(one->op)->name, one->opset);
 		if (status != -EINVAL || strstr(error.text, one->text) == NULL || strncmp(error.text, prefix, strlen(prefix)) != 0)
 			fail_msg("case %zu: status %d, '%s' does not say '%s'", number, status, error.text, one->text);
 	}
@@ -379,7 +388,11 @@ static void ml(void **state)
 		{GYR_OP_LINEAR_REGRESSOR, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), STRING("post_transform", "TANH")}, NULL, "none of ONNX's"},
 		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), INTS("classlabels_ints", 4, 5)}, "i64[N]", NULL},
 		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), INTS("classlabels_ints", 4)}, NULL, "1 labels for 1 rows"},
-		{GYR_OP_LINEAR_CLASSIFIER, 1, {"f32[N,2]"}, {FLOATS("coefficients", 1, 2), STRINGS("classlabels_strings", "a")}, NULL,
+		{GYR_OP_LINEAR_CLASSIFIER,
+		 1,
+		 {"f32[N,2]"},
+		 {FLOATS("coefficients", 1, 2), STRINGS("classlabels_strings", "a")},
+		 NULL,
 		 "attribute 'classlabels_strings': strings, which Gyr does not take"},
 		{GYR_OP_LINEAR_CLASSIFIER,
 		 1,
@@ -631,21 +644,10 @@ static void operator_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(elementwise),
-		cmocka_unit_test(cast),
-		cmocka_unit_test(flatten),
-		cmocka_unit_test(gemm),
-		cmocka_unit_test(matmul),
-		cmocka_unit_test(softmax),
-		cmocka_unit_test(reshape),
-		cmocka_unit_test(sorting),
-		cmocka_unit_test(ml),
-		cmocka_unit_test(wrong_graphs),
-		cmocka_unit_test(wrong_values),
-		cmocka_unit_test(wrong_ends_and_nodes),
-		cmocka_unit_test(signatures),
-		cmocka_unit_test(attributes),
-		cmocka_unit_test(operator_table),
+		cmocka_unit_test(elementwise), cmocka_unit_test(cast),         cmocka_unit_test(flatten),        cmocka_unit_test(gemm),
+		cmocka_unit_test(matmul),      cmocka_unit_test(softmax),      cmocka_unit_test(reshape),        cmocka_unit_test(sorting),
+		cmocka_unit_test(ml),          cmocka_unit_test(wrong_graphs), cmocka_unit_test(wrong_values),   cmocka_unit_test(wrong_ends_and_nodes),
+		cmocka_unit_test(signatures),  cmocka_unit_test(attributes),   cmocka_unit_test(operator_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
