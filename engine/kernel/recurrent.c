@@ -151,15 +151,22 @@ static size_t piece_of(size_t rest)
 	return (rest + pieces - 1) / pieces;
 }
 
+static size_t vectors_of(const struct gyr_recurrent_packing *packing, size_t panel)
+{
+	return panel + 1 == packing->panels ? packing->last_vectors : packing->vectors;
+}
+
 /* x W + bias of COUNT steps from FIRST on, into the scratch. */
 static void project(const struct run *run, size_t first, size_t count)
 {
 	const struct gyr_recurrent *recurrent = run->recurrent;
 	const struct gyr_recurrent_packing *packing = &run->packing;
 	size_t batch = recurrent->batch, rows = count * batch;
-	struct product product = {.depth = recurrent->inputs, .weights_step = packing->panel, .sums_row = packing->across};
+	struct product product = {.depth = recurrent->inputs, .sums_row = packing->across};
 	for (size_t panel = 0; panel < packing->panels; panel++) {
+		size_t vectors = vectors_of(packing, panel);
 		product.weights = run->packed + packing->w + panel * packing->panel * recurrent->inputs;
+		product.weights_step = vectors * LANES;
 		product.first = run->packed + packing->bias + panel * packing->panel;
 		for (size_t row = 0, piece; row < rows; row += piece) {
 			piece = piece_of(rows - row);
@@ -168,7 +175,7 @@ static void project(const struct run *run, size_t first, size_t count)
 				product.x[i] = (const gyr_f32_u *)run->ends->x + step * run->places.x_step + at * run->places.x_row;
 			}
 			product.sums = run->scratch + run->layout.projected + row * packing->across + panel * packing->panel;
-			products[piece - 1][packing->vectors - 1](&product);
+			products[piece - 1][vectors - 1](&product);
 		}
 	}
 }
@@ -202,7 +209,7 @@ static void multiply(const struct run *run, size_t panel, size_t from, size_t ve
 	struct product product = {
 		.depth = units,
 		.weights = run->packed + packing->r + panel * packing->panel * units + from * LANES,
-		.weights_step = packing->panel,
+		.weights_step = vectors_of(packing, panel) * LANES,
 		.first = first,
 		.first_row = first_row,
 		.sums = sums,
@@ -222,21 +229,31 @@ static void store_h(const struct run *run, size_t row, size_t unit, float *h)
 	store(h, count, run->fresh + row * run->fresh_row + unit);
 }
 
+/* A panel's sums with each gate in a vector of its own: SUMS, or ROOM where they lie closer. */
+static inline float (*spread(const struct run *run, size_t panel, float *sums, float (*room)[LANES]))[LANES]
+{
+	const struct gyr_recurrent_packing *packing = &run->packing;
+	if (panel + 1 < packing->panels || packing->last_gate == LANES)
+		return (float(*)[LANES])sums;
+	memset(room, 0, packing->panel * sizeof(float));
+	for (size_t gate = 0; gate < run->recurrent->cell.gates; gate++)
+		memcpy(room[gate], sums + gate * packing->last_gate, packing->last_gate * sizeof(float));
+	return room;
+}
+
 typedef void step_fn(const struct run *run, size_t panel, size_t row, size_t rows);
 
 static void step_rnn(const struct run *run, size_t panel, size_t row, size_t rows)
 {
 	const struct gyr_recurrent *recurrent = run->recurrent;
 	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
-	float sums[ROWS_MAX][RECURRENT_RNN_BLOCKS][LANES] __attribute__((aligned(64))), h[LANES];
-	multiply(run, panel, 0, RECURRENT_RNN_BLOCKS, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, &sums[0][0][0]);
+	size_t vectors = vectors_of(&run->packing, panel);
+	float sums[ROWS_MAX * RECURRENT_RNN_BLOCKS][LANES] __attribute__((aligned(64))), h[LANES];
+	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, sums[0]);
 	for (size_t i = 0; i < rows; i++) {
-		for (size_t block = 0; block < RECURRENT_RNN_BLOCKS; block++) {
-			size_t unit = panel * run->packing.panel_units + block * LANES;
-			if (unit >= recurrent->units)
-				break;
-			gyr_cell_rnn(recurrent->cell.clip, recurrent->cell.activations[run->direction][0].function, sums[i][block], h);
-			store_h(run, row + i, unit, h);
+		for (size_t block = 0; block < vectors; block++) {
+			gyr_cell_rnn(recurrent->cell.clip, recurrent->cell.activations[run->direction][0].function, sums[i * vectors + block], h);
+			store_h(run, row + i, panel * run->packing.panel_units + block * LANES, h);
 		}
 	}
 }
@@ -245,12 +262,13 @@ static void step_lstm(const struct run *run, size_t panel, size_t row, size_t ro
 {
 	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
 	const float *p = run->recurrent->peepholes ? run->packed + run->packing.peepholes + panel * run->packing.panel : NULL;
-	float sums[ROWS_MAX][4][LANES] __attribute__((aligned(64))), h[LANES];
-	multiply(run, panel, 0, 4, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, &sums[0][0][0]);
+	size_t vectors = vectors_of(&run->packing, panel);
+	float sums[ROWS_MAX * 4][LANES] __attribute__((aligned(64))), room[4][LANES] __attribute__((aligned(64))), h[LANES];
+	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, sums[0]);
 	for (size_t i = 0; i < rows; i++) {
 		float *c = run->scratch + run->layout.c + (row + i) * run->layout.state_row + panel * LANES;
 		if (!has_ended(run, row + i))
-			gyr_cell_lstm(&run->lstm, p, sums[i], c, h);
+			gyr_cell_lstm(&run->lstm, p, spread(run, panel, sums[i * vectors], room), c, h);
 		store_h(run, row + i, panel * LANES, h);
 	}
 }
@@ -258,23 +276,22 @@ static void step_lstm(const struct run *run, size_t panel, size_t row, size_t ro
 /* The state's part of the hidden gate is multiplied by the reset gate, and all is one product. */
 static void step_gru_split(const struct run *run, size_t panel, size_t row, size_t rows)
 {
-	const struct gyr_recurrent *recurrent = run->recurrent;
 	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
-	float clip = recurrent->cell.clip, sums[ROWS_MAX][3][LANES] __attribute__((aligned(64))), first[ROWS_MAX][3][LANES] __attribute__((aligned(64)));
+	const float *bias = run->packed + run->packing.state_bias + panel * run->packing.panel;
+	size_t vectors = vectors_of(&run->packing, panel), count = run->recurrent->units - panel * LANES;
+	float sums[ROWS_MAX * 3][LANES] __attribute__((aligned(64))), room[2][3][LANES] __attribute__((aligned(64)));
+	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, bias, 0, sums[0]);
 	for (size_t i = 0; i < rows; i++) {
-		memcpy(first[i], projected + i * run->packing.across, 2 * sizeof first[i][0]);
-		memcpy(first[i][2], run->packed + run->packing.state_bias + panel * run->packing.panel + 2 * LANES, sizeof first[i][2]);
-	}
-	multiply(run, panel, 0, 3, run->old + row * run->old_row, run->old_row, rows, &first[0][0][0], 3 * LANES, &sums[0][0][0]);
-	for (size_t i = 0; i < rows; i++) {
-		const float *hidden = projected + i * run->packing.across + 2 * LANES;
-		size_t count = recurrent->units - panel * LANES;
-		float z[LANES], r[LANES], old[LANES], h[LANES];
-		gyr_cell_gru_gates(clip, sums[i][0], z, r);
+		float x_sums[3 * LANES], z[LANES], r[LANES], old[LANES], h[LANES];
+		memcpy(x_sums, projected + i * run->packing.across, vectors * sizeof sums[0]);
+		float(*of_state)[LANES] = spread(run, panel, sums[i * vectors], room[0]), (*of_x)[LANES] = spread(run, panel, x_sums, room[1]);
+		for (size_t lane = 0; lane < 2 * LANES; lane++)
+			of_x[0][lane] += of_state[0][lane];
+		gyr_cell_gru_gates(run->recurrent->cell.clip, of_x[0], z, r);
 		for (size_t lane = 0; lane < LANES; lane++)
-			sums[i][2][lane] = hidden[lane] + r[lane] * sums[i][2][lane];
+			of_x[2][lane] += r[lane] * of_state[2][lane];
 		load(run->old + (row + i) * run->old_row + panel * LANES, count, old);
-		gyr_cell_gru(clip, z, sums[i][2], old, h);
+		gyr_cell_gru(run->recurrent->cell.clip, z, of_x[2], old, h);
 		store_h(run, row + i, panel * LANES, h);
 	}
 }

@@ -3,7 +3,8 @@
  *
  * Units are taken in panels: LANES units with all their gates or, of an RNN, which has but one, RECURRENT_RNN_BLOCKS * LANES units. A panel of a matrix holds
  * for each number of its input, one after another, a vector of LANES weights for each of its gates (blocks), so that a product reads one stream from the first
- * byte to the last and ends with all gates of the same units at hand. Units that are not there have zeros.
+ * byte to the last and ends with all gates of the same units at hand. The last panel may have fewer units: then their gates lie side by side without gaps, in
+ * as few vectors as they fill; what is behind them is zero. (Where the gates of a GRU are multiplied apart, each keeps its own vector.)
  */
 #ifndef GYR_ENGINE_KERNEL_RECURRENT_INTERNAL_H
 #define GYR_ENGINE_KERNEL_RECURRENT_INTERNAL_H
@@ -16,10 +17,11 @@
 #define RECURRENT_LANES 16u /* floats of a vector */
 #define RECURRENT_RNN_BLOCKS 4u
 
-/* One direction's weights; what follows VECTORS is counted in floats. Biases and peepholes lie as a panel's sums do. */
+/* One direction's weights; what follows LAST_GATE is counted in floats. Biases lie as a panel's sums do, peepholes as those of a panel that is full. */
 struct gyr_recurrent_packing {
 	size_t panels, panel_units, vectors;
-	size_t panel, across;               /* of one number of the input: a panel's, and all panels' */
+	size_t last_units, last_vectors, last_gate; /* of the last panel; LAST_GATE is counted in floats, from a gate to the next */
+	size_t panel, across;                       /* of one number of the input: a panel's, and all panels' */
 	size_t bias, state_bias, peepholes; /* where they begin; STATE_BIAS is that of the state's part of a GRU's hidden gate, where that is kept apart */
 	size_t w, r, floats;
 };

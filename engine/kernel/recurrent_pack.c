@@ -10,7 +10,7 @@
 #include "engine/ref/unaligned.h"
 
 #define LANES RECURRENT_LANES
-#define CHUNK_ROWS 48u /* steps times rows that are projected at once: their sums stay in the L2 cache */
+#define CHUNK_ROWS 64u /* steps times rows that are projected at once: their sums stay in the L2 cache */
 #define FLOATS_MAX (SIZE_MAX / sizeof(float) / 4)
 
 /* Where COUNT times EACH floats begin behind *FLOATS, which grows by them. False where that overflows. */
@@ -27,10 +27,16 @@ bool gyr_recurrent_find_packing(const struct gyr_recurrent *recurrent, struct gy
 	*packing = (struct gyr_recurrent_packing){.panel_units = blocks * LANES, .vectors = blocks * recurrent->cell.gates};
 	packing->panels = (recurrent->units + packing->panel_units - 1) / packing->panel_units;
 	packing->panel = packing->vectors * LANES;
-	if (__builtin_mul_overflow(packing->panels, packing->panel, &packing->across))
+	packing->last_units = recurrent->units - (packing->panels - 1) * packing->panel_units;
+	bool apart = recurrent->cell.op == GYR_OP_GRU && !gyr_recurrent_splits(&recurrent->cell);
+	packing->last_gate = apart ? LANES : packing->last_units;
+	packing->last_vectors = (packing->last_gate * recurrent->cell.gates + LANES - 1) / LANES;
+	if (__builtin_mul_overflow(packing->panels - 1, packing->panel, &packing->across))
 		return false;
+	packing->across += packing->last_vectors * LANES;
 	return place(&packing->floats, packing->across, 1, &packing->bias) && place(&packing->floats, packing->across, 1, &packing->state_bias) &&
-	       place(&packing->floats, packing->across, 1, &packing->peepholes) && place(&packing->floats, packing->across, recurrent->inputs, &packing->w) &&
+	       place(&packing->floats, packing->panels, packing->panel, &packing->peepholes) &&
+	       place(&packing->floats, packing->across, recurrent->inputs, &packing->w) &&
 	       place(&packing->floats, packing->across, recurrent->units, &packing->r);
 }
 
@@ -38,8 +44,8 @@ bool gyr_recurrent_find_layout(const struct gyr_recurrent *recurrent, struct gyr
 {
 	struct gyr_recurrent_packing packing;
 	bool lstm = recurrent->cell.op == GYR_OP_LSTM, gru = recurrent->cell.op == GYR_OP_GRU;
-	size_t batch = recurrent->batch, chunk = batch == 0 || batch >= CHUNK_ROWS ? 1 : CHUNK_ROWS / batch;
-	*layout = (struct gyr_recurrent_layout){.chunk = chunk < recurrent->steps ? chunk : recurrent->steps};
+	size_t batch = recurrent->batch, most = batch == 0 || batch >= CHUNK_ROWS ? 1 : CHUNK_ROWS / batch, chunks = (recurrent->steps + most - 1) / most;
+	*layout = (struct gyr_recurrent_layout){.chunk = chunks == 0 ? 0 : (recurrent->steps + chunks - 1) / chunks}; /* about as many steps in each */
 	if (!gyr_recurrent_find_packing(recurrent, &packing))
 		return false;
 	layout->state_row = packing.panels * packing.panel_units;
@@ -68,19 +74,19 @@ bool gyr_recurrent_scratch_bytes(const struct gyr_recurrent *recurrent, size_t *
 /* Where the number of GATE and UNIT is among the sums of all panels. */
 static size_t sum_at(const struct gyr_recurrent_packing *packing, size_t gate, size_t unit)
 {
-	size_t within = unit % packing->panel_units;
-	return unit / packing->panel_units * packing->panel + gate * packing->panel_units + within;
+	size_t panel = unit / packing->panel_units, gate_step = panel + 1 == packing->panels ? packing->last_gate : packing->panel_units;
+	return panel * packing->panel + gate * gate_step + unit % packing->panel_units;
 }
 
 /* Packs MATRIX, gates x units rows of DEPTH numbers. */
 static void pack_matrix(const struct gyr_recurrent *recurrent, const struct gyr_recurrent_packing *packing, const gyr_f32_u *matrix, size_t depth, float *to)
 {
-	size_t rows = recurrent->cell.gates * recurrent->units;
+	size_t units = recurrent->units, rows = recurrent->cell.gates * units;
 	for (size_t row = 0; row < rows; row++) {
-		size_t at = sum_at(packing, row / recurrent->units, row % recurrent->units);
-		float *column = to + at / packing->panel * packing->panel * depth + at % packing->panel;
+		size_t panel = row % units / packing->panel_units, step = panel + 1 == packing->panels ? packing->last_vectors * LANES : packing->panel;
+		float *column = to + panel * packing->panel * depth + (sum_at(packing, row / units, row % units) - panel * packing->panel);
 		for (size_t k = 0; k < depth; k++)
-			column[k * packing->panel] = matrix[row * depth + k];
+			column[k * step] = matrix[row * depth + k];
 	}
 }
 
@@ -103,6 +109,6 @@ void gyr_recurrent_pack(const struct gyr_recurrent *recurrent, const struct gyr_
 		}
 		const gyr_f32_u *p = recurrent->peepholes ? (const gyr_f32_u *)ends->p + direction * 3 * units : NULL;
 		for (size_t row = 0; row < 3 * units && p != NULL; row++)
-			packed[packing.peepholes + sum_at(&packing, row / units, row % units)] = p[row];
+			packed[packing.peepholes + row % units / LANES * packing.panel + row / units * LANES + row % units % LANES] = p[row];
 	}
 }
