@@ -46,7 +46,20 @@ struct product {
 
 typedef void product_fn(const struct product *product);
 
-static inline __attribute__((always_inline)) void run_product(const struct product *product, const size_t rows, const size_t vectors)
+/* Adds what number K of each row at X contributes, by the vectors at WEIGHTS. */
+static inline __attribute__((always_inline)) void add_products(const float *weights, const gyr_f32_u *const *x, size_t k, const size_t rows,
+							       const size_t vectors, vector sums[ROWS_MAX][PARTS][VECTORS_MAX], const size_t part)
+{
+#pragma GCC unroll 8
+	for (size_t v = 0; v < vectors; v++) {
+		const vector w = *(const vector *)(weights + v * LANES);
+#pragma GCC unroll 8
+		for (size_t row = 0; row < rows; row++)
+			sums[row][part][v] += w * x[row][k];
+	}
+}
+
+static inline __attribute__((always_inline)) void run_product(const struct product *product, const size_t rows, const size_t vectors, const bool back)
 {
 	const size_t parts = rows == 1 ? PARTS : 1, depth = product->depth, step = product->weights_step;
 	const float *weights = product->weights;
@@ -63,21 +76,15 @@ static inline __attribute__((always_inline)) void run_product(const struct produ
 				sums[row][1][v] = (vector){0};
 		}
 	}
-	for (; k + parts <= depth; k += parts, weights += parts * step) {
+	for (; k + parts <= depth; k += parts) {
+		const size_t at = back ? depth - parts - k : k;
+		const float *w = weights + at * step;
 #pragma GCC unroll 8
 		for (size_t part = 0; part < parts; part++)
-#pragma GCC unroll 8
-			for (size_t v = 0; v < vectors; v++) {
-				const vector w = *(const vector *)(weights + part * step + v * LANES);
-#pragma GCC unroll 8
-				for (size_t row = 0; row < rows; row++)
-					sums[row][part][v] += w * x[row][k + part];
-			}
+			add_products(w + part * step, x, at + part, rows, vectors, sums, part);
 	}
 	if (parts > 1 && k < depth)
-#pragma GCC unroll 8
-		for (size_t v = 0; v < vectors; v++)
-			sums[0][0][v] += *(const vector *)(weights + v * LANES) * x[0][k];
+		add_products(back ? weights : weights + k * step, x, back ? 0 : k, rows, vectors, sums, 0);
 #pragma GCC unroll 8
 	for (size_t row = 0; row < rows; row++)
 #pragma GCC unroll 8
@@ -92,10 +99,19 @@ static inline __attribute__((always_inline)) void run_product(const struct produ
 #define PRODUCT(rows, vectors)                                                                                                                                 \
 	static void product_##rows##_##vectors(const struct product *product)                                                                                  \
 	{                                                                                                                                                      \
-		run_product(product, rows, vectors);                                                                                                           \
+		run_product(product, rows, vectors, false);                                                                                                    \
+	}                                                                                                                                                      \
+	static void back_##rows##_##vectors(const struct product *product)                                                                                     \
+	{                                                                                                                                                      \
+		run_product(product, rows, vectors, true);                                                                                                     \
 	}
 #define PRODUCTS(rows) PRODUCT(rows, 1) PRODUCT(rows, 2) PRODUCT(rows, 3) PRODUCT(rows, 4)
-#define ROW(rows) {product_##rows##_1, product_##rows##_2, product_##rows##_3, product_##rows##_4}
+#define ROW(way, rows) {way##_##rows##_1, way##_##rows##_2, way##_##rows##_3, way##_##rows##_4}
+#if defined(__AVX512F__)
+#define WAY(way) {ROW(way, 1), ROW(way, 2), ROW(way, 3), ROW(way, 4), ROW(way, 5), ROW(way, 6)}
+#else
+#define WAY(way) {ROW(way, 1)}
+#endif
 
 PRODUCTS(1)
 #if defined(__AVX512F__)
@@ -106,12 +122,8 @@ PRODUCTS(5)
 PRODUCTS(6)
 #endif
 
-static product_fn *const products[ROWS_MAX][VECTORS_MAX] = {
-	ROW(1),
-#if defined(__AVX512F__)
-	ROW(2), ROW(3), ROW(4), ROW(5), ROW(6),
-#endif
-};
+/* From the first number of the rows to the last, and from the last to the first. */
+static product_fn *const products[2][ROWS_MAX][VECTORS_MAX] = {WAY(product), WAY(back)};
 
 /* One direction of a run, and the step that it is at. */
 struct run {
@@ -175,7 +187,7 @@ static void project(const struct run *run, size_t first, size_t count)
 				product.x[i] = (const gyr_f32_u *)run->ends->x + step * run->places.x_step + at * run->places.x_row;
 			}
 			product.sums = run->scratch + run->layout.projected + row * packing->across + panel * packing->panel;
-			products[piece - 1][vectors - 1](&product);
+			products[0][piece - 1][vectors - 1](&product);
 		}
 	}
 }
@@ -217,7 +229,7 @@ static void multiply(const struct run *run, size_t panel, size_t from, size_t ve
 	};
 	for (size_t i = 0; i < rows; i++)
 		product.x[i] = state + i * row_floats;
-	products[rows - 1][vectors - 1](&product);
+	products[run->step % 2][rows - 1][vectors - 1](&product);
 }
 
 /* Stores LANES units of h, from UNIT on; a row that has ended keeps what it had. */
@@ -229,16 +241,18 @@ static void store_h(const struct run *run, size_t row, size_t unit, float *h)
 	store(h, count, run->fresh + row * run->fresh_row + unit);
 }
 
-/* A panel's sums with each gate in a vector of its own: SUMS, or ROOM where they lie closer. */
-static inline float (*spread(const struct run *run, size_t panel, float *sums, float (*room)[LANES]))[LANES]
+/* Whether the gates of PANEL lie closer than each in vectors of its own. */
+static bool is_close(const struct run *run, size_t panel)
 {
-	const struct gyr_recurrent_packing *packing = &run->packing;
-	if (panel + 1 < packing->panels || packing->last_gate == LANES)
-		return (float(*)[LANES])sums;
-	memset(room, 0, packing->panel * sizeof(float));
+	return panel + 1 == run->packing.panels && run->packing.last_gate != LANES;
+}
+
+/* The last panel's SUMS with each gate in a vector of its own. */
+static void spread(const struct run *run, const float *sums, float (*to)[LANES])
+{
+	memset(to, 0, run->packing.panel * sizeof(float));
 	for (size_t gate = 0; gate < run->recurrent->cell.gates; gate++)
-		memcpy(room[gate], sums + gate * packing->last_gate, packing->last_gate * sizeof(float));
-	return room;
+		memcpy(to[gate], sums + gate * run->packing.last_gate, run->packing.last_gate * sizeof(float));
 }
 
 typedef void step_fn(const struct run *run, size_t panel, size_t row, size_t rows);
@@ -258,19 +272,49 @@ static void step_rnn(const struct run *run, size_t panel, size_t row, size_t row
 	}
 }
 
+/* Computes COUNT cells from their sums: those of a panel for rows from ROW on, or those of one row for panels from PANEL on (ACROSS). */
+static void run_lstm_cells(const struct run *run, size_t panel, size_t row, size_t count, bool across, float (*gates)[4][LANES])
+{
+	size_t rows = across ? 0 : 1, panels = across ? 1 : 0; /* from a cell to the next */
+	float *c = run->scratch + run->layout.c + row * run->layout.state_row + panel * LANES;
+	size_t c_step = rows * run->layout.state_row + panels * LANES, p_step = panels * run->packing.panel;
+	const float *p = run->recurrent->peepholes ? run->packed + run->packing.peepholes + panel * run->packing.panel : NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!has_ended(run, row + i * rows))
+			gyr_cell_lstm_c(&run->lstm, p != NULL ? p + i * p_step : NULL, gates[i], c + i * c_step);
+	for (size_t i = 0; i < count; i++) {
+		float h[LANES] __attribute__((aligned(64)));
+		gyr_cell_lstm_h(&run->lstm, p != NULL ? p + i * p_step : NULL, gates[i], c + i * c_step, h);
+		store_h(run, row + i * rows, (panel + i * panels) * LANES, h);
+	}
+}
+
 static void step_lstm(const struct run *run, size_t panel, size_t row, size_t rows)
 {
 	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
-	const float *p = run->recurrent->peepholes ? run->packed + run->packing.peepholes + panel * run->packing.panel : NULL;
 	size_t vectors = vectors_of(&run->packing, panel);
-	float sums[ROWS_MAX * 4][LANES] __attribute__((aligned(64))), room[4][LANES] __attribute__((aligned(64))), h[LANES];
-	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, sums[0]);
-	for (size_t i = 0; i < rows; i++) {
-		float *c = run->scratch + run->layout.c + (row + i) * run->layout.state_row + panel * LANES;
-		if (!has_ended(run, row + i))
-			gyr_cell_lstm(&run->lstm, p, spread(run, panel, sums[i * vectors], room), c, h);
-		store_h(run, row + i, panel * LANES, h);
+	float sums[ROWS_MAX][4][LANES] __attribute__((aligned(64))), room[ROWS_MAX][4][LANES] __attribute__((aligned(64)));
+	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, sums[0][0]);
+	bool close = is_close(run, panel);
+	for (size_t i = 0; i < rows && close; i++)
+		spread(run, sums[0][i * vectors], room[i]);
+	run_lstm_cells(run, panel, row, rows, false, close ? room : sums);
+}
+
+/* The only row: all products first, for the weights to come in one stream. */
+static void run_lstm_row(const struct run *run)
+{
+	const struct gyr_recurrent_packing *packing = &run->packing;
+	float(*gates)[4][LANES] = (float(*)[4][LANES])(run->scratch + run->layout.sums), last[4][LANES] __attribute__((aligned(64)));
+	for (size_t i = 0; i < packing->panels; i++) {
+		size_t panel = run->step % 2 == 0 ? i : packing->panels - 1 - i;
+		bool close = is_close(run, panel);
+		multiply(run, panel, 0, vectors_of(packing, panel), run->old, 0, 1, run->projected + panel * packing->panel, 0,
+			 close ? last[0] : gates[panel][0]);
+		if (close)
+			spread(run, last[0], gates[panel]);
 	}
+	run_lstm_cells(run, 0, 0, packing->panels, true, gates);
 }
 
 /* The state's part of the hidden gate is multiplied by the reset gate, and all is one product. */
@@ -279,14 +323,19 @@ static void step_gru_split(const struct run *run, size_t panel, size_t row, size
 	const float *projected = run->projected + row * run->packing.across + panel * run->packing.panel;
 	const float *bias = run->packed + run->packing.state_bias + panel * run->packing.panel;
 	size_t vectors = vectors_of(&run->packing, panel), count = run->recurrent->units - panel * LANES;
-	float sums[ROWS_MAX * 3][LANES] __attribute__((aligned(64))), room[2][3][LANES] __attribute__((aligned(64)));
+	float sums[ROWS_MAX * 3][LANES] __attribute__((aligned(64)));
 	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, bias, 0, sums[0]);
 	for (size_t i = 0; i < rows; i++) {
-		float x_sums[3 * LANES], z[LANES], r[LANES], old[LANES], h[LANES];
-		memcpy(x_sums, projected + i * run->packing.across, vectors * sizeof sums[0]);
-		float(*of_state)[LANES] = spread(run, panel, sums[i * vectors], room[0]), (*of_x)[LANES] = spread(run, panel, x_sums, room[1]);
-		for (size_t lane = 0; lane < 2 * LANES; lane++)
-			of_x[0][lane] += of_state[0][lane];
+		float z[LANES], r[LANES], old[LANES], h[LANES], of_x[3][LANES], last[3][LANES], (*of_state)[LANES] = &sums[i * vectors];
+		if (is_close(run, panel)) {
+			spread(run, projected + i * run->packing.across, of_x);
+			spread(run, sums[i * vectors], of_state = last);
+		} else {
+			memcpy(of_x, projected + i * run->packing.across, sizeof of_x);
+		}
+		for (size_t gate = 0; gate < 2; gate++)
+			for (size_t lane = 0; lane < LANES; lane++)
+				of_x[gate][lane] += of_state[gate][lane];
 		gyr_cell_gru_gates(run->recurrent->cell.clip, of_x[0], z, r);
 		for (size_t lane = 0; lane < LANES; lane++)
 			of_x[2][lane] += r[lane] * of_state[2][lane];
@@ -331,17 +380,21 @@ static void step_gru_hidden(const struct run *run, size_t panel, size_t row, siz
 
 static void run_step(const struct run *run, step_fn *step)
 {
-	for (size_t panel = 0; panel < run->packing.panels; panel++)
+	for (size_t i = 0; i < run->packing.panels; i++) {
+		size_t panel = run->step % 2 == 0 ? i : run->packing.panels - 1 - i;
 		for (size_t row = 0, piece; row < run->recurrent->batch; row += piece) {
 			piece = piece_of(run->recurrent->batch - row);
 			step(run, panel, row, piece);
 		}
+	}
 }
 
 static void run_cell(const struct run *run)
 {
 	const struct gyr_recurrent_cell *cell = &run->recurrent->cell;
-	if (cell->op == GYR_OP_GRU && !gyr_recurrent_splits(cell)) {
+	if (cell->op == GYR_OP_LSTM && run->recurrent->batch == 1) {
+		run_lstm_row(run);
+	} else if (cell->op == GYR_OP_GRU && !gyr_recurrent_splits(cell)) {
 		run_step(run, step_gru_gates);
 		run_step(run, step_gru_hidden);
 	} else {

@@ -41,11 +41,13 @@ struct gyr_cell_lstm {
 	bool clips, coupled;
 };
 
-/* GATES: the sums of input, output, forget and cell, which are overwritten; P: the peepholes of the first three, or NULL; C: in, the state before; out, after.
+/*
+ * A cell of an LSTM in two halves, so that whoever has several computes the one half of all, then the other: each is a long chain, and they overlap. GATES: the
+ * sums of input, output, forget and cell, which are overwritten; P: the peepholes of the first three, or NULL. C: in, the state before; out, after.
  */
-static inline void gyr_cell_lstm(const struct gyr_cell_lstm *cell, const float *p, float (*gates)[RECURRENT_LANES], float *c, float *h)
+static inline void gyr_cell_lstm_c(const struct gyr_cell_lstm *cell, const float *p, float (*gates)[RECURRENT_LANES], float *c)
 {
-	float *in = gates[0], *out = gates[1], *forget = gates[2];
+	float *in = gates[0], *forget = gates[2];
 	if (p != NULL) {
 		gyr_cell_peep(p, c, in);
 		gyr_cell_peep(p + 2 * RECURRENT_LANES, c, forget);
@@ -58,6 +60,12 @@ static inline void gyr_cell_lstm(const struct gyr_cell_lstm *cell, const float *
 		RECURRENT_EACH(i)
 	c[i] = (1.0f - gyr_sigmoid(in[i])) * c[i] + gyr_cell_sigmoid_tanh(in[i], gates[3][i]);
 	else RECURRENT_EACH(i) c[i] = gyr_sigmoid(forget[i]) * c[i] + gyr_cell_sigmoid_tanh(in[i], gates[3][i]);
+}
+
+/* H, from C as gyr_cell_lstm_c left it. */
+static inline void gyr_cell_lstm_h(const struct gyr_cell_lstm *cell, const float *p, float (*gates)[RECURRENT_LANES], const float *c, float *h)
+{
+	float *out = gates[1];
 	if (p != NULL)
 		gyr_cell_peep(p + RECURRENT_LANES, c, out);
 	if (cell->clips)

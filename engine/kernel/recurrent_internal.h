@@ -31,6 +31,7 @@ struct gyr_recurrent_layout {
 	size_t chunk; /* steps whose inputs are projected at once */
 	size_t state_row;
 	size_t projected, c, update, reset, h[2], floats;
+	size_t sums; /* of an LSTM with one row: panel after panel, as of a full one */
 };
 
 /* Both are false where there are too many floats to count. */

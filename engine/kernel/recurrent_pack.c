@@ -52,6 +52,7 @@ bool gyr_recurrent_find_layout(const struct gyr_recurrent *recurrent, struct gyr
 	size_t row = layout->state_row;
 	return place(&layout->floats, layout->chunk * batch, packing.across, &layout->projected) && place(&layout->floats, batch, lstm ? row : 0, &layout->c) &&
 	       place(&layout->floats, batch, gru ? row : 0, &layout->update) && place(&layout->floats, batch, gru ? row : 0, &layout->reset) &&
+	       place(&layout->floats, lstm && batch == 1 ? packing.panels : 0, packing.panel, &layout->sums) &&
 	       place(&layout->floats, batch, row, &layout->h[0]) && place(&layout->floats, batch, row, &layout->h[1]);
 }
 
