@@ -60,10 +60,13 @@ enum ctl_exit ctl_model_import(struct ctl *ctl)
 	yyjson_mut_doc *doc;
 	if (ctl_path(ctl->words[1], true, path, &error) != 0)
 		return ctl_fail(&error);
-	struct gyr_rpc_parameter parameters[3] = {{"model", ctl->words[0]}, {"path", path}};
+	struct gyr_rpc_parameter parameters[3 + CTL_OPTIONS_MAX] = {{"model", ctl->words[0]}, {"path", path}};
 	uint32_t count = 2;
 	if (ctl_option(ctl, "bf16-bound") != NULL)
 		parameters[count++] = (struct gyr_rpc_parameter){"bf16-bound", ctl_option(ctl, "bf16-bound")};
+	for (uint32_t i = 0; i < ctl->option_count; i++)
+		if (strcmp(ctl->options[i].name, "dim") == 0 || strcmp(ctl->options[i].name, "shape") == 0)
+			parameters[count++] = ctl->options[i];
 	if (!ctl_call(ctl->config.run_dir, "model.import", parameters, count, NULL, NULL, &doc))
 		return CTL_FAILED;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);

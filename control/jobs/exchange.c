@@ -19,6 +19,8 @@ const struct gyr_job_option gyr_job_import_options[] = {
 	{"out", "BUNDLE", true},
 	{"name", "NAME", true},
 	{"bf16-bound", "NUMBER over 0 to 1: how far answers may be off for weights in bf16 (not at all)", false},
+	{"dim", "NAME=SIZE of a dimension that the file leaves open; several times for several", false, true},
+	{"shape", "INPUT=SIZE,SIZE,... of a whole input; several times for several", false, true},
 	{0},
 };
 
@@ -58,18 +60,34 @@ static int write_import(const struct gyr_job_model *model, float bf16_bound, con
 	return result;
 }
 
+/* The sizes that the options "dim" and "shape" give. -EINVAL, -E2BIG. */
+static int read_sizes(const struct gyr_job_options *options, struct gyr_onnx_fixed *fixed, struct gyr_error *error)
+{
+	const char *text;
+	int result = 0;
+	*fixed = (struct gyr_onnx_fixed){0};
+	for (int i = 0; result == 0 && (text = gyr_job_option_at(options, "dim", i)) != NULL; i++)
+		result = gyr_onnx_fix_dim(fixed, text, error);
+	for (int i = 0; result == 0 && (text = gyr_job_option_at(options, "shape", i)) != NULL; i++)
+		result = gyr_onnx_fix_shape(fixed, text, error);
+	return result;
+}
+
 int gyr_job_import(const struct gyr_job_options *options, bool *usage, struct gyr_error *error)
 {
 	const char *in = gyr_job_option(options, "in"), *name;
+	struct gyr_onnx_fixed fixed;
 	float bf16_bound = 0;
 	int result = gyr_job_option_name(options, "", &name, error);
 	if (result == 0)
 		result = gyr_job_option_bound(options, &bf16_bound, error);
+	if (result == 0)
+		result = read_sizes(options, &fixed, error);
 	*usage = result != 0;
 	if (result != 0)
 		return result;
 	struct gyr_job_model model;
-	result = gyr_job_model_read(in, &model, error);
+	result = gyr_job_model_read(in, &fixed, &model, error);
 	if (result != 0)
 		return result;
 	if (model.bundle != NULL)
@@ -87,7 +105,7 @@ int gyr_job_export(const struct gyr_job_options *options, bool *usage, struct gy
 	const char *in = gyr_job_option(options, "in"), *out = gyr_job_option(options, "out");
 	struct gyr_job_model model;
 	*usage = false;
-	int result = gyr_job_model_read(in, &model, error);
+	int result = gyr_job_model_read(in, NULL, &model, error);
 	if (result != 0)
 		return result;
 	void *bytes = NULL;

@@ -54,18 +54,19 @@ void gyr_job_model_unlimit(struct gyr_job_model *model)
 	model->limited = false;
 }
 
-static int import(struct gyr_job_model *model, size_t size, struct gyr_error *error)
+static int import(struct gyr_job_model *model, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_error *error)
 {
+	static const struct gyr_onnx_fixed nothing;
 	crypto_generichash(model->digest, sizeof model->digest, model->bytes, size, NULL, 0);
 	int result = limit_address_space(model, size, error);
 	if (result == 0)
-		result = gyr_onnx_import(model->bytes, size, &model->graph, error);
+		result = gyr_onnx_import_fixed(model->bytes, size, fixed != NULL ? fixed : &nothing, &model->graph, error);
 	if (result == 0)
 		result = gyr_plan_settle(model->graph, error);
 	return result;
 }
 
-int gyr_job_model_read(const char *path, struct gyr_job_model *model, struct gyr_error *error)
+int gyr_job_model_read(const char *path, const struct gyr_onnx_fixed *fixed, struct gyr_job_model *model, struct gyr_error *error)
 {
 	*model = (struct gyr_job_model){0};
 	if (sodium_init() < 0)
@@ -81,7 +82,7 @@ int gyr_job_model_read(const char *path, struct gyr_job_model *model, struct gyr
 			memcpy(model->digest, model->bundle->id, sizeof model->digest);
 		}
 	} else {
-		result = import(model, size, error);
+		result = import(model, size, fixed, error);
 	}
 	if (result == 0)
 		return 0;

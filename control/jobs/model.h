@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "engine/model/bundle.h"
 #include "engine/model/graph.h"
+#include "engine/onnx/onnx.h"
 
 /* A model from a file, a bundle or ONNX, told by its first bytes. */
 struct gyr_job_model {
@@ -23,10 +24,10 @@ struct gyr_job_model {
 };
 
 /*
- * Reads a model. Before ONNX is imported, the address space is limited to what that and golden vectors may take. Errors of gyr_job_file_read, gyr_bundle_open
- * and gyr_onnx_import.
+ * Reads a model. FIXED (NULL: nothing) are sizes that an ONNX file leaves open; a bundle has none. Before ONNX is imported, the address space is limited to
+ * what that and golden vectors may take. Errors of gyr_job_file_read, gyr_bundle_open and gyr_onnx_import_fixed.
  */
-GYR_MUST_CHECK int gyr_job_model_read(const char *path, struct gyr_job_model *model, struct gyr_error *error);
+GYR_MUST_CHECK int gyr_job_model_read(const char *path, const struct gyr_onnx_fixed *fixed, struct gyr_job_model *model, struct gyr_error *error);
 void gyr_job_model_fini(struct gyr_job_model *model);
 
 /* Takes the limit away again. */

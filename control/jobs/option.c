@@ -15,8 +15,13 @@ static bool gives(const char *word, const char *name)
 
 const char *gyr_job_option(const struct gyr_job_options *options, const char *name)
 {
+	return gyr_job_option_at(options, name, 0);
+}
+
+const char *gyr_job_option_at(const struct gyr_job_options *options, const char *name, int index)
+{
 	for (int i = 0; i < options->count; i++)
-		if (gives(options->words[i], name))
+		if (gives(options->words[i], name) && index-- == 0)
 			return strchr(options->words[i], '=') + 1;
 	return NULL;
 }
@@ -51,7 +56,7 @@ int gyr_job_options_check(const struct gyr_job_options *options, struct gyr_erro
 			return gyr_error_set(error, -EINVAL, "\"%.60s\" is no option of this command; NAME=VALUE is expected with one of: %s",
 					     options->words[i], names);
 		for (int j = 0; j < i; j++)
-			if (gives(options->words[j], option->name))
+			if (!option->repeated && gives(options->words[j], option->name))
 				return gyr_error_set(error, -EINVAL, "option %s is given twice", option->name);
 		if (strchr(options->words[i], '=')[1] == 0)
 			return gyr_error_set(error, -EINVAL, "option %s is empty; %s=%s is expected", option->name, option->name, option->value);

@@ -14,6 +14,7 @@ struct gyr_job_option {
 	const char *name;
 	const char *value; /* what it takes, for the usage text */
 	bool required;
+	bool repeated; /* may be given several times */
 };
 
 /* The values that were given, beside the list. */
@@ -23,11 +24,14 @@ struct gyr_job_options {
 	int count;
 };
 
-/* Checks that each word is NAME=VALUE with a listed name, each at most once, and that none that is required is missing. -EINVAL. */
+/* Checks that each word is NAME=VALUE with a listed name, each at most once but for those that are repeated, and that none that is required is missing.
+ * -EINVAL. */
 GYR_MUST_CHECK int gyr_job_options_check(const struct gyr_job_options *options, struct gyr_error *error);
 
 /* The value of an option, or NULL. */
 const char *gyr_job_option(const struct gyr_job_options *options, const char *name);
+/* Value INDEX of an option that may be repeated, or NULL behind the last. */
+const char *gyr_job_option_at(const struct gyr_job_options *options, const char *name, int index);
 
 /* Read an option where it is given, and leave *VALUE alone where not. -EINVAL: no such number, or out of range; the message names option and range. */
 GYR_MUST_CHECK int gyr_job_option_whole(const struct gyr_job_options *options, const char *name, uint64_t least, uint64_t most, uint64_t *value,

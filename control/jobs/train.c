@@ -174,7 +174,7 @@ static int read_inputs(struct job *job)
 	int result = 0;
 	if (from != NULL) {
 		/* First, while the limit on memory that an import needs is not in the way of the data. */
-		result = gyr_job_model_read(from, &job->from, job->error);
+		result = gyr_job_model_read(from, NULL, &job->from, job->error);
 		gyr_job_model_unlimit(&job->from);
 	}
 	if (result == 0)

@@ -138,6 +138,14 @@ class Appliance(unittest.TestCase):
         self.assertEqual(msgpack.unpackb(data[4096:4096 + int.from_bytes(data[32:40], "little")])[8:], [0.25])
         self.assertIn("bf16-bound", gyrd.ctl("model", "import", "bound", onnx, "--bf16-bound", "2", status=1).stderr)
         self.assertIn("states its own", gyrd.ctl("model", "import", "bound", out, "--bf16-bound", "0.25", status=1).stderr)
+        # Sizes are for what an ONNX file leaves open; this one leaves only the batch, which may be fixed.
+        self.assertEqual(gyrd.json("model", "import", "fixed", onnx, "--dim", "N=3")["version"], 1)
+        self.assertEqual([i["shape"] for i in gyrd.json("model", "show", "fixed")["signature"]["inputs"]], [[3, 4]])
+        self.assertIn("no input leaves it open", gyrd.ctl("model", "import", "fixed", onnx, "--dim", "N=3", "--dim", "steps=2", status=1).stderr)
+        self.assertIn("another size", gyrd.ctl("model", "import", "fixed", onnx, "--shape", "x=N,5", status=1).stderr)
+        self.assertIn("NAME=SIZE is expected", gyrd.ctl("model", "import", "fixed", onnx, "--dim", "N", status=1).stderr)
+        self.assertIn("whose sizes are fixed", gyrd.ctl("model", "import", "fixed", out, "--dim", "N=3", status=1).stderr)
+        self.assertIn("more than 24", gyrd.ctl("model", "import", "fixed", onnx, *(f"--dim=d{i}=1" for i in range(25)), status=1).stderr)
         # What is neither is refused by the worker, and leaves nothing behind.
         junk = gyrd.folder / "junk"
         junk.write_bytes(b"neither a bundle nor ONNX")
