@@ -160,10 +160,11 @@ static void retry_link(void *user)
 
 static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 {
-	char link[GYR_CONFIG_PATH_MAX + 32], calls[GYR_CONFIG_PATH_MAX + 32];
+	char link[GYR_CONFIG_PATH_MAX + 32], calls[GYR_CONFIG_PATH_MAX + 32], choices[GYR_CONFIG_PATH_MAX + 32];
 	const char *dir = gyrd->config.run_dir;
 	snprintf(link, sizeof link, "%s/" GYR_LINK_SOCKET, dir);
 	snprintf(calls, sizeof calls, "%s/" GYR_RPC_SOCKET, dir);
+	snprintf(choices, sizeof choices, "%s/choices", gyrd->config.state_dir);
 	int status = lock_run_dir(gyrd, error);
 	if (status == 0)
 		status = gyr_registry_open(gyrd->config.state_dir, &gyrd->registry, error);
@@ -174,6 +175,8 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	if (status == 0)
 		status = gyr_rollout_create(&gyrd->events, &gyrd->work, gyrd->registry, link, gyrd->config.supervise ? &gyrd->supervisor : NULL, &gyrd->rollout,
 					    error);
+	if (status == 0)
+		status = gyr_rollout_keep_choices(gyrd->rollout, choices, error);
 	if (status == 0)
 		status = gyr_rpc_server_create(&gyrd->events, calls, gyrd_methods, gyrd, &gyrd->server, error);
 	return status;

@@ -2,6 +2,7 @@
 #include "control/rollout/rollout_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,27 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define CHOICES_NS (5 * GYR_NS_PER_S)
+
+static void end_choices(void *user, const struct gyr_link_answer *answer)
+{
+	if (answer->status != 0)
+		gyr_log_warning("the data plane does not keep what it measures: %s", answer->text);
+}
+
+/* Before any load, so that these find what is known. */
+static void give_choices(struct gyr_rollout *rollout)
+{
+	struct gyr_link_request request = {.type = GYR_LINK_CHOICES};
+	if (rollout->choices == NULL)
+		return;
+	int fd = open(rollout->choices, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		gyr_log_warning("%s: %s; the data plane measures at each start", rollout->choices, strerror(errno));
+	else
+		gyr_peer_send(rollout->peer, &request, fd, CHOICES_NS, end_choices, rollout);
+}
+
 static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 {
 	struct gyr_rollout *rollout = user;
@@ -18,6 +40,7 @@ static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 	if (rollout->supervisor != NULL)
 		gyr_supervisor_present(rollout->supervisor, gyr_peer_pid(rollout->peer));
 	rollout_take_status(rollout, body, bytes);
+	give_choices(rollout);
 	gyr_log_info("linked to the data plane (process %ld), which holds %u versions", (long)gyr_peer_pid(rollout->peer), rollout->held.version_count);
 	rollout_advance(rollout);
 }
@@ -63,6 +86,16 @@ int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct 
 	return 0;
 }
 
+int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error)
+{
+	char *copy = strdup(path);
+	if (copy == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for the rollout");
+	free(rollout->choices);
+	rollout->choices = copy;
+	return 0;
+}
+
 void gyr_rollout_end(struct gyr_rollout *rollout)
 {
 	rollout->ending = true;
@@ -77,6 +110,7 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 	while (rollout->faults != NULL)
 		rollout_forget_fault(rollout, rollout->faults->model, rollout->faults->number);
 	gyr_held_clear(&rollout->held);
+	free(rollout->choices);
 	free(rollout);
 }
 

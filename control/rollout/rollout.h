@@ -27,6 +27,11 @@ typedef void gyr_rollout_done(void *user, int status, const char *text);
  */
 GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct gyr_registry *registry, const char *socket,
 				      struct gyr_supervisor *supervisor, struct gyr_rollout **rollout, struct gyr_error *error);
+/*
+ * Has the data plane keep what its plans choose by measuring in the file PATH, which is made when it is missing, so that the next one finds it: each data plane
+ * that is linked gets it. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error);
 /* Begins no more steps. Before gyr_work_fini, which ends the step that is in the helper thread. */
 void gyr_rollout_end(struct gyr_rollout *rollout);
 /* After gyr_rollout_end and gyr_work_fini: operations that wait are told -ESHUTDOWN; what they intended stays written. */

@@ -38,6 +38,7 @@ struct gyr_rollout {
 	struct gyr_supervisor *supervisor; /* NULL: none */
 	struct gyr_peer *peer;
 	struct gyr_held held; /* empty while the link is down */
+	char *choices;        /* the path of the file of choices; NULL: none */
 	bool stepping;        /* a step is under way */
 	bool settled;         /* nothing was left to be done, when it was looked for last */
 	bool ending;          /* no more steps */

@@ -60,9 +60,9 @@ static int parse_head(struct gyr_unpack *cursor, uint64_t flag, enum gyr_link_ty
 		return gyr_error_set(error, -EPROTONOSUPPORT, "link: version %llu; this end speaks %u", (unsigned long long)version, GYR_LINK_VERSION);
 	if (places != 6)
 		return gyr_error_set(error, -EBADMSG, "link: an array of %u; expected 6", places);
-	if (!gyr_unpack_uint(cursor, &number) || number < (flag | GYR_LINK_HELLO) || number > (flag | GYR_LINK_STOP))
+	if (!gyr_unpack_uint(cursor, &number) || number < (flag | GYR_LINK_HELLO) || number > (flag | GYR_LINK_TYPE_MAX))
 		return gyr_error_set(error, -EBADMSG, "link: type is none of %llu to %llu", (unsigned long long)(flag | GYR_LINK_HELLO),
-				     (unsigned long long)(flag | GYR_LINK_STOP));
+				     (unsigned long long)(flag | GYR_LINK_TYPE_MAX));
 	if (!gyr_unpack_uint(cursor, seq))
 		return gyr_error_set(error, -EBADMSG, "link: seq is no whole number from 0 on");
 	*type = (enum gyr_link_type)(number & ~flag);

@@ -1,8 +1,8 @@
 /*
  * The link: what gyrd says to gyr-dataplane and what it answers, over a Unix SOCK_SEQPACKET socket that the data plane listens on (RUN_DIR/dataplane.sock, mode
  * 0600). One peer at a time; when gyrd dies the data plane serves on and waits for the next. Each message is one msgpack array in one packet of at most
- * GYR_LINK_BYTES_MAX bytes; a LOAD carries the bundle's sealed memory as an SCM_RIGHTS descriptor. Requests are answered in order. Both ends use this codec; it
- * knows neither DPDK nor oneDNN.
+ * GYR_LINK_BYTES_MAX bytes; a LOAD carries the bundle's sealed memory as an SCM_RIGHTS descriptor, CHOICES a file. Requests are answered in order. Both ends
+ * use this codec; it knows neither DPDK nor oneDNN.
  *
  *     request  [1, type, seq, model, version, [[label, version]...]]
  *     answer   [1, type | 0x80, seq, status, text, body]      body: nil, or a map (STATUS)
@@ -32,8 +32,10 @@ enum gyr_link_type {
 		  "models": [{"model": name, ..., "versions": [{"version", "id": the bundle's, ...}...], "labels": {label: version}}...]}; "model" comes first
 	 */
 	GYR_LINK_STATUS = 5,
-	GYR_LINK_STOP = 6, /* answer what was accepted, then end */
+	GYR_LINK_STOP = 6,    /* answer what was accepted, then end */
+	GYR_LINK_CHOICES = 7, /* descriptor of a file: what plans chose by measuring is in it, and is kept in it from now on (dataplane/loop/choices.h) */
 };
+#define GYR_LINK_TYPE_MAX GYR_LINK_CHOICES
 
 struct gyr_link_label {
 	char name[64];

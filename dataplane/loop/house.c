@@ -18,9 +18,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dataplane/link/link.h"
+#include "dataplane/loop/choices.h"
 
 #define LOCK_FILE "dataplane.lock"
-#define DESCRIPTORS_MAX 4 /* taken out of one packet; a LOAD has one */
+#define DESCRIPTORS_MAX 4 /* taken out of one packet; a LOAD and CHOICES have one */
 #define SEND_TIMEOUT_S 2
 #define DRAIN_TIMEOUT_NS (10 * GYR_NS_PER_S)
 #define ANSWER_HEAD_MAX 640u /* an answer without its body */
@@ -37,6 +38,7 @@ struct gyr_house {
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int lock, listener, signals;
 	int peer; /* -1: none */
+	struct gyr_choices_file choices;
 	uint8_t packet[GYR_LINK_BYTES_MAX];
 	uint8_t body[BODY_MAX];
 };
@@ -95,7 +97,7 @@ int gyr_house_create(const struct gyr_config *config, struct gyr_house **house, 
 	struct gyr_house *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for the house thread");
-	made->lock = made->listener = made->signals = made->peer = -1;
+	made->lock = made->listener = made->signals = made->peer = made->choices.descriptor = -1;
 	int status = take_run_dir(config, made, error);
 	if (status == 0)
 		status = listen_on_socket(config, made, error);
@@ -126,6 +128,7 @@ void gyr_house_destroy(struct gyr_house *house)
 	close_descriptor(&house->listener);
 	close_descriptor(&house->signals);
 	close_descriptor(&house->lock);
+	gyr_choices_file_fini(&house->choices);
 	free(house);
 }
 
@@ -193,10 +196,15 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 		if (got->descriptor_count != 1)
 			return gyr_error_set(error, -EINVAL, "link: LOAD carries one descriptor, not %d", got->descriptor_count);
 		status = gyr_models_load(models, request->model, request->version, got->descriptors[0], error);
+		gyr_choices_file_save(&house->choices);
 		break;
 	case GYR_LINK_UNLOAD: status = gyr_models_unload(models, request->model, request->version, error); break;
 	case GYR_LINK_ROUTE: status = gyr_models_route(models, request->model, request->labels, request->label_count, error); break;
 	case GYR_LINK_STOP: return 0; /* by gyr_house_run */
+	case GYR_LINK_CHOICES:
+		if (got->descriptor_count != 1)
+			return gyr_error_set(error, -EINVAL, "link: CHOICES carries one descriptor, not %d", got->descriptor_count);
+		return gyr_choices_file_take(&house->choices, got->descriptors[0], error);
 	default: return gyr_error_set(error, -EBADMSG, "link: no such request");
 	}
 	static const char *const verbs[] = {[GYR_LINK_LOAD] = "load", [GYR_LINK_UNLOAD] = "unload", [GYR_LINK_ROUTE] = "route"};
@@ -228,7 +236,7 @@ static bool serve(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 		return false;
 	}
 	struct gyr_link_answer answer = {.type = got.request.type, .seq = got.request.seq, .status = got.status};
-	if (answer.type < GYR_LINK_HELLO || answer.type > GYR_LINK_STOP)
+	if (answer.type < GYR_LINK_HELLO || answer.type > GYR_LINK_TYPE_MAX)
 		answer.type = GYR_LINK_HELLO; /* not even that was legible */
 	if (answer.status == 0)
 		answer.status = obey(house, models, &got, &answer, &reason);

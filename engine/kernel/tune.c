@@ -39,6 +39,7 @@ struct entry {
 static struct {
 	pthread_mutex_t lock; /* over all here */
 	uint32_t count, oldest;
+	uint64_t made;
 	struct entry entries[GYR_TUNE_ENTRIES_MAX];
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -81,6 +82,7 @@ static void remember(const struct gyr_tune_key *key, uint32_t choice)
 		entry->choice = choice;
 	else
 		add(key, choice);
+	table.made++;
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -128,6 +130,14 @@ uint32_t gyr_tune_choose(const struct gyr_tune_key *key, uint32_t count, gyr_tun
 	choice = measure(count, run, context);
 	remember(key, choice);
 	return choice;
+}
+
+uint64_t gyr_tune_made(void)
+{
+	pthread_mutex_lock(&table.lock);
+	uint64_t made = table.made;
+	pthread_mutex_unlock(&table.lock);
+	return made;
 }
 
 uint32_t gyr_tune_count(void)

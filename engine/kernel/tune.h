@@ -35,6 +35,9 @@ void gyr_tune_begin(void);
  */
 uint32_t gyr_tune_choose(const struct gyr_tune_key *key, uint32_t count, gyr_tune_fn *run, void *context);
 
+/* How often something was measured and remembered since the process began. */
+uint64_t gyr_tune_made(void);
+
 /* How many choices are remembered. */
 uint32_t gyr_tune_count(void);
 

@@ -118,6 +118,7 @@ class Appliance(unittest.TestCase):
         self.assertEqual(out.read_bytes(), first.read_bytes())
         status = gyrd.json("status")
         self.assertEqual((status["dataplane"]["state"], status["gyrd"]["versions"]), ("ready", 2))
+        self.assertEqual((gyrd.state / "choices").read_bytes(), b"choices")  # what the data plane keeps there
         self.assertIn("answer.result", gyrd.ctl("status").stdout)
         self.assertNotIn("net.datagram", gyrd.ctl("status").stdout)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgpack
 
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP = range(1, 7)
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES = range(1, 8)
 PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
 
 
@@ -75,6 +75,8 @@ class Plane:
             if any((model, number) not in self.versions for number in wanted.values()):
                 return -2, "not loaded", None
             self.labels[model] = wanted
+        elif kind == CHOICES:
+            os.pwrite(descriptors[0], b"choices", 0)
         if kind not in (HELLO, STATUS):
             return 0, "", None
         models = sorted({name for name, _ in self.versions})

@@ -35,7 +35,7 @@ static void test_requests_come_back(void **unused)
 	assert_true(size > 0);
 	assert_int_equal(gyr_link_parse_request(bytes, size, &request, &error), 0);
 	assert_memory_equal(&request, &route, sizeof route);
-	for (int type = GYR_LINK_HELLO; type <= GYR_LINK_STOP; type++) {
+	for (int type = GYR_LINK_HELLO; type <= GYR_LINK_TYPE_MAX; type++) {
 		struct gyr_link_request bare = {.type = (enum gyr_link_type)type, .seq = (uint64_t)type};
 		size = gyr_link_pack_request(bytes, sizeof bytes, &bare);
 		assert_int_equal(gyr_link_parse_request(bytes, size, &request, &error), 0);
@@ -118,7 +118,7 @@ static void test_heads_refused(void **unused)
 	pack = head(6, 1, 0);
 	gyr_pack_str(pack, "xxxx");
 	refuse_request(pack, -EBADMSG, "type");
-	pack = head(6, 1, GYR_LINK_STOP + 1);
+	pack = head(6, 1, GYR_LINK_TYPE_MAX + 1);
 	gyr_pack_str(pack, "xxxx");
 	refuse_request(pack, -EBADMSG, "type");
 	gyr_pack_init(pack, bytes, sizeof bytes);

@@ -15,7 +15,7 @@ import unittest
 import msgpack
 
 PROGRAM, MAKE_BUNDLE = sys.argv[1:3]
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP = range(1, 7)
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES = range(1, 8)
 EINVAL, ENOENT, EBUSY, EBADMSG, EPROTONOSUPPORT = -22, -2, -16, -74, -93
 F_ADD_SEALS, SEALS = 1033, 1 | 2 | 4 | 8
 PATIENCE_S = 30
@@ -126,6 +126,44 @@ class House(unittest.TestCase):
         self.assertEqual(peer.ask(ROUTE, "scale", 0, [])[0], 0)
         self.assertEqual(peer.ask(UNLOAD, "scale", 1)[0], 0)
         self.assertEqual(peer.ask(STATUS)[2]["models"], [])
+
+    def test_choices_outlive_it(self):
+        bundle, choices = os.path.join(self.folder.name, "bundle"), os.path.join(self.folder.name, "choices")
+        subprocess.run([MAKE_BUNDLE, bundle, "dense"], check=True)
+        content = read(bundle)
+        descriptor = os.open(choices, os.O_RDWR | os.O_CREAT)
+        self.addCleanup(os.close, descriptor)
+        peer = self.start()
+        reading, writing = os.pipe()
+        for bad in ([], [reading], [descriptor, descriptor]):
+            self.assertEqual(peer.ask(CHOICES, descriptors=bad)[0], EINVAL)
+        os.close(reading)
+        os.close(writing)
+        self.assertEqual(peer.ask(CHOICES, descriptors=[descriptor])[0], 0)
+        self.assertEqual(read(choices), b"")
+        self.assertEqual(peer.ask(LOAD, "dense", 1, descriptors=[memfd(content)])[0], 0)
+        first = msgpack.unpackb(read(choices))
+        self.assertGreater(len(first[2]), 1)
+        self.assertEqual(peer.ask(STOP)[0], 0)
+        self.end()
+        # The next one finds them, measures no more, and leaves the file as it is.
+        written = os.stat(choices).st_mtime_ns
+        peer = self.start()
+        self.assertEqual(peer.ask(CHOICES, descriptors=[descriptor])[0], 0)
+        self.assertEqual(peer.ask(LOAD, "dense", 1, descriptors=[memfd(content)])[0], 0)
+        self.assertEqual(os.stat(choices).st_mtime_ns, written)
+        self.assertEqual(peer.ask(UNLOAD, "dense", 1)[0], 0)
+        # What is no such file is measured over, and replaced.
+        for junk in (b"junk", msgpack.packb(["1", "another CPU", []]), os.urandom(1 << 20)):
+            with open(choices, "wb") as file:
+                file.write(junk)
+            self.assertEqual(peer.ask(CHOICES, descriptors=[descriptor])[0], 0)
+        self.assertEqual(peer.ask(STOP)[0], 0)
+        self.assertIn("plans measure anew", self.end()[1])
+        peer = self.start()
+        self.assertEqual(peer.ask(CHOICES, descriptors=[descriptor])[0], 0)
+        self.assertEqual(peer.ask(LOAD, "dense", 1, descriptors=[memfd(content)])[0], 0)
+        self.assertEqual({tuple(entry[:1] + entry[2:]) for entry in msgpack.unpackb(read(choices))[2]}, {tuple(entry[:1] + entry[2:]) for entry in first[2]})
 
     def test_bad_packets_are_answered_and_survived(self):
         peer = self.start()
