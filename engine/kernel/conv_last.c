@@ -151,6 +151,9 @@ void gyr_conv_last_plan(struct gyr_conv_last *conv)
 	GYR_ASSERT(!conv->shape.transposed);
 	conv->depthwise = conv->shape.in == 1 && conv->shape.out == 1 && conv->shape.groups > 1;
 	conv->merged = conv->shape.groups == 1 && last->dilation == 1 && last->kernel > 1;
+	conv->plain = taps_of(conv) == 1;
+	for (uint32_t i = 0; i < GYR_WINDOW_AXES; i++)
+		conv->plain = conv->plain && conv->shape.window.axes[i].stride == 1 && conv->shape.window.axes[i].in == conv->shape.window.axes[i].out;
 	size_t zeros = round_up(run_length(conv, conv->merged) * sizeof(float), ALIGN);
 	conv->scratch_bytes = zeros + taps_of(conv) * ROWS_MAX * sizeof(float *);
 }
@@ -259,16 +262,22 @@ static void run_part(const struct walk *walk, struct tile *tile, const gyr_f32_u
 	const size_t rows_low = walk->out_pixels / steps, higher = walk->out_pixels % steps; /* so many tiles have a row more */
 	gyr_f32_u *y = tile->y;
 	const gyr_f32_u *added = tile->added;
+	struct origin origin = first_origin(&conv->shape.window);
 	for (size_t step = 0, pixel = 0; step < steps; step++) {
 		const size_t rows = rows_low + (step < higher);
 		struct origin origins[ROWS_MAX];
 		bool merged = conv->merged;
-		for (size_t i = 0; i < rows; i++) {
-			origins[i] = origin_of(&conv->shape.window, pixel + i);
+		for (size_t i = 0; i < rows && !conv->plain; i++) {
+			origins[i] = origin;
+			next_origin(&conv->shape.window, &origin);
 			merged = merged && origins[i].at[2] >= 0 && origins[i].at[2] + last->kernel <= last->in;
 		}
 		const size_t length = run_length(conv, merged), begin = part_begin / length, end = (part_end + length - 1) / length;
-		point(walk, x, origins, rows, begin, end, merged);
+		if (walk->conv->plain)
+			for (size_t i = 0; i < rows; i++)
+				walk->pointers[i] = (const float *)(x + (pixel + i) * walk->channels);
+		else
+			point(walk, x, origins, rows, begin, end, merged);
 		tile->runs = end - begin;
 		tile->skip = part_begin - begin * length;
 		tile->length = length;
@@ -377,8 +386,8 @@ static void run_depthwise(const struct walk *walk, const float *packed, const gy
 {
 	const struct gyr_window_axis *axes = walk->conv->shape.window.axes;
 	const size_t channels = walk->channels, width = bias_floats(walk->conv), images = walk->conv->shape.batch;
-	for (size_t pixel = 0; pixel < images * walk->out_pixels; pixel++, y += walk->conv->y_stride) {
-		const struct origin origin = origin_of(&walk->conv->shape.window, pixel % walk->out_pixels);
+	struct origin origin = first_origin(&walk->conv->shape.window);
+	for (size_t pixel = 0; pixel < images * walk->out_pixels; pixel++, y += walk->conv->y_stride, next_origin(&walk->conv->shape.window, &origin)) {
 		const gyr_f32_u *image = x + pixel / walk->out_pixels * walk->in_pixels * channels;
 		const struct range ranges[GYR_WINDOW_AXES] = {inside(&axes[0], origin.at[0]), inside(&axes[1], origin.at[1]), inside(&axes[2], origin.at[2])};
 		size_t c = 0;

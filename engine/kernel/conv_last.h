@@ -29,8 +29,8 @@ struct gyr_conv_last {
 	enum gyr_conv_activation activation;
 	float alpha, beta;
 	size_t y_stride; /* floats from one pixel of Y to the next: at least groups * out */
-	bool depthwise;  /* set by gyr_conv_last_plan, as the next two */
-	bool merged;
+	bool depthwise;  /* set by gyr_conv_last_plan, as the next three */
+	bool merged, plain;
 	size_t scratch_bytes;
 };
 

@@ -68,15 +68,22 @@ struct origin {
 	int64_t at[GYR_WINDOW_AXES];
 };
 
-static inline struct origin origin_of(const struct gyr_window *window, size_t pixel)
+/* The origin of the first pixel. */
+static inline struct origin first_origin(const struct gyr_window *window)
 {
-	struct origin origin;
+	return (struct origin){{-window->axes[0].begin, -window->axes[1].begin, -window->axes[2].begin}};
+}
+
+/* From the origin of a pixel to that of the next one; behind the last comes the first. */
+static inline void next_origin(const struct gyr_window *window, struct origin *origin)
+{
 	for (uint32_t i = GYR_WINDOW_AXES; i-- > 0;) {
-		size_t out = (size_t)window->axes[i].out;
-		origin.at[i] = (int64_t)(pixel % out) * window->axes[i].stride - window->axes[i].begin;
-		pixel /= out;
+		const struct gyr_window_axis *axis = &window->axes[i];
+		origin->at[i] += axis->stride;
+		if (origin->at[i] + axis->begin < axis->out * axis->stride)
+			return;
+		origin->at[i] = -axis->begin;
 	}
-	return origin;
 }
 
 /* The taps [begin, end) of an axis that lie inside X, for a window that begins at AT. */
@@ -86,9 +93,11 @@ struct range {
 
 static inline struct range inside(const struct gyr_window_axis *axis, int64_t at)
 {
-	struct range range = {at < 0 ? (-at + axis->dilation - 1) / axis->dilation : 0, axis->kernel};
+	struct range range = {0, axis->kernel};
+	if (at < 0)
+		range.begin = axis->dilation == 1 ? -at : (-at + axis->dilation - 1) / axis->dilation;
 	if (at + (axis->kernel - 1) * axis->dilation >= axis->in)
-		range.end = axis->in > at ? (axis->in - 1 - at) / axis->dilation + 1 : 0;
+		range.end = axis->in <= at ? 0 : axis->dilation == 1 ? axis->in - at : (axis->in - 1 - at) / axis->dilation + 1;
 	return range;
 }
 

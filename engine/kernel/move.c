@@ -3,9 +3,11 @@
  */
 #include "engine/kernel/move.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/assertion.h"
+#include "engine/kernel/turn.h"
 
 void gyr_move_add(struct gyr_move *move, size_t dim, ptrdiff_t from_step, ptrdiff_t to_step)
 {
@@ -51,6 +53,14 @@ static void along(size_t bytes, size_t count, const char *restrict from, ptrdiff
 #undef COPY
 }
 
+/* Whether the last two dimensions of MOVE, of four bytes an element, are a matrix that is turned. */
+static bool turns(const struct gyr_move *move)
+{
+	const uint32_t i = move->rank - 2, j = move->rank - 1;
+	return move->rank >= 2 && move->bytes == 4 && move->from_steps[i] == 4 && move->to_steps[j] == 4 && move->from_steps[j] > 0 && move->to_steps[i] > 0 &&
+	       move->from_steps[j] % 4 == 0 && move->to_steps[i] % 4 == 0;
+}
+
 void gyr_kernel_move(const struct gyr_move *move, const void *from, void *to)
 {
 	const char *source = (const char *)from + move->from;
@@ -63,9 +73,14 @@ void gyr_kernel_move(const struct gyr_move *move, const void *from, void *to)
 	for (uint32_t i = 0; i < move->rank; i++)
 		if (move->dims[i] == 0)
 			return;
-	uint32_t inner = move->rank - 1;
+	const bool matrix = turns(move);
+	const uint32_t last = move->rank - 1, inner = matrix ? last - 1 : last; /* from the dimension INNER on it goes in one call */
 	for (;;) {
-		along(move->bytes, move->dims[inner], source, move->from_steps[inner], target, move->to_steps[inner]);
+		if (matrix)
+			gyr_kernel_turn(move->dims[last], move->dims[inner], 1, source, (size_t)move->from_steps[last] / 4, target,
+					(size_t)move->to_steps[inner] / 4);
+		else
+			along(move->bytes, move->dims[inner], source, move->from_steps[inner], target, move->to_steps[inner]);
 		uint32_t i = inner;
 		for (; i > 0; i--) {
 			source += move->from_steps[i - 1];

@@ -89,8 +89,8 @@ void gyr_pool_last_run(const struct gyr_pool_last *pool, const void *x, void *y)
 	const gyr_f32_u *from = x;
 	gyr_f32_u *to = y;
 	for (size_t image = 0; image < pool->batch; image++, from += in_pixels * pool->channels) {
-		for (size_t pixel = 0; pixel < out_pixels; pixel++, to += pool->channels) {
-			const struct origin origin = origin_of(&pool->pool.window, pixel);
+		struct origin origin = first_origin(&pool->pool.window);
+		for (size_t pixel = 0; pixel < out_pixels; pixel++, to += pool->channels, next_origin(&pool->pool.window, &origin)) {
 			const struct range ranges[GYR_WINDOW_AXES] = {inside(&axes[0], origin.at[0]), inside(&axes[1], origin.at[1]),
 								      inside(&axes[2], origin.at[2])};
 			const int64_t seen = length(&ranges[0]) * length(&ranges[1]) * length(&ranges[2]);

@@ -8,6 +8,7 @@ static gyr_draft_pass_fn *const passes[] = {
 	gyr_fuse_attention,
 	gyr_fuse_nothing,
 	gyr_fuse_same,
+	gyr_fuse_swish,
 	gyr_fuse_layout,
 	gyr_fuse_last,
 	gyr_fuse_dense,

@@ -50,6 +50,11 @@ gyr_draft_pass_fn gyr_fuse_nothing;
 gyr_draft_pass_fn gyr_fuse_same;
 
 /*
+ * Puts a HardSwish in the place of x * Clip(x + 3, 0, 6) / 6, in either order, and of x * HardSigmoid(x) that is the same. Rounding: by at most 2^-21 * |x|.
+ */
+gyr_draft_pass_fn gyr_fuse_swish;
+
+/*
  * Puts the channels last in each value that a Conv on f32 with constant, finite weights reads or makes, and in what is computed from such values element by
  * element, by pooling, or by concatenating channels; where another node needs the channels first, a Transpose is put in. Where a dimension of 1 makes both the
  * same, they are views of each other. Rounding: that of sums in another order (engine/kernel/conv_last.h, pool_last.h).

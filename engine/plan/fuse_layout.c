@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/assertion.h"
 #include "engine/plan/fuse.h"
 #include "engine/ref/pool.h"
 #include "engine/ref/unaligned.h"
@@ -20,7 +19,7 @@
 struct layout {
 	struct gyr_draft *draft;
 	uint32_t value_count; /* of the graph */
-	uint32_t *twins;      /* of each root of these, or GYR_DRAFT_NONE */
+	uint32_t *twins;      /* of each of these, or GYR_DRAFT_NONE; see key_of */
 	bool *missing;        /* the root is not made itself */
 	struct gyr_error *error;
 };
@@ -68,11 +67,32 @@ static uint32_t same_root(const struct layout *layout, uint32_t value)
 	return root;
 }
 
-/* The twin of VALUE that is there, or GYR_DRAFT_NONE. */
-static uint32_t find_twin(const struct layout *layout, uint32_t value)
+/* Where the twin of VALUE is kept: at its root, or at itself where it is a view of that under another shape. */
+static uint32_t key_of(const struct layout *layout, uint32_t value)
 {
 	uint32_t root = same_root(layout, value);
-	return root < layout->value_count ? layout->twins[root] : GYR_DRAFT_NONE;
+	return root != GYR_DRAFT_NONE ? root : value;
+}
+
+/* Whether TWIN has VALUE's shape with its channels last. */
+static bool fits(const struct layout *layout, uint32_t value, uint32_t twin)
+{
+	for (uint32_t k = 0; k < layout->draft->special_count; k++) {
+		struct gyr_shape last = last_of(gyr_draft_shape(layout->draft, value, k), NULL);
+		if (!gyr_shape_equal(&last, gyr_draft_shape(layout->draft, twin, k)))
+			return false;
+	}
+	return true;
+}
+
+/* The twin of VALUE that is there, or GYR_DRAFT_NONE. A root that is made under another shape may have one that fits. */
+static uint32_t find_twin(const struct layout *layout, uint32_t value)
+{
+	const uint32_t places[2] = {key_of(layout, value), gyr_draft_root(layout->draft, value)};
+	for (int i = 0; i < 2 && shape_of(layout, value)->rank >= 3; i++)
+		if (places[i] < layout->value_count && layout->twins[places[i]] != GYR_DRAFT_NONE && fits(layout, value, layout->twins[places[i]]))
+			return layout->twins[places[i]];
+	return GYR_DRAFT_NONE;
 }
 
 /* Makes value TO from FROM, the one a twin of the other. LAST: TO has its channels last. */
@@ -103,26 +123,43 @@ static int add_twin(struct layout *layout, uint32_t value, uint32_t *twin)
 	return status;
 }
 
-/* The twin of VALUE, which is not a constant and no view under another shape; it is made where it is not there. */
-static int need_twin(struct layout *layout, uint32_t value, uint32_t *twin)
+static struct gyr_shape first_of(const struct gyr_shape *shape, const void *context)
 {
-	uint32_t root = same_root(layout, value);
-	GYR_ASSERT(root < layout->value_count);
-	*twin = layout->twins[root];
-	if (*twin != GYR_DRAFT_NONE)
-		return 0;
-	int status = add_twin(layout, root, twin);
-	return status == 0 ? turn(layout, root, *twin, true) : status;
+	struct gyr_shape first = *shape;
+	for (uint32_t i = 2; i < shape->rank; i++)
+		first.dims[i] = shape->dims[i - 1];
+	first.dims[1] = shape->dims[shape->rank - 1];
+	return first;
 }
 
 /* Makes the root of VALUE where only its twin is made. */
 static int need_plain(struct layout *layout, uint32_t value)
 {
-	uint32_t root = value == GYR_DRAFT_NONE ? GYR_DRAFT_NONE : gyr_draft_root(layout->draft, value);
+	uint32_t root = value == GYR_DRAFT_NONE ? GYR_DRAFT_NONE : gyr_draft_root(layout->draft, value), same;
 	if (root >= layout->value_count || !layout->missing[root])
 		return 0;
 	layout->missing[root] = false;
-	return turn(layout, layout->twins[root], root, false);
+	if (fits(layout, root, layout->twins[root]))
+		return turn(layout, layout->twins[root], root, false);
+	int status = gyr_draft_add_value(layout->draft, layout->twins[root], first_of, NULL, &same, layout->error);
+	if (status == 0)
+		status = turn(layout, layout->twins[root], same, false);
+	if (status == 0)
+		gyr_draft_make_view(layout->draft, root, same);
+	return status;
+}
+
+/* The twin of VALUE, which may turn; it is made where it is not there. */
+static int need_twin(struct layout *layout, uint32_t value, uint32_t *twin)
+{
+	*twin = find_twin(layout, value);
+	if (*twin != GYR_DRAFT_NONE)
+		return 0;
+	uint32_t key = key_of(layout, value);
+	int status = need_plain(layout, value);
+	if (status == 0)
+		status = add_twin(layout, key, twin);
+	return status == 0 ? turn(layout, key, *twin, true) : status;
 }
 
 /* The constant VALUE, under a result of RANK dimensions, as it stands beside twins. */
@@ -176,10 +213,10 @@ static bool constant(const struct layout *layout, uint32_t value)
 	return layout->draft->values[value].data != NULL;
 }
 
-/* VALUE may have a twin: it is no constant and no view of another shape, and has channels and pixels at every batch size. */
+/* VALUE may have a twin: it is no constant, and has channels and pixels. */
 static bool may_turn(const struct layout *layout, uint32_t value)
 {
-	return !layout->draft->values[value].known && shape_of(layout, value)->rank >= 3 && same_root(layout, value) < layout->value_count;
+	return !layout->draft->values[value].known && !layout->draft->values[gyr_draft_root(layout->draft, value)].known && shape_of(layout, value)->rank >= 3;
 }
 
 /* A Conv that the kernel for channels last computes: all constants finite, so that padding by zeros is the same as none. */
@@ -329,6 +366,73 @@ static int turn_each(struct layout *layout, uint32_t index)
 	return status == 0 ? replace(layout, index, &source) : status;
 }
 
+/* Whether NODE exchanges the groups of channels and the channels of a group (it "shuffles" them): a Transpose of a view of a value that has its twin. */
+static bool is_shuffle(const struct layout *layout, const struct gyr_draft_node *node)
+{
+	const struct gyr_attribute *perm = gyr_node_attribute(node->source, "perm");
+	if (node->source->op != GYR_OP_TRANSPOSE || perm == NULL || perm->integers.count < 5 || perm->integers.count > 6)
+		return false;
+	for (uint32_t i = 0; i < perm->integers.count; i++)
+		if (perm->integers.items[i] != (i == 1 ? 2 : i == 2 ? 1 : i))
+			return false;
+	uint32_t root = gyr_draft_root(layout->draft, node->inputs[0]);
+	if (find_twin(layout, root) == GYR_DRAFT_NONE || shape_of(layout, root)->rank + 1 != perm->integers.count)
+		return false;
+	for (uint32_t k = 0; k < layout->draft->special_count; k++) {
+		const struct gyr_shape *whole = gyr_draft_shape(layout->draft, root, k), *parts = gyr_draft_shape(layout->draft, node->inputs[0], k);
+		if (parts->dims[0] != whole->dims[0] || parts->dims[1] * parts->dims[2] != whole->dims[1] ||
+		    memcmp(parts->dims + 3, whole->dims + 2, (whole->rank - 2) * sizeof whole->dims[0]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* The shape of a twin with its channels in *CONTEXT groups. */
+static struct gyr_shape grouped(const struct gyr_shape *shape, const void *context)
+{
+	struct gyr_shape parts = *shape;
+	parts.dims[parts.rank] = parts.dims[parts.rank - 1] / *(const int64_t *)context;
+	parts.dims[parts.rank - 1] = *(const int64_t *)context;
+	parts.rank++;
+	return parts;
+}
+
+static int turn_shuffle(struct layout *layout, uint32_t index)
+{
+	const struct gyr_draft_node *node = &layout->draft->nodes[index];
+	const int64_t groups[2] = {shape_of(layout, node->inputs[0])->dims[1], shape_of(layout, node->inputs[0])->dims[2]};
+	uint32_t x = find_twin(layout, gyr_draft_root(layout->draft, node->inputs[0])), y = node->outputs[0], from, to, twin;
+	uint32_t rank = shape_of(layout, x)->rank;
+	int64_t *perm = GYR_ARENA_NEW(&layout->draft->arena, int64_t, rank + 1);
+	if (perm == NULL)
+		return no_memory(layout->error);
+	for (uint32_t i = 0; i <= rank; i++)
+		perm[i] = i + 1 == rank ? rank : i == rank ? rank - 1 : i;
+	int status = gyr_draft_add_value(layout->draft, x, grouped, &groups[0], &from, layout->error);
+	if (status == 0)
+		status = gyr_draft_add_value(layout->draft, x, grouped, &groups[1], &to, layout->error);
+	if (status == 0)
+		status = gyr_draft_add_value(layout->draft, x, NULL, NULL, &twin, layout->error);
+	if (status != 0)
+		return status;
+	const struct gyr_attribute attribute = {.name = "perm", .type = GYR_ATTRIBUTE_INTS, .integers = {rank + 1, perm}};
+	const struct gyr_node transpose = {.op = GYR_OP_TRANSPOSE,
+					   .name = node->source->name,
+					   .input_count = 1,
+					   .output_count = 1,
+					   .attribute_count = 1,
+					   .inputs = &from,
+					   .outputs = &to,
+					   .attributes = &attribute};
+	gyr_draft_make_view(layout->draft, from, x);
+	gyr_draft_remove(layout->draft, index);
+	status = gyr_draft_add_node(layout->draft, &transpose, NULL, layout->error);
+	gyr_draft_make_view(layout->draft, twin, to);
+	layout->twins[y] = twin;
+	layout->missing[y] = true;
+	return status;
+}
+
 static int turn_node(struct layout *layout, uint32_t index)
 {
 	const struct gyr_draft_node *node = &layout->draft->nodes[index];
@@ -341,6 +445,8 @@ static int turn_node(struct layout *layout, uint32_t index)
 		return turn_pool(layout, index);
 	if (is_each(layout, node))
 		return turn_each(layout, index);
+	if (is_shuffle(layout, node))
+		return turn_shuffle(layout, index);
 	for (uint32_t i = 0; i < node->input_count && status == 0; i++)
 		status = need_plain(layout, layout->draft->nodes[index].inputs[i]);
 	return status;

@@ -83,10 +83,38 @@ static void conv(struct build *build, int64_t out, int64_t groups, bool same_siz
 	build->channels = out;
 }
 
+/* HardSwish, in the ways in which exporters write it. */
+static uint32_t swish(struct build *build, uint32_t x, int64_t way)
+{
+	struct gyr_graph *graph = build->graph;
+	uint32_t three = net_constant(graph, "f32[]", &(float){3}), six = net_constant(graph, "f32[1]", &(float){6}),
+		 zero = net_constant(graph, "f32[]", &(float){0});
+	if (way == 3) {
+		const struct gyr_attribute alpha = {.name = "alpha", .type = GYR_ATTRIBUTE_FLOAT, .number = 1.0f / 6};
+		uint32_t gate = add_node(build, GYR_OP_HARD_SIGMOID, 1, &x, 1, &alpha);
+		return add_node(build, GYR_OP_MUL, 2, (const uint32_t[]){gate, x}, 0, NULL);
+	}
+	uint32_t gate = add_node(build, GYR_OP_ADD, 2, (const uint32_t[]){x, three}, 0, NULL);
+	gate = add_node(build, GYR_OP_CLIP, 3, (const uint32_t[]){gate, zero, net_constant(graph, "f32[]", &(float){6})}, 0, NULL);
+	if (way == 0) {
+		uint32_t product = add_node(build, GYR_OP_MUL, 2, (const uint32_t[]){x, gate}, 0, NULL);
+		return add_node(build, GYR_OP_DIV, 2, (const uint32_t[]){product, six}, 0, NULL);
+	}
+	if (way == 1)
+		gate = add_node(build, GYR_OP_DIV, 2, (const uint32_t[]){gate, six}, 0, NULL);
+	else
+		gate = add_node(build, GYR_OP_MUL, 2, (const uint32_t[]){net_constant(graph, "f32[]", &(float){1.0f / 6}), gate}, 0, NULL);
+	return add_node(build, GYR_OP_MUL, 2, (const uint32_t[]){gate, x}, 0, NULL);
+}
+
 static void activation(struct build *build)
 {
 	static const enum gyr_op ops[] = {GYR_OP_RELU, GYR_OP_LEAKY_RELU, GYR_OP_SIGMOID, GYR_OP_TANH, GYR_OP_HARD_SIGMOID, GYR_OP_HARD_SWISH, GYR_OP_SOFTPLUS};
-	int64_t which = pick(build->seed, 0, 7);
+	int64_t which = pick(build->seed, 0, 8);
+	if (which == 8) {
+		build->at = swish(build, build->at, pick(build->seed, 0, 3));
+		return;
+	}
 	if (which < 7) {
 		build->at = add_node(build, ops[which], 1, &build->at, 0, NULL);
 		return;
@@ -245,6 +273,29 @@ static void test_reorders(void **state)
 	gyr_graph_destroy(build.graph);
 }
 
+/* Each way of writing HardSwish becomes one, and part of the convolution before it; what is nearly one does not. */
+static void test_swish(void **state)
+{
+	for (int64_t way = 0; way < 6; way++) {
+		uint64_t seed = 4;
+		uint32_t all, y;
+		struct build build = {.graph = gyr_graph_create("swish", 14), .seed = &seed, .rank = 4, .channels = 6, .sizes = {5, 5}};
+		build.at = net_input(build.graph, "f32[N,6,5,5]");
+		conv(&build, 20, 1, true);
+		if (way == 4) /* of something else */
+			y = add_node(&build, GYR_OP_MUL, 2, (const uint32_t[]){swish(&build, build.at, 3), build.at}, 0, NULL);
+		else if (way == 5) /* its gate is read by another as well */
+			y = add_node(&build, GYR_OP_ADD, 2, (const uint32_t[]){swish(&build, build.at, 3), build.graph->nodes[1].outputs[0]}, 0, NULL);
+		else
+			y = swish(&build, build.at, way);
+		net_finish(build.graph, y);
+		(void)count_nodes(build.graph, GYR_OP_TRANSPOSE, &all);
+		assert_int_equal(all, way < 4 ? 3 : way == 4 ? 5 : 6);
+		net_compare(build.graph, 4, 2e-5f);
+		gyr_graph_destroy(build.graph);
+	}
+}
+
 /* NaN and infinities come out where the twin has them. */
 static void test_specials(void **state)
 {
@@ -292,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_nets),
 		cmocka_unit_test(test_reorders),
+		cmocka_unit_test(test_swish),
 		cmocka_unit_test(test_specials),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
