@@ -69,7 +69,7 @@ const struct ctl_command ctl_commands[] = {
 	 "  gyrctl promote fashion 2\n  gyrctl promote fashion 3 --label canary\n",
 	 ctl_promote},
 	{"predict", "NAME INPUT...", 2, 9, ctl_predict_options, "ask a model over UDP",
-	 "Each INPUT is a JSON array, or a file: JSON, IDX (also gzip'd) or raw elements, of which --row takes one row.\n"
+	 "Each INPUT is a JSON array (of a scalar its number), or a file: JSON, IDX (also gzip'd) or raw elements, of which --row takes one row.\n"
 	 "  gyrctl predict iris '[5.1, 3.5, 1.4, 0.2]'\n  gyrctl predict fashion t10k-images-idx3-ubyte.gz --row 7\n",
 	 ctl_predict},
 	{"stop", "", 0, 0, stop_options, "end gyrd, and the data plane that it supervises", "  gyrctl stop\n", ctl_stop},

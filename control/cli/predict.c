@@ -111,13 +111,19 @@ static int describe(struct predict *predict)
 	return 0;
 }
 
+/* Whether an input is given as JSON: an array, or the number of a scalar. */
+static bool is_json(const char *text, const struct gyr_shape *shape)
+{
+	return text[0] == '[' || (shape->rank == 0 && text[0] != 0 && strspn(text, "-.0123456789eE+") == strlen(text));
+}
+
 static int read_input(struct predict *predict, uint32_t index)
 {
 	const char *text = predict->ctl->words[1 + index];
 	const struct end *end = &predict->inputs[index];
 	struct ctl_elements *elements = &predict->elements[index];
 	int status;
-	if (text[0] == '[')
+	if (is_json(text, &end->shape))
 		status = ctl_elements_from_json(text, strlen(text), end->shape.dtype, elements, &predict->error);
 	else
 		status = ctl_elements_from_file(text, predict->row, end->shape.dtype, end->row_bytes, elements, &predict->error);

@@ -52,7 +52,6 @@ CASES = [
     ("silero_vad_legacy.onnx", ["input=1,768", "h=2,1,64", "c=2,1,64"], steps({"h": (2, 1, 64), "c": (2, 1, 64)}, 8000, 768, {"h": 1, "c": 2})),
     ("ch_ppocr_mobile_v2.0_cls_infer.onnx", ["x=1,3,48,192"], [{"x": x} for x in pictures(1, 3, 48, 192, count=6)]),
     ("ch_ppocr_mobile_v2.0_cls_infer.onnx", ["x=N,3,48,192"], [{"x": x} for x in pictures(8, 3, 48, 192)]),
-    ("ch_PP-OCRv4_det_infer.onnx", ["x=1,3,160,224"], [{"x": x} for x in pictures(1, 3, 160, 224)]),
     ("ch_PP-OCRv4_rec_infer.onnx", ["x=1,3,48,160"], [{"x": x} for x in pictures(1, 3, 48, 160)]),
 ]
 
