@@ -157,6 +157,8 @@ static int read_bases(struct reading *reading)
 	int status = forest_numbers(reading, "base_values", "base_values_as_tensor", &bases);
 	if (status != 0 || bases.count == 0)
 		return status;
+	if (forest->beside)
+		return forest_refuse(reading, "a base value, and scores of the second of two classes");
 	if (bases.count != forest->targets)
 		return forest_refuse(reading, "%" PRIu32 " base values for %" PRIu32 " scores", bases.count, forest->targets);
 	forest->bases = forest_array(reading, bases.count, sizeof *forest->bases);
@@ -170,7 +172,7 @@ static int read_bases(struct reading *reading)
 
 /*
  * Two classes with the score of one are a pair. Runtimes take other forms differently: a score for both (ONNX Runtime's labels are not those of the largest
- * score), and transforms that it passes over.
+ * score), and transforms and base values that it passes over.
  */
 static int check_pair(struct reading *reading)
 {
@@ -178,15 +180,17 @@ static int check_pair(struct reading *reading)
 	uint32_t entries = forest->entries_at[forest->leaf_count];
 	if (forest->label_count != 2)
 		return 0;
-	for (uint32_t i = 0; i < entries; i++)
-		if (forest->entries[i].target != 0)
-			return forest_refuse(reading, "scores of the second of two classes, beside or in place of the first's");
-	if (forest->transform != GYR_ML_NONE && forest->transform != GYR_ML_LOGISTIC)
-		return forest_refuse(reading, "a post_transform over classes, and one score for two classes");
 	forest->pair = forest->positive = true;
+	forest->beside = forest->entries[0].target == 1;
 	forest->targets = 1;
-	for (uint32_t i = 0; i < entries; i++)
+	for (uint32_t i = 0; i < entries; i++) {
+		if (forest->entries[i].target != forest->beside)
+			return forest_refuse(reading, "scores of both of two classes");
+		forest->entries[i].target = 0;
 		forest->positive = forest->positive && forest->entries[i].weight >= 0;
+	}
+	if (!forest->beside && forest->transform != GYR_ML_NONE && forest->transform != GYR_ML_LOGISTIC)
+		return forest_refuse(reading, "a post_transform over classes, and one score for two classes");
 	return 0;
 }
 

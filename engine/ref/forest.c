@@ -108,14 +108,15 @@ void gyr_ref_forest_sums(const struct gyr_forest *forest, enum gyr_dtype x_dtype
 }
 
 /*
- * Two labels and the score of the second. Source: what ONNX Runtime does (the schema leaves it open): where no weight is negative the score is a probability,
- * whatever the transform; else it is a margin, whose sign decides.
+ * Two labels and the score of the second. Source: what ONNX Runtime does (the schema leaves it open). Where no weight is negative the score is a probability,
+ * else a margin, whose sign decides. The first score is what is left, and a probability has no transform; or, where the weights are said to be the second
+ * class's, it is 0.
  */
 static void finish_pair(const struct gyr_forest *forest, double score, int64_t *label, double *scores)
 {
-	float second[2] = {-(float)score, (float)score};
+	float second[2] = {forest->beside ? 0 : -(float)score, (float)score};
 	*label = forest->labels[second[1] > (forest->positive ? 0.5f : 0)];
-	if (forest->positive)
+	if (forest->positive && !forest->beside)
 		second[0] = 1.0f - second[1];
 	else
 		gyr_ref_scores(forest->transform, second, 2);

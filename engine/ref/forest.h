@@ -55,6 +55,7 @@ struct gyr_forest {
 	uint32_t label_count;
 	int64_t *labels;
 	bool pair;     /* two labels, and one target: the score of the second */
+	bool beside;   /* a pair whose first score is 0, not the opposite of the second */
 	bool positive; /* no weight is below 0 */
 };
 

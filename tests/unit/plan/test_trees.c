@@ -569,7 +569,11 @@ static void open_questions(void **state)
 	expect(classifier, 3, attributes, n + 1, "target or class 1 has no weight");
 	e.targets[1] = 1;
 	attributes[n] = INTS("classlabels_int64s", labels, 2);
-	expect(classifier, 3, attributes, n + 1, "scores of the second of two classes");
+	expect(classifier, 3, attributes, n + 1, "scores of both of two classes");
+	e.targets[0] = e.targets[2] = e.targets[3] = 1;
+	expect(classifier, 3, attributes, n + 1, NULL);
+	attributes[n + 1] = FLOATS("base_values", bases, 1);
+	expect(classifier, 3, attributes, n + 2, "a base value, and scores of the second of two classes");
 }
 
 static void wrong_indices(void **state)
