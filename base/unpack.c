@@ -120,6 +120,16 @@ bool gyr_unpack_int(struct gyr_unpack *cursor, int64_t *value)
 	return true;
 }
 
+bool gyr_unpack_float32(struct gyr_unpack *cursor, float *value)
+{
+	if ((size_t)(cursor->end - cursor->at) < 5 || *cursor->at != 0xca)
+		return false;
+	uint32_t bits = (uint32_t)gyr_unpack_big(cursor->at + 1, 4);
+	memcpy(value, &bits, sizeof bits);
+	cursor->at += 5;
+	return true;
+}
+
 bool gyr_unpack_float(struct gyr_unpack *cursor, double *value)
 {
 	if (cursor->at == cursor->end)

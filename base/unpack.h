@@ -37,8 +37,9 @@ enum gyr_unpack_type gyr_unpack_peek(const struct gyr_unpack *cursor);
  * long, so COUNT never exceeds the bytes left). */
 bool gyr_unpack_nil(struct gyr_unpack *cursor);
 bool gyr_unpack_bool(struct gyr_unpack *cursor, bool *value);
-bool gyr_unpack_int(struct gyr_unpack *cursor, int64_t *value);  /* false when above INT64_MAX */
-bool gyr_unpack_float(struct gyr_unpack *cursor, double *value); /* a float or an integer */
+bool gyr_unpack_int(struct gyr_unpack *cursor, int64_t *value);   /* false when above INT64_MAX */
+bool gyr_unpack_float(struct gyr_unpack *cursor, double *value);  /* a float or an integer */
+bool gyr_unpack_float32(struct gyr_unpack *cursor, float *value); /* a float of 32 bits, to the bit */
 bool gyr_unpack_map(struct gyr_unpack *cursor, uint32_t *count);
 
 /* Reads past one whole object with everything inside it, nested at most DEPTH_MAX (<= 32) arrays or maps deep. */

@@ -213,15 +213,6 @@ static bool read_indices(struct reader *reader, uint32_t items[GYR_NODE_ENDS_MAX
 	return true;
 }
 
-static bool read_float(struct reader *reader, float *number)
-{
-	double value;
-	if (!gyr_unpack_float(&reader->cursor, &value))
-		return false;
-	*number = (float)value;
-	return true;
-}
-
 static int read_strings(struct reader *reader, struct gyr_attribute *attribute)
 {
 	uint32_t count;
@@ -291,7 +282,9 @@ static int read_attribute(struct reader *reader, struct gyr_graph *graph, struct
 		return malformed(reader, what);
 	switch (type) {
 	case MANIFEST_INT: attribute->type = GYR_ATTRIBUTE_INT; return gyr_unpack_int(&reader->cursor, &attribute->integer) ? 0 : malformed(reader, what);
-	case MANIFEST_FLOAT: attribute->type = GYR_ATTRIBUTE_FLOAT; return read_float(reader, &attribute->number) ? 0 : malformed(reader, what);
+	case MANIFEST_FLOAT:
+		attribute->type = GYR_ATTRIBUTE_FLOAT;
+		return gyr_unpack_float32(&reader->cursor, &attribute->number) ? 0 : malformed(reader, what);
 	case MANIFEST_STRING: attribute->type = GYR_ATTRIBUTE_STRING; return read_text(reader, &reader->scratch, &attribute->string, what);
 	case MANIFEST_INTS:
 	case MANIFEST_FLOATS: break;
@@ -317,7 +310,7 @@ static int read_attribute(struct reader *reader, struct gyr_graph *graph, struct
 		if (items == NULL)
 			return no_memory(reader);
 		for (uint32_t i = 0; i < count && whole; i++)
-			whole = read_float(reader, &items[i]);
+			whole = gyr_unpack_float32(&reader->cursor, &items[i]);
 		attribute->type = GYR_ATTRIBUTE_FLOATS;
 		attribute->numbers.count = count;
 		attribute->numbers.items = items;
@@ -437,7 +430,7 @@ static int read_golden(struct reader *reader, const struct gyr_graph *graph, str
 	if (golden == NULL)
 		return no_memory(reader);
 	for (uint32_t i = 0; i < info->golden_count; i++) {
-		if (!read_array_of(reader, 4) || !read_u32(reader, &golden[i].batch) || !read_float(reader, &golden[i].tolerance))
+		if (!read_array_of(reader, 4) || !read_u32(reader, &golden[i].batch) || !gyr_unpack_float32(&reader->cursor, &golden[i].tolerance))
 			return malformed(reader, what);
 		int status = read_rows(reader, graph, graph->inputs, graph->input_count, golden[i].batch, &golden[i].inputs);
 		if (status == 0)
@@ -488,7 +481,7 @@ static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 		status = read_lineage(reader, &bundle->info);
 	if (status == 0)
 		status = read_golden(reader, bundle->graph, &bundle->info);
-	if (status == 0 && places == 9 && !read_float(reader, &bundle->info.bf16_bound))
+	if (status == 0 && places == 9 && !gyr_unpack_float32(&reader->cursor, &bundle->info.bf16_bound))
 		status = malformed(reader, "the bound of the error in bf16");
 	if (status == 0)
 		status = from_graph(manifest_check_info(bundle->graph, &bundle->info, reader->error));

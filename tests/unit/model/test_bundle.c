@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <sodium.h>
+#include <xmmintrin.h>
 
 #include "sample.h"
 
@@ -377,7 +378,34 @@ static void two_domains(void **state)
 	assert_int_equal(bundle->graph->opset_ml, 3);
 	assert_int_equal(bundle->graph->nodes[1].op, GYR_OP_NORMALIZER);
 	gyr_bundle_close(bundle);
+	free(file.bytes);
 
+	/* Attributes keep every bit of their floats: a NaN that signals, and a denormal where those count as zero. */
+	static const uint32_t odd[2] = {0x7f800001, 0x80000001};
+	const struct gyr_attribute attributes[2] = {{.name = "scale", .type = GYR_ATTRIBUTE_FLOATS, .numbers = {2, (const float *)(const void *)odd}},
+						    {.name = "offset", .type = GYR_ATTRIBUTE_FLOATS, .numbers = {2, (const float *)(const void *)odd}}};
+	struct gyr_graph *odd_graph = gyr_graph_create("odd", 17);
+	uint32_t ox = sample_value(odd_graph, "x", "f32[N,2]"), oy = sample_value(odd_graph, "y", NULL);
+	struct gyr_node scaler = sample_node(GYR_OP_SCALER, (const uint32_t[3]){ox, GYR_VALUE_NONE}, &oy);
+	scaler.attributes = attributes;
+	scaler.attribute_count = 2;
+	odd_graph->opset_ml = 1;
+	assert_int_equal(gyr_graph_add_node(odd_graph, &scaler, NULL), 0);
+	assert_int_equal(gyr_graph_add_input(odd_graph, ox, NULL), 0);
+	assert_int_equal(gyr_graph_add_output(odd_graph, oy, NULL), 0);
+	assert_int_equal(gyr_graph_finish(odd_graph, NULL), 0);
+	assert_int_equal(gyr_bundle_build(odd_graph, &(struct gyr_bundle_info){0}, &bytes, &file.size, NULL), 0);
+	unsigned int control = _mm_getcsr();
+	_mm_setcsr(control | 0x8040u);
+	assert_int_equal(gyr_bundle_open(bytes, file.size, &bundle, &error), 0);
+	_mm_setcsr(control);
+	assert_memory_equal(bundle->graph->nodes[0].attributes[0].numbers.items, odd, sizeof odd);
+	gyr_bundle_close(bundle);
+	gyr_graph_destroy(odd_graph);
+	free(bytes);
+
+	assert_int_equal(gyr_bundle_build(graph, &(struct gyr_bundle_info){0}, &bytes, &file.size, NULL), 0);
+	file.bytes = bytes;
 	static const char both[] = "\xa7"
 				   "domains\x92\x11\x03";
 	uint8_t *at = find(&file, both, sizeof both - 1);
