@@ -19,8 +19,12 @@
 #define IR_MAX 10
 #define ATTRIBUTES_MAX 64u /* of one node: more than any operator has */
 
-/* Unpacked messages take more room than their bytes: a node of 50 bytes takes about 400, small integers up to eight times theirs. */
-#define UNPACKED_BYTES_MAX(size) (32 * (size) + ((size_t)1 << 20)) /* a list of small numbers takes 24 times its bytes in the file while it is read */
+/*
+ * Unpacked messages take more room than their bytes: a node of 50 bytes takes about 400, small integers up to eight times theirs, and while a list of them is
+ * unpacked each takes 80 bytes besides, which are given back.
+ */
+#define UNPACKED_BYTES_MAX(size) (48 * (size) + ((size_t)1 << 20))
+#define LARGE_BYTES ((size_t)64 << 10) /* blocks from here on can be given back */
 
 /* Something that has its value in the file: an initialiser, or the one attribute of a Constant node. */
 struct constant {
@@ -41,8 +45,9 @@ struct scope {
 };
 
 struct importer {
-	struct gyr_arena arena; /* the unpacked file */
-	bool arena_full;
+	struct gyr_arena arena; /* the unpacked file, but for large blocks */
+	size_t large_bytes, limit_bytes;
+	bool full;               /* the unpacked file does not fit */
 	int64_t opset, opset_ml; /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
 	const struct gyr_onnx_fixed *fixed;
 	struct onnx_fixed_use fixed_use;
@@ -54,17 +59,36 @@ static int no_memory(struct importer *importer)
 	return gyr_error_set(importer->error, -ENOMEM, "no memory for the model");
 }
 
+/* In front of each block that protobuf-c has. */
+struct block {
+	_Alignas(16) size_t large_bytes; /* of a large one, else 0 */
+};
+
 static void *allocate(void *user, size_t size)
 {
 	struct importer *importer = user;
-	void *bytes = gyr_arena_alloc(&importer->arena, size, 16);
-	importer->arena_full |= bytes == NULL;
-	return bytes;
+	struct block *block = NULL;
+	size_t used = importer->large_bytes + importer->arena.used_bytes;
+	bool large = size >= LARGE_BYTES;
+	if (size < importer->limit_bytes && used + sizeof *block <= importer->limit_bytes - size)
+		block = large ? malloc(sizeof *block + size) : gyr_arena_alloc(&importer->arena, sizeof *block + size, _Alignof(struct block));
+	importer->full |= block == NULL;
+	if (block == NULL)
+		return NULL;
+	block->large_bytes = large ? size : 0;
+	importer->large_bytes += block->large_bytes;
+	return block + 1;
 }
 
-/* The arena frees all at once. */
+/* The arena frees small blocks all at once. */
 static void release(void *user, void *bytes)
 {
+	struct importer *importer = user;
+	struct block *block = (struct block *)bytes - 1;
+	if (bytes == NULL || block->large_bytes == 0)
+		return;
+	importer->large_bytes -= block->large_bytes;
+	free(block);
 }
 
 static bool default_domain(const char *domain)
@@ -729,14 +753,16 @@ int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_
 	int status = onnx_scan(&onnx__model_proto__descriptor, bytes, size, error);
 	if (status != 0)
 		return status;
-	gyr_arena_init(&importer.arena, UNPACKED_BYTES_MAX(size));
-	const Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, bytes);
+	importer.limit_bytes = UNPACKED_BYTES_MAX(size);
+	gyr_arena_init(&importer.arena, importer.limit_bytes);
+	Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, size, bytes);
 	if (model != NULL)
 		status = import_model(&importer, model, &graph);
-	else if (importer.arena_full)
+	else if (importer.full)
 		status = gyr_error_set(error, -E2BIG, "the model needs far more memory than its %zu bytes", size);
 	else
 		status = gyr_error_set(error, -EBADMSG, "not an ONNX model, or cut");
+	onnx__model_proto__free_unpacked(model, &allocator);
 	gyr_arena_fini(&importer.arena);
 	if (status != 0) {
 		gyr_graph_destroy(graph);
