@@ -250,30 +250,33 @@ static int prepare_vectorizer(struct gyr_prepare *prepare)
 
 struct extractor {
 	size_t outer, features, count, bytes;
-	const size_t *indices; /* inference held them against the features */
 };
 
+/* An index that comes with a question and names no feature takes a zero, as Gather does. */
 static void run_extractor(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	const struct extractor *extractor = params;
+	const gyr_u64_u *indices = inputs[1];
 	char *to = outputs[0];
 	for (size_t row = 0; row < extractor->outer; row++)
-		for (size_t i = 0; i < extractor->count; i++, to += extractor->bytes)
-			memcpy(to, (const char *)inputs[0] + (row * extractor->features + extractor->indices[i]) * extractor->bytes, extractor->bytes);
+		for (size_t i = 0; i < extractor->count; i++, to += extractor->bytes) {
+			if (indices[i] < extractor->features)
+				memcpy(to, (const char *)inputs[0] + (row * extractor->features + indices[i]) * extractor->bytes, extractor->bytes);
+			else
+				memset(to, 0, extractor->bytes);
+		}
 }
 
 static int prepare_extractor(struct gyr_prepare *prepare)
 {
 	const struct gyr_shape *x = prepare->inputs[0];
-	size_t count = kernel_count(prepare->inputs[1]);
 	struct extractor *extractor = KERNEL_PARAMS(prepare, struct extractor);
-	size_t *indices = GYR_ARENA_NEW(prepare->arena, size_t, count);
-	if (extractor == NULL || indices == NULL)
-		return gyr_error_set(prepare->error, -ENOMEM, "no memory for the plan");
-	for (size_t i = 0; i < count; i++)
-		indices[i] = (size_t)((const gyr_i64_u *)prepare->contents[1])[i];
-	*extractor = (struct extractor){kernel_product(x, 0, x->rank - 1), (size_t)x->dims[x->rank - 1], count, gyr_dtype_bytes(x->dtype), indices};
-	prepare->unread = 2;
+	if (extractor == NULL)
+		return -ENOMEM;
+	*extractor = (struct extractor){.outer = kernel_product(x, 0, x->rank - 1),
+					.features = (size_t)x->dims[x->rank - 1],
+					.count = kernel_count(prepare->inputs[1]),
+					.bytes = gyr_dtype_bytes(x->dtype)};
 	prepare->run = run_extractor;
 	return 0;
 }

@@ -170,9 +170,7 @@ static int infer_extractor(struct gyr_infer *infer)
 	int status = op_product(infer, indices, 0, indices->rank, &count);
 	if (status != 0)
 		return status;
-	if (infer->contents[1] == NULL)
-		return op_need_content(infer, 1);
-	for (int64_t i = 0; i < count; i++) {
+	for (int64_t i = 0; i < count && infer->contents[1] != NULL; i++) {
 		int64_t index;
 		memcpy(&index, (const char *)infer->contents[1] + (size_t)i * sizeof index, sizeof index);
 		if (index < 0 || index >= x->dims[x->rank - 1])
@@ -185,8 +183,16 @@ static int infer_extractor(struct gyr_infer *infer)
 	return 0;
 }
 
+/* What is extracted from each row; or each row's element of something that is the same for all, as of the names of classes. */
 static enum gyr_rows rows_extractor(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
+	const struct gyr_shape *indices = node->inputs[1];
+	if (inputs[0] == GYR_ROWS_NONE && inputs[1] == GYR_ROWS_APART) {
+		struct gyr_rows_place place = {.axis = node->outputs[0].rank - 1, .behind = 1};
+		for (uint32_t i = 1; i < indices->rank; i++)
+			place.behind *= indices->dims[i];
+		return gyr_rows_at(&node->outputs[0], place, batch);
+	}
 	return node->inputs[0]->rank < 2 || inputs[1] != GYR_ROWS_NONE ? GYR_ROWS_MIXED : inputs[0];
 }
 
