@@ -146,6 +146,7 @@ static void run_own(const struct gyr_dense *dense, size_t rows, size_t first, si
 	switch (dense->activation) {
 	case GYR_OP_SIGMOID: finish(rows, outputs, dense->out, NULL, y + first, gyr_sigmoid); return;
 	case GYR_OP_TANH: finish(rows, outputs, dense->out, NULL, y + first, gyr_tanh); return;
+	case GYR_OP_GELU: finish(rows, outputs, dense->out, NULL, y + first, gyr_gelu); return;
 	default: return;
 	}
 }
@@ -161,6 +162,7 @@ static void run_micro(const struct gyr_dense *dense, enum tile_kind which, size_
 	case GYR_OP_RELU: finish(rows, outputs, dense->out, bias, y + first, gyr_relu); return;
 	case GYR_OP_SIGMOID: finish(rows, outputs, dense->out, bias, y + first, gyr_sigmoid); return;
 	case GYR_OP_TANH: finish(rows, outputs, dense->out, bias, y + first, gyr_tanh); return;
+	case GYR_OP_GELU: finish(rows, outputs, dense->out, bias, y + first, gyr_gelu); return;
 	default: finish(rows, outputs, dense->out, bias, y + first, as_it_is); return;
 	}
 }

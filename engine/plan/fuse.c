@@ -6,6 +6,8 @@
 static gyr_draft_pass_fn *const passes[] = {
 	gyr_fuse_channels,
 	gyr_fuse_attention,
+	gyr_fuse_gelu,
+	gyr_fuse_normalise,
 	gyr_fuse_nothing,
 	gyr_fuse_same,
 	gyr_fuse_swish,

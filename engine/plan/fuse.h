@@ -19,7 +19,7 @@ typedef int gyr_draft_pass_fn(struct gyr_draft *draft, struct gyr_error *error);
 /*
  * Turns each Gemm and MatMul on f32 whose right side (and C, the same for all rows) is constant into a dense layer, and lets it take in
  * - before it: Add, Sub, Mul and Div by a constant that is one number or one for each of its inputs, in weights and bias;
- * - behind it: the same with one for each of its outputs; then one Relu, Sigmoid or Tanh.
+ * - behind it: the same with one for each of its outputs; then one Relu, Sigmoid, Tanh or Gelu.
  * What changes is rounding alone, by at most 2^-22 * (sum of |x w| + |bias|) for each operator taken in. To keep that, an operator stays outside when it would
  * make a weight overflow or vanish, or shifts an input by more than 4 (subtracting a large mean after the product would cancel).
  */
@@ -53,6 +53,18 @@ gyr_draft_pass_fn gyr_fuse_same;
  * Puts a HardSwish in the place of x * Clip(x + 3, 0, 6) / 6, in either order, and of x * HardSigmoid(x) that is the same. Rounding: by at most 2^-21 * |x|.
  */
 gyr_draft_pass_fn gyr_fuse_swish;
+
+/*
+ * Puts Gelu in the place of its formula, by Erf or by Tanh, with the factors in any order and each constant within a relative 1e-6 of what it should be (0.5
+ * and 1 exactly). What changes is the rounding of the formula's steps, and of those constants: a relative 3e-6, and an absolute 3e-7 where x is negative.
+ */
+gyr_draft_pass_fn gyr_fuse_gelu;
+
+/*
+ * Puts LayerNormalization in the place of its formula over the last dimensions, with or without constant scale and bias. What changes is the rounding of the
+ * formula's steps: at most 2^-20 * (|y - bias| + |scale|), but where the formula itself loses all digits (a spread of 1e-6 of the mean).
+ */
+gyr_draft_pass_fn gyr_fuse_normalise;
 
 /*
  * Puts the channels last in each value that a Conv on f32 with constant, finite weights reads or makes, and in what is computed from such values element by

@@ -170,6 +170,12 @@ static void absorb_reader(struct gyr_draft *draft, struct gyr_draft_node *node, 
 	draft->values[node->outputs[0]].producer = (uint32_t)(node - draft->nodes);
 }
 
+static bool is_activation(const struct gyr_node *node)
+{
+	bool exact = node->op == GYR_OP_GELU && strcmp(gyr_node_string(node, "approximate", "none"), "none") == 0;
+	return exact || node->op == GYR_OP_RELU || node->op == GYR_OP_SIGMOID || node->op == GYR_OP_TANH;
+}
+
 static void take_in(struct gyr_draft *draft, struct gyr_draft_node *node, const struct affine *affine, double *bias)
 {
 	struct gyr_draft_dense *dense = node->dense;
@@ -189,7 +195,7 @@ static void take_in(struct gyr_draft *draft, struct gyr_draft_node *node, const 
 	while ((reader = sole_reader(draft, node)) != NULL && reader->dense == NULL && read_affine(draft, reader, dense->out, affine, &x) &&
 	       take_behind(dense, affine))
 		absorb_reader(draft, node, reader);
-	if (reader != NULL && (reader->source->op == GYR_OP_RELU || reader->source->op == GYR_OP_SIGMOID || reader->source->op == GYR_OP_TANH)) {
+	if (reader != NULL && is_activation(reader->source)) {
 		dense->activation = reader->source->op;
 		absorb_reader(draft, node, reader);
 	}
