@@ -42,9 +42,17 @@ struct numbers {
 	uint32_t used;
 };
 
-static int take_number(struct numbers *numbers, const struct function_row *function, float otherwise, float *to, struct gyr_error *error)
+/*
+ * A number for activation INDEX: the next that is left, as the schema says. ONNX Runtime's RNN reads it at the activation's own place instead, so where the two
+ * are not one, whoever made the model may have meant either.
+ */
+static int take_number(const struct gyr_node *node, struct numbers *numbers, uint32_t index, const struct function_row *function, float otherwise, float *to,
+		       struct gyr_error *error)
 {
 	if (numbers->attribute != NULL && numbers->used < numbers->attribute->numbers.count) {
+		if (node->op == GYR_OP_RNN && numbers->used != index)
+			return gyr_error_set(error, -EINVAL, "attribute '%s' may be read in two ways: activation '%s' is preceded by one that takes no number",
+					     numbers->name, function->name);
 		*to = numbers->attribute->numbers.items[numbers->used++];
 		return 0;
 	}
@@ -88,9 +96,9 @@ static int read_activations(const struct gyr_node *node, struct gyr_recurrent_ce
 			status = find_function(names->strings.items[i], &to->function, error);
 		const struct function_row *function = &functions[to->function];
 		if (status == 0 && function->takes_alpha)
-			status = take_number(&alphas, function, function->alpha, &to->alpha, error);
+			status = take_number(node, &alphas, i, function, function->alpha, &to->alpha, error);
 		if (status == 0 && function->takes_beta)
-			status = take_number(&betas, function, function->beta, &to->beta, error);
+			status = take_number(node, &betas, i, function, function->beta, &to->beta, error);
 	}
 	if (status == 0)
 		status = check_used(&alphas, error);

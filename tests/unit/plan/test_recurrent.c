@@ -340,6 +340,26 @@ static void test_other_activations(void **state)
 	gyr_graph_destroy(graph);
 }
 
+/* An RNN's numbers where they could be those of either direction. */
+static void test_numbers_of_either_direction(void **state)
+{
+	static const char *const names[] = {"Tanh", "LeakyRelu"};
+	static const float alpha[] = {0.25f};
+	const struct gyr_attribute attributes[] = {{.name = "activations", .type = GYR_ATTRIBUTE_STRINGS, .strings = {2, names}},
+						   {.name = "activation_alpha", .type = GYR_ATTRIBUTE_FLOATS, .numbers = {1, alpha}},
+						   {.name = "direction", .type = GYR_ATTRIBUTE_STRING, .string = "bidirectional"}};
+	uint64_t seed = 48;
+	struct gyr_error error;
+	struct gyr_graph *graph = gyr_graph_create("either", 14);
+	const uint32_t inputs[] = {net_input(graph, "f32[3,2,5]"), net_weights(graph, "f32[2,7,5]", 1, &seed), net_weights(graph, "f32[2,7,7]", 1, &seed)};
+	uint32_t y;
+	add_recurrent(graph, GYR_OP_RNN, inputs, 3, &y, 1, attributes, 3);
+	assert_int_equal(gyr_graph_add_output(graph, y, NULL), 0);
+	assert_int_equal(gyr_graph_finish(graph, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "'activation_alpha' may be read in two ways: activation 'LeakyRelu'"));
+	gyr_graph_destroy(graph);
+}
+
 /* Each attribute and shape that is refused, and what is said of it. */
 static void test_refusals(void **state)
 {
@@ -380,9 +400,15 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_twin),      cmocka_unit_test(test_extremes), cmocka_unit_test(test_functions),
-		cmocka_unit_test(test_batch_first),       cmocka_unit_test(test_state),    cmocka_unit_test(test_weights_from_outside),
-		cmocka_unit_test(test_other_activations), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_against_twin),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_functions),
+		cmocka_unit_test(test_batch_first),
+		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_weights_from_outside),
+		cmocka_unit_test(test_other_activations),
+		cmocka_unit_test(test_numbers_of_either_direction),
+		cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
