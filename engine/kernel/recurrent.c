@@ -19,111 +19,11 @@
 #include "base/assertion.h"
 #include "engine/kernel/recurrent_cell.h"
 #include "engine/kernel/recurrent_internal.h"
+#include "engine/kernel/recurrent_product.h"
 #include "engine/ref/unaligned.h"
 
 #define LANES RECURRENT_LANES
-#define VECTORS_MAX 4u
-#if defined(__AVX512F__)
-#define ROWS_MAX 6u
-#define PARTS 2u
-#else
-#define ROWS_MAX 1u
-#define PARTS 1u
-#endif
-
-typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
-
-/* Rows times a panel: SUMS = FIRST + X W. */
-struct product {
-	size_t depth;         /* numbers of a row of X */
-	const float *weights; /* of a number of input to those of the next: weights_step floats */
-	size_t weights_step;
-	const gyr_f32_u *x[ROWS_MAX];
-	const float *first; /* rows first_row floats apart */
-	float *sums;        /* rows sums_row floats apart */
-	size_t first_row, sums_row;
-};
-
-typedef void product_fn(const struct product *product);
-
-/* Adds what number K of each row at X contributes, by the vectors at WEIGHTS. */
-static inline __attribute__((always_inline)) void add_products(const float *weights, const gyr_f32_u *const *x, size_t k, const size_t rows,
-							       const size_t vectors, vector sums[ROWS_MAX][PARTS][VECTORS_MAX], const size_t part)
-{
-#pragma GCC unroll 8
-	for (size_t v = 0; v < vectors; v++) {
-		const vector w = *(const vector *)(weights + v * LANES);
-#pragma GCC unroll 8
-		for (size_t row = 0; row < rows; row++)
-			sums[row][part][v] += w * x[row][k];
-	}
-}
-
-static inline __attribute__((always_inline)) void run_product(const struct product *product, const size_t rows, const size_t vectors, const bool back)
-{
-	const size_t parts = rows == 1 ? PARTS : 1, depth = product->depth, step = product->weights_step;
-	const float *weights = product->weights;
-	const gyr_f32_u *x[ROWS_MAX];
-	vector sums[ROWS_MAX][PARTS][VECTORS_MAX];
-	size_t k = 0;
-#pragma GCC unroll 8
-	for (size_t row = 0; row < rows; row++) {
-		x[row] = product->x[row];
-#pragma GCC unroll 8
-		for (size_t v = 0; v < vectors; v++) {
-			sums[row][0][v] = *(const vector *)(product->first + row * product->first_row + v * LANES);
-			if (parts > 1)
-				sums[row][1][v] = (vector){0};
-		}
-	}
-	for (; k + parts <= depth; k += parts) {
-		const size_t at = back ? depth - parts - k : k;
-		const float *w = weights + at * step;
-#pragma GCC unroll 8
-		for (size_t part = 0; part < parts; part++)
-			add_products(w + part * step, x, at + part, rows, vectors, sums, part);
-	}
-	if (parts > 1 && k < depth)
-		add_products(back ? weights : weights + k * step, x, back ? 0 : k, rows, vectors, sums, 0);
-#pragma GCC unroll 8
-	for (size_t row = 0; row < rows; row++)
-#pragma GCC unroll 8
-		for (size_t v = 0; v < vectors; v++) {
-			vector sum = sums[row][0][v];
-			if (parts > 1)
-				sum += sums[row][1][v];
-			*(vector *)(product->sums + row * product->sums_row + v * LANES) = sum;
-		}
-}
-
-#define PRODUCT(rows, vectors)                                                                                                                                 \
-	static void product_##rows##_##vectors(const struct product *product)                                                                                  \
-	{                                                                                                                                                      \
-		run_product(product, rows, vectors, false);                                                                                                    \
-	}                                                                                                                                                      \
-	static void back_##rows##_##vectors(const struct product *product)                                                                                     \
-	{                                                                                                                                                      \
-		run_product(product, rows, vectors, true);                                                                                                     \
-	}
-#define PRODUCTS(rows) PRODUCT(rows, 1) PRODUCT(rows, 2) PRODUCT(rows, 3) PRODUCT(rows, 4)
-#define ROW(way, rows) {way##_##rows##_1, way##_##rows##_2, way##_##rows##_3, way##_##rows##_4}
-#if defined(__AVX512F__)
-#define WAY(way) {ROW(way, 1), ROW(way, 2), ROW(way, 3), ROW(way, 4), ROW(way, 5), ROW(way, 6)}
-#else
-#define WAY(way) {ROW(way, 1)}
-#endif
-
-PRODUCTS(1)
-#if defined(__AVX512F__)
-PRODUCTS(2)
-PRODUCTS(3)
-PRODUCTS(4)
-PRODUCTS(5)
-PRODUCTS(6)
-#endif
-
-/* From the first number of the rows to the last, and from the last to the first. */
-static product_fn *const products[2][ROWS_MAX][VECTORS_MAX] = {WAY(product), WAY(back)};
+#define ROWS_MAX RECURRENT_ROWS_MAX
 
 /* One direction of a run, and the step that it is at. */
 struct run {
@@ -174,10 +74,10 @@ static void project(const struct run *run, size_t first, size_t count)
 	const struct gyr_recurrent *recurrent = run->recurrent;
 	const struct gyr_recurrent_packing *packing = &run->packing;
 	size_t batch = recurrent->batch, rows = count * batch;
-	struct product product = {.depth = recurrent->inputs, .sums_row = packing->across};
+	struct gyr_recurrent_product product = {.depth = recurrent->inputs, .sums_row = packing->across};
 	for (size_t panel = 0; panel < packing->panels; panel++) {
 		size_t vectors = vectors_of(packing, panel);
-		product.weights = run->packed + packing->w + panel * packing->panel * recurrent->inputs;
+		product.weights = run->packed + packing->w + panel * packing->panel * gyr_recurrent_depth(recurrent, recurrent->inputs);
 		product.weights_step = vectors * LANES;
 		product.first = run->packed + packing->bias + panel * packing->panel;
 		for (size_t row = 0, piece; row < rows; row += piece) {
@@ -187,7 +87,7 @@ static void project(const struct run *run, size_t first, size_t count)
 				product.x[i] = (const gyr_f32_u *)run->ends->x + step * run->places.x_step + at * run->places.x_row;
 			}
 			product.sums = run->scratch + run->layout.projected + row * packing->across + panel * packing->panel;
-			products[0][piece - 1][vectors - 1](&product);
+			gyr_recurrent_multiply(recurrent->bf16, false, piece, vectors, &product);
 		}
 	}
 }
@@ -218,9 +118,9 @@ static void multiply(const struct run *run, size_t panel, size_t from, size_t ve
 {
 	const struct gyr_recurrent_packing *packing = &run->packing;
 	size_t units = run->recurrent->units;
-	struct product product = {
+	struct gyr_recurrent_product product = {
 		.depth = units,
-		.weights = run->packed + packing->r + panel * packing->panel * units + from * LANES,
+		.weights = run->packed + packing->r + panel * packing->panel * gyr_recurrent_depth(run->recurrent, units) + from * LANES,
 		.weights_step = vectors_of(packing, panel) * LANES,
 		.first = first,
 		.first_row = first_row,
@@ -229,7 +129,7 @@ static void multiply(const struct run *run, size_t panel, size_t from, size_t ve
 	};
 	for (size_t i = 0; i < rows; i++)
 		product.x[i] = state + i * row_floats;
-	products[run->step % 2][rows - 1][vectors - 1](&product);
+	gyr_recurrent_multiply(run->recurrent->bf16, run->step % 2 != 0, rows, vectors, &product);
 }
 
 /* Stores LANES units of h, from UNIT on; a row that has ended keeps what it had. */

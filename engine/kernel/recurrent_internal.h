@@ -38,6 +38,12 @@ struct gyr_recurrent_layout {
 bool gyr_recurrent_find_packing(const struct gyr_recurrent *recurrent, struct gyr_recurrent_packing *packing);
 bool gyr_recurrent_find_layout(const struct gyr_recurrent *recurrent, struct gyr_recurrent_layout *layout);
 
+/* How many times a panel's vectors the weights of DEPTH numbers take: in bf16 two share a word, the first in its lower half. */
+static inline size_t gyr_recurrent_depth(const struct gyr_recurrent *recurrent, size_t depth)
+{
+	return recurrent->bf16 ? depth / 2 + depth % 2 : depth;
+}
+
 /* GRU: whether the state's part of the hidden gate is multiplied before it is added to the input's. */
 static inline bool gyr_recurrent_splits(const struct gyr_recurrent_cell *cell)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assertion.h"
+#include "engine/kernel/bf16.h"
 #include "engine/kernel/recurrent.h"
 #include "engine/kernel/recurrent_internal.h"
 #include "engine/ref/unaligned.h"
@@ -36,8 +37,8 @@ bool gyr_recurrent_find_packing(const struct gyr_recurrent *recurrent, struct gy
 	packing->across += packing->last_vectors * LANES;
 	return place(&packing->floats, packing->across, 1, &packing->bias) && place(&packing->floats, packing->across, 1, &packing->state_bias) &&
 	       place(&packing->floats, packing->panels, packing->panel, &packing->peepholes) &&
-	       place(&packing->floats, packing->across, recurrent->inputs, &packing->w) &&
-	       place(&packing->floats, packing->across, recurrent->units, &packing->r);
+	       place(&packing->floats, packing->across, gyr_recurrent_depth(recurrent, recurrent->inputs), &packing->w) &&
+	       place(&packing->floats, packing->across, gyr_recurrent_depth(recurrent, recurrent->units), &packing->r);
 }
 
 bool gyr_recurrent_find_layout(const struct gyr_recurrent *recurrent, struct gyr_recurrent_layout *layout)
@@ -85,9 +86,16 @@ static void pack_matrix(const struct gyr_recurrent *recurrent, const struct gyr_
 	size_t units = recurrent->units, rows = recurrent->cell.gates * units;
 	for (size_t row = 0; row < rows; row++) {
 		size_t panel = row % units / packing->panel_units, step = panel + 1 == packing->panels ? packing->last_vectors * LANES : packing->panel;
-		float *column = to + panel * packing->panel * depth + (sum_at(packing, row / units, row % units) - panel * packing->panel);
-		for (size_t k = 0; k < depth; k++)
-			column[k * step] = matrix[row * depth + k];
+		float *column = to + panel * packing->panel * gyr_recurrent_depth(recurrent, depth) +
+				(sum_at(packing, row / units, row % units) - panel * packing->panel);
+		for (size_t k = 0; k < depth; k++) {
+			if (recurrent->bf16) {
+				uint16_t rounded = gyr_bf16_of(matrix[row * depth + k]);
+				memcpy((char *)(column + k / 2 * step) + k % 2 * sizeof rounded, &rounded, sizeof rounded);
+			} else {
+				column[k * step] = matrix[row * depth + k];
+			}
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ struct gyr_recurrent {
 	struct gyr_recurrent_cell cell;
 	size_t steps, batch, inputs, units; /* units 1 or more */
 	bool peepholes;                     /* P is given */
+	bool bf16;                          /* a kernel keeps W and R in bf16; the twin does not */
 };
 
 /* The operator's tensors, dense, in ONNX's layouts, of any alignment; NULL where one is left out (X, W and R are not). */
