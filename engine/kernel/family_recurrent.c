@@ -96,7 +96,7 @@ static int find_pack(struct gyr_prepare *prepare, const struct gyr_recurrent *si
 	uint64_t tag = TAG;
 	for (struct pack *pack; (pack = gyr_packs_find(prepare->packs, ends->r, tag)) != NULL; tag++) {
 		if (pack->ends.w == ends->w && pack->ends.b == ends->b && pack->ends.p == ends->p && pack->sizes.cell.op == sizes->cell.op &&
-		    pack->sizes.cell.linear_before_reset == sizes->cell.linear_before_reset) {
+		    pack->sizes.cell.linear_before_reset == sizes->cell.linear_before_reset && pack->sizes.bf16 == sizes->bf16) {
 			*packed = pack->floats;
 			return 0;
 		}
@@ -123,13 +123,15 @@ static int prepare_fast(struct gyr_prepare *prepare, struct recurrent *recurrent
 	const struct gyr_recurrent_ends ends = find_ends(recurrent, prepare->contents, (void *[OUTPUTS]){NULL});
 	size_t floats;
 	uint64_t given = 0, constant = 0;
-	if (!gyr_recurrent_packed_floats(&recurrent->sizes, &floats) || !gyr_recurrent_scratch_bytes(&recurrent->sizes, &recurrent->scratch_bytes))
-		return gyr_error_set(prepare->error, -ENOTSUP, "its weights or its steps are too large");
 	for (uint32_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
 		bool there = kernel_input(prepare, weights[i]) != NULL;
 		given |= there ? UINT64_C(1) << weights[i] : 0;
 		constant |= there && prepare->contents[weights[i]] != NULL ? UINT64_C(1) << weights[i] : 0;
 	}
+	/* One row costs the bytes of its weights, more of them cost arithmetic, which bf16 does not make less here. */
+	recurrent->sizes.bf16 = prepare->rounded = prepare->bf16 && given == constant && recurrent->sizes.batch == 1;
+	if (!gyr_recurrent_packed_floats(&recurrent->sizes, &floats) || !gyr_recurrent_scratch_bytes(&recurrent->sizes, &recurrent->scratch_bytes))
+		return gyr_error_set(prepare->error, -ENOTSUP, "its weights or its steps are too large");
 	prepare->run = run_packing;
 	prepare->scratch_bytes = recurrent->scratch_bytes + floats * sizeof(float);
 	if (given != constant)

@@ -30,6 +30,7 @@ struct gyr_prepare {
 	const void *const *contents;           /* node->input_count; of inputs that are constants, else NULL; they may go after prepare */
 	const struct gyr_shape *outputs;       /* node->output_count, concrete */
 	bool reference;                        /* run the plain twin of engine/ref, where there is one */
+	bool bf16;                             /* constant weights of products may be rounded to bf16 */
 	struct gyr_arena *arena;               /* for params: lives as long as the plan */
 	struct gyr_packs *packs;               /* for what the batch sizes share: packed weights, generated code */
 	struct gyr_error *error;
@@ -38,6 +39,7 @@ struct gyr_prepare {
 	gyr_run_fn *run;
 	const void *params;
 	size_t scratch_bytes;
+	bool rounded;    /* weights are rounded to bf16 */
 	uint64_t unread; /* bit i: running does not read input i (of the first 64), because params or packs hold what it needs of it */
 };
 

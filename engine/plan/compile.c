@@ -231,6 +231,7 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 		.contents = contents,
 		.outputs = outputs,
 		.reference = compiler->options->reference,
+		.bf16 = compiler->options->precision == GYR_PLAN_BF16,
 		.arena = &compiler->plan->arena,
 		.packs = compiler->plan->packs,
 		.error = error,
@@ -238,7 +239,9 @@ static int prepare_call(struct compiler *compiler, uint32_t index, struct call *
 	gyr_plan_cost(node->source->op, &call->prepare, &call->told);
 	if (gyr_flow_is(node->source))
 		return gyr_flow_prepare(compiler->draft, index, compiler->bucket, &compiler->flows[index], &call->prepare);
-	return gyr_kernel_prepare(&call->prepare);
+	int status = gyr_kernel_prepare(&call->prepare);
+	compiler->plan->bf16 |= call->prepare.rounded;
+	return status;
 }
 
 /* Takes BYTES at the lowest offset where that many are free. The last gap has no end, so there always is one. */

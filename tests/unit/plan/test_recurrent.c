@@ -101,6 +101,11 @@ static void compare(const struct gyr_recurrent *r, float scale, float extreme, f
 		.initial_c = some(r->cell.op == GYR_OP_LSTM && !one_in(3, seed), state, 2, seed),
 		.p = some(r->peepholes, d * 3 * r->units, 1, seed),
 	};
+	for (size_t i = 0; i < d * rows * (r->inputs + r->units) && r->bf16; i++) {
+		float *weights = (float *)(uintptr_t)(i < d * rows * r->inputs ? ends[0].w : ends[0].r);
+		uint32_t *bits = (uint32_t *)(void *)(weights + (i < d * rows * r->inputs ? i : i - d * rows * r->inputs));
+		*bits &= 0xffff0000u;
+	}
 	if (extreme != 0) {
 		x[up_to(r->steps * r->batch * r->inputs, seed) - 1] = extreme;
 		if (h != NULL)
@@ -145,6 +150,17 @@ static void test_against_twin(void **state)
 		const struct gyr_recurrent r = random_cell(&seed);
 		assert_true(gyr_recurrent_supports(&r.cell));
 		compare(&r, round % 5 == 0 ? 30.0f : 1.0f, 0, 2e-5f, &seed);
+	}
+}
+
+/* Weights in bf16 are what the twin computes from rounded ones. */
+static void test_bf16(void **state)
+{
+	uint64_t seed = 49;
+	for (int round = 0; round < ROUNDS / 4; round++) {
+		struct gyr_recurrent r = random_cell(&seed);
+		r.bf16 = true;
+		compare(&r, 1, 0, 2e-5f, &seed);
 	}
 }
 
@@ -323,6 +339,41 @@ static void test_weights_from_outside(void **state)
 	gyr_graph_destroy(graph);
 }
 
+/* A plan in bf16 is off by its rounding, and says so. */
+static void test_plan_in_bf16(void **state)
+{
+	uint64_t seed = 50;
+	struct gyr_error error;
+	struct gyr_plan *plans[2];
+	struct gyr_graph *graph = gyr_graph_create("bf16", 14);
+	const uint32_t inputs[] = {net_input(graph, "f32[9,1,33]"), net_weights(graph, "f32[1,84,33]", 0.4f, &seed),
+				   net_weights(graph, "f32[1,84,21]", 0.4f, &seed)};
+	uint32_t y;
+	size_t count;
+	add_recurrent(graph, GYR_OP_LSTM, inputs, 3, &y, 1, NULL, 0);
+	net_finish(graph, y);
+	float *answers[2], most = 0, off = 0;
+	for (int i = 0; i < 2; i++) {
+		const struct gyr_plan_options options = {.batch_max = 1, .precision = i == 0 ? GYR_PLAN_F32 : GYR_PLAN_BF16};
+		if (gyr_plan_create(graph, &options, &plans[i], &error) != 0)
+			fail_msg("%s", error.text);
+		assert_int_equal(gyr_plan_precision(plans[i]), options.precision);
+		answers[i] = net_run(plans[i], 1, 3, 1, 0, &count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		most = fmaxf(most, fabsf(answers[0][i]));
+		off = fmaxf(off, fabsf(answers[0][i] - answers[1][i]));
+	}
+	assert_true(off > 0);
+	assert_true(off < 0.01f * most);
+	assert_true(gyr_plan_weight_bytes(plans[1]) < gyr_plan_weight_bytes(plans[0]) * 6 / 10);
+	for (int i = 0; i < 2; i++) {
+		free(answers[i]);
+		gyr_plan_destroy(plans[i]);
+	}
+	gyr_graph_destroy(graph);
+}
+
 /* Activations that only the twin has. */
 static void test_other_activations(void **state)
 {
@@ -402,10 +453,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_twin),
 		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_bf16),
 		cmocka_unit_test(test_functions),
 		cmocka_unit_test(test_batch_first),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_weights_from_outside),
+		cmocka_unit_test(test_plan_in_bf16),
 		cmocka_unit_test(test_other_activations),
 		cmocka_unit_test(test_numbers_of_either_direction),
 		cmocka_unit_test(test_refusals),
