@@ -223,6 +223,6 @@ int gyr_flow_prepare(const struct gyr_draft *draft, uint32_t index, uint32_t buc
 	int status = prepare->node->op == GYR_OP_IF     ? prepare_if(&layout)
 		     : prepare->node->op == GYR_OP_LOOP ? flow_prepare_loop(&layout)
 							: flow_prepare_scan(&layout);
-	prepare->scratch_bytes = layout.bytes;
+	prepare->scratch_bytes = layout.bytes + (layout.bytes == 0); /* places of nothing have an address too */
 	return status;
 }
