@@ -161,7 +161,7 @@ static int find_place(struct compiler *compiler, uint32_t value, struct gyr_plac
 	const void *content = known ? gyr_draft_content(compiler->draft, root, compiler->bucket) : NULL;
 	if (known && content == NULL)
 		return gyr_error_set(error, -ENOTSUP, "the constant '%s' is too large at %lld rows, though not at others",
-				     compiler->draft->graph->values[root].name, batch_of(compiler));
+				     gyr_draft_name(compiler->draft, root), batch_of(compiler));
 	if (content != NULL && slot->copied != content) {
 		size_t bytes;
 		if (!gyr_shape_bytes(shape_of(compiler, root), 1, &bytes))

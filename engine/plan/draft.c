@@ -1,7 +1,7 @@
 /*
  * Drafts: see draft.h.
  */
-#include "engine/plan/draft.h"
+#include "engine/plan/draft_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,10 +9,9 @@
 #include <string.h>
 
 #include "base/assertion.h"
-#include "engine/kernel/kernel.h"
 #include "engine/ref/unaligned.h"
 
-static int no_memory(struct gyr_error *error)
+int draft_no_memory(struct gyr_error *error)
 {
 	return gyr_error_set(error, -ENOMEM, "no memory to compile the graph");
 }
@@ -43,14 +42,6 @@ static void count_uses(struct gyr_draft *draft)
 		draft->values[draft->values[graph->outputs[i]].root].consumer = GYR_DRAFT_NONE;
 }
 
-static uint32_t *copy_ends(struct gyr_arena *arena, const uint32_t *ends, uint32_t count)
-{
-	uint32_t *copy = GYR_ARENA_NEW(arena, uint32_t, count);
-	if (copy != NULL && count != 0)
-		memcpy(copy, ends, count * sizeof *copy); /* GYR_VALUE_NONE is GYR_DRAFT_NONE */
-	return copy;
-}
-
 /* Room for one more of COUNT items, which have ROOM. False without memory. */
 static bool make_room(struct gyr_draft *draft, void *items, uint32_t count, uint32_t *room, size_t bytes)
 {
@@ -67,67 +58,59 @@ static bool make_room(struct gyr_draft *draft, void *items, uint32_t count, uint
 	return true;
 }
 
-static int append_node(struct gyr_draft *draft, const struct gyr_node *source, struct gyr_error *error)
+/* Writes COUNT ENDS of a graph's node as values of the draft, which MAP says (NULL: they are the same). */
+static uint32_t *map_ends(struct gyr_arena *arena, const uint32_t *ends, uint32_t count, const uint32_t *map)
+{
+	uint32_t *mapped = GYR_ARENA_NEW(arena, uint32_t, count);
+	for (uint32_t i = 0; i < count && mapped != NULL; i++)
+		mapped[i] = ends[i] == GYR_VALUE_NONE ? GYR_DRAFT_NONE : map != NULL ? map[ends[i]] : ends[i];
+	return mapped;
+}
+
+int draft_append(struct gyr_draft *draft, const struct gyr_node *source, const uint32_t *map, struct gyr_error *error)
 {
 	if (!make_room(draft, &draft->nodes, draft->node_count, &draft->node_room, sizeof *draft->nodes))
-		return no_memory(error);
+		return draft_no_memory(error);
 	struct gyr_draft_node *node = &draft->nodes[draft->node_count];
 	*node = (struct gyr_draft_node){
 		.source = source,
 		.input_count = source->input_count,
 		.output_count = source->output_count,
-		.inputs = copy_ends(&draft->arena, source->inputs, source->input_count),
-		.outputs = copy_ends(&draft->arena, source->outputs, source->output_count),
+		.inputs = map_ends(&draft->arena, source->inputs, source->input_count, map),
+		.outputs = map_ends(&draft->arena, source->outputs, source->output_count, map),
 	};
 	if (node->inputs == NULL || node->outputs == NULL)
-		return no_memory(error);
+		return draft_no_memory(error);
 	for (uint32_t o = 0; o < source->output_count; o++)
-		if (source->outputs[o] != GYR_VALUE_NONE)
-			draft->values[source->outputs[o]].producer = draft->node_count;
+		if (node->outputs[o] != GYR_DRAFT_NONE)
+			draft->values[node->outputs[o]].producer = draft->node_count;
 	draft->node_count++;
 	return 0;
-}
-
-static int take_node(struct gyr_draft *draft, const struct gyr_node *source, struct gyr_error *error)
-{
-	struct gyr_draft_value *values = draft->values;
-	struct gyr_draft_value *result = &values[source->outputs[0]];
-	/* Known or not, so that a constant with many views is kept once. */
-	if (source->input_count > 0 && source->inputs[0] != GYR_VALUE_NONE &&
-	    gyr_kernel_is_view(source, gyr_graph_opset(draft->graph, source->op), values[source->inputs[0]].shape.dtype, result->shape.dtype)) {
-		result->root = values[source->inputs[0]].root;
-		return 0;
-	}
-	return result->known ? 0 : append_node(draft, source, error);
 }
 
 int gyr_draft_init(struct gyr_draft *draft, const struct gyr_graph *graph, const struct gyr_special *specials, uint32_t count, struct gyr_error *error)
 {
 	static_assert(GYR_DRAFT_NONE == GYR_VALUE_NONE, "ends are copied as they are");
 	GYR_ASSERT(graph->finished);
-	const struct gyr_special *one = &specials[0], *most = &specials[count - 1];
 	*draft = (struct gyr_draft){.graph = graph, .specials = specials, .special_count = count};
 	gyr_arena_init(&draft->arena, 0);
 	draft->values = GYR_ARENA_NEW(&draft->arena, struct gyr_draft_value, graph->value_count);
 	draft->nodes = GYR_ARENA_NEW(&draft->arena, struct gyr_draft_node, graph->node_count);
 	if (draft->values == NULL || draft->nodes == NULL)
-		return no_memory(error);
+		return draft_no_memory(error);
 	draft->value_count = draft->value_room = graph->value_count;
 	draft->node_room = graph->node_count;
+	const struct gyr_special **each = GYR_ARENA_NEW(&draft->arena, const struct gyr_special *, count);
+	uint32_t *map = GYR_ARENA_NEW(&draft->arena, uint32_t, graph->value_count);
+	if (each == NULL || map == NULL)
+		return draft_no_memory(error);
+	for (uint32_t i = 0; i < count; i++)
+		each[i] = &specials[i];
 	for (uint32_t i = 0; i < graph->value_count; i++) {
-		bool known = one->contents[i] != NULL && most->contents[i] != NULL, same = true;
-		for (uint32_t k = 1; k < count; k++)
-			same = same && specials[k].contents[i] == one->contents[i];
-		draft->values[i] = (struct gyr_draft_value){.shape = most->shapes[i],
-							    .data = known && same ? one->contents[i] : NULL,
-							    .known = known,
-							    .root = i,
-							    .producer = GYR_DRAFT_NONE,
-							    .consumer = GYR_DRAFT_NONE};
+		map[i] = i;
+		draft->values[i] = draft_value(each, count, i, i);
 	}
-	int status = 0;
-	for (uint32_t i = 0; i < graph->node_count && status == 0; i++)
-		status = take_node(draft, &graph->nodes[i], error);
+	int status = draft_take(draft, graph, each, map, error);
 	if (status == 0)
 		count_uses(draft);
 	return status;
@@ -145,15 +128,22 @@ const struct gyr_shape *gyr_draft_shape(const struct gyr_draft *draft, uint32_t 
 
 const void *gyr_draft_content(const struct gyr_draft *draft, uint32_t value, uint32_t index)
 {
-	return value < draft->graph->value_count ? draft->specials[index].contents[value] : draft->values[value].data;
+	return value < draft->graph->value_count       ? draft->specials[index].contents[value]
+	       : draft->values[value].contents != NULL ? draft->values[value].contents[index]
+						       : draft->values[value].data;
 }
 
-/* Adds a value with room for its shapes, which are the caller's to fill in. */
-static int add_value(struct gyr_draft *draft, struct gyr_shape **shapes, uint32_t *value, struct gyr_error *error)
+const char *gyr_draft_name(const struct gyr_draft *draft, uint32_t value)
+{
+	const char *name = value < draft->graph->value_count ? draft->graph->values[value].name : draft->values[value].name;
+	return name != NULL ? name : "";
+}
+
+int draft_add_value(struct gyr_draft *draft, struct gyr_shape **shapes, uint32_t *value, struct gyr_error *error)
 {
 	*shapes = GYR_ARENA_NEW(&draft->arena, struct gyr_shape, draft->special_count);
 	if (*shapes == NULL || !make_room(draft, &draft->values, draft->value_count, &draft->value_room, sizeof *draft->values))
-		return no_memory(error);
+		return draft_no_memory(error);
 	*value = draft->value_count++;
 	draft->values[*value] = (struct gyr_draft_value){.root = *value, .producer = GYR_DRAFT_NONE, .consumer = GYR_DRAFT_NONE, .shapes = *shapes};
 	return 0;
@@ -164,8 +154,8 @@ int gyr_draft_add_constant(struct gyr_draft *draft, const struct gyr_shape *shap
 	struct gyr_shape *shapes;
 	size_t bytes;
 	if (!gyr_shape_bytes(shape, 1, &bytes) || (*data = gyr_arena_alloc(&draft->arena, bytes, GYR_ALIGN_CONSTANT)) == NULL)
-		return no_memory(error);
-	int status = add_value(draft, &shapes, value, error);
+		return draft_no_memory(error);
+	int status = draft_add_value(draft, &shapes, value, error);
 	if (status != 0)
 		return status;
 	for (uint32_t i = 0; i < draft->special_count; i++)
@@ -179,7 +169,7 @@ int gyr_draft_add_constant(struct gyr_draft *draft, const struct gyr_shape *shap
 int gyr_draft_add_value(struct gyr_draft *draft, uint32_t like, gyr_draft_shape_fn *reshape, const void *context, uint32_t *value, struct gyr_error *error)
 {
 	struct gyr_shape *shapes;
-	int status = add_value(draft, &shapes, value, error);
+	int status = draft_add_value(draft, &shapes, value, error);
 	if (status != 0)
 		return status;
 	for (uint32_t i = 0; i < draft->special_count; i++) {
@@ -195,13 +185,13 @@ int gyr_draft_add_node(struct gyr_draft *draft, const struct gyr_node *node, uin
 	struct gyr_node *source = GYR_ARENA_NEW(&draft->arena, struct gyr_node, 1);
 	struct gyr_attribute *attributes = GYR_ARENA_NEW(&draft->arena, struct gyr_attribute, node->attribute_count);
 	if (source == NULL || attributes == NULL)
-		return no_memory(error);
+		return draft_no_memory(error);
 	*source = *node;
 	if (node->attribute_count != 0)
 		memcpy(attributes, node->attributes, node->attribute_count * sizeof *attributes);
 	source->attributes = attributes;
 	source->name = node->name != NULL ? node->name : "";
-	int status = append_node(draft, source, error);
+	int status = draft_append(draft, source, NULL, error);
 	if (status != 0)
 		return status;
 	uint32_t at = draft->node_count - 1;
@@ -355,5 +345,5 @@ int gyr_draft_renew(struct gyr_draft *draft, struct gyr_error *error)
 	}
 	free(seen);
 	free(visits);
-	return memory ? 0 : no_memory(error);
+	return memory ? 0 : draft_no_memory(error);
 }

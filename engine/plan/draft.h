@@ -2,7 +2,8 @@
  * A draft: a graph on its way to a plan. Views share the memory of what they view, what is known is not computed, what nobody reads is dropped, and passes
  * (fuse.h) put nodes in the place of others. It is made from the graph at the batch numbers of the plan, and holds for all of them.
  *
- * Values are those of the graph, at the same indices, and behind them those that passes add. Adding moves the arrays: keep indices, not pointers.
+ * Values are those of the graph, at the same indices, and behind them those of branches and those that passes add. Adding moves the arrays: keep indices, not
+ * pointers. A branch that is always taken has its nodes among those of the graph, in place of the If.
  */
 #ifndef GYR_ENGINE_PLAN_DRAFT_H
 #define GYR_ENGINE_PLAN_DRAFT_H
@@ -27,7 +28,9 @@ struct gyr_draft_value {
 	uint32_t uses;          /* of a root: reads by nodes, and graph outputs */
 	uint32_t producer;      /* of a root: the draft node that makes it, or GYR_DRAFT_NONE */
 	uint32_t consumer;      /* of a root with one use: the draft node that reads it; GYR_DRAFT_NONE for the graph's output, and where it is not known */
-	const struct gyr_shape *shapes; /* of one that a pass added: one a batch number */
+	const struct gyr_shape *shapes; /* of one that was added: one a batch number */
+	const void *const *contents;    /* of one of a branch: one a batch number */
+	const char *name;               /* of one that was added: perhaps empty */
 };
 
 /* y = activation(x W + bias) */
@@ -42,9 +45,10 @@ struct gyr_draft_dense {
 struct gyr_draft_node {
 	const struct gyr_node *source; /* for its operator, attributes and name; its ends are not looked at, only whether one is left out */
 	uint32_t input_count, output_count;
-	uint32_t *inputs, *outputs;    /* indices into values, or GYR_DRAFT_NONE; outputs are roots */
-	bool dead;                     /* taken in by another node, or read by nobody */
-	struct gyr_draft_dense *dense; /* or NULL */
+	uint32_t *inputs, *outputs;                  /* indices into values, or GYR_DRAFT_NONE; outputs are roots */
+	bool dead;                                   /* taken in by another node, or read by nobody */
+	struct gyr_draft_dense *dense;               /* or NULL */
+	const struct gyr_special_flow *const *flows; /* of one that runs bodies: what it is at each batch number */
 };
 
 struct gyr_draft {
@@ -68,6 +72,9 @@ void gyr_draft_fini(struct gyr_draft *draft);
 /* The shape of VALUE at batch number INDEX of the draft's, and its content there (NULL: not known). */
 const struct gyr_shape *gyr_draft_shape(const struct gyr_draft *draft, uint32_t value, uint32_t index);
 const void *gyr_draft_content(const struct gyr_draft *draft, uint32_t value, uint32_t index);
+
+/* The name of VALUE, empty where it has none. */
+const char *gyr_draft_name(const struct gyr_draft *draft, uint32_t value);
 
 /*
  * What a pass may do. Adding keeps producer, uses and consumer of what it touches; a node that it replaces by another must be removed before the other is

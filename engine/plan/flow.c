@@ -5,21 +5,12 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "base/assertion.h"
 #include "engine/plan/flow_internal.h"
 #include "engine/ref/number.h"
 
 int flow_no_memory(struct gyr_error *error)
 {
 	return gyr_error_set(error, -ENOMEM, "no memory for the plan");
-}
-
-static const struct gyr_special_flow *special_of(const struct gyr_draft *draft, uint32_t index, uint32_t bucket)
-{
-	ptrdiff_t at = draft->nodes[index].source - draft->graph->nodes;
-	GYR_ASSERT(at >= 0);
-	GYR_ASSERT(at < draft->graph->node_count); /* passes make no nodes with bodies */
-	return draft->specials[bucket].flows[at];
 }
 
 int gyr_flow_compile(struct gyr_plan *plan, const struct gyr_draft *draft, uint32_t index, const struct gyr_plan_options *options, struct gyr_flow_plans *plans,
@@ -32,7 +23,7 @@ int gyr_flow_compile(struct gyr_plan *plan, const struct gyr_draft *draft, uint3
 	for (uint32_t which = 0; which < flow.body_count; which++) {
 		uint32_t taken = 0;
 		for (uint32_t bucket = 0; bucket < draft->special_count; bucket++) {
-			const struct gyr_special *special = special_of(draft, index, bucket)->bodies[which];
+			const struct gyr_special *special = draft->nodes[index].flows[bucket]->bodies[which];
 			taken += special != NULL;
 			if (special != NULL)
 				specials[bucket] = *special;
@@ -214,7 +205,7 @@ int gyr_flow_prepare(const struct gyr_draft *draft, uint32_t index, uint32_t buc
 {
 	struct flow_layout layout = {.draft = draft,
 				     .node = &draft->nodes[index],
-				     .special = special_of(draft, index, bucket),
+				     .special = draft->nodes[index].flows[bucket],
 				     .plans = plans,
 				     .bucket = bucket,
 				     .prepare = prepare};
