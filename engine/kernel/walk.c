@@ -93,25 +93,31 @@ static inline void add_leaf(const struct gyr_walk *walk, uint32_t held, float *s
 		sums[walk->entries[i].target] += (float)walk->entries[i].weight;
 }
 
-/* One row: a group's trees walk in step. */
+/* One row: a group's trees walk in step, while the roots of the next come nearer. With one target their weights are added up lane by lane. */
 #define ROW(name, type, lanes, member)                                                                                                                         \
 	static void name(const struct gyr_walk *walk, const char *keys, float *sums)                                                                           \
 	{                                                                                                                                                      \
+		bool simple = walk->leaves == WALK_VALUES && walk->targets == 1;                                                                               \
 		float parts[WALK_LANES] = {0};                                                                                                                 \
 		uint32_t held[WALK_LANES];                                                                                                                     \
 		for (uint32_t g = 0; g < walk->group_count; g++) {                                                                                             \
 			const struct walk_group *group = &walk->groups[g];                                                                                     \
 			const type *at[WALK_LANES];                                                                                                            \
-			for (uint32_t lane = 0; lane < WALK_LANES; lane++)                                                                                     \
+			for (uint32_t lane = 0; lane < WALK_LANES; lane++) {                                                                                   \
 				at[lane] = walk->member + group->roots[lane];                                                                                  \
+				__builtin_prefetch(walk->member + group[1].roots[lane]);                                                                       \
+			}                                                                                                                                      \
 			lanes(at, group, keys, 1, 0, held);                                                                                                    \
+			if (simple) {                                                                                                                          \
+				for (uint32_t lane = 0; lane < WALK_LANES; lane++)                                                                             \
+					parts[lane] += weight_of(held[lane]);                                                                                  \
+				continue;                                                                                                                      \
+			}                                                                                                                                      \
 			for (uint32_t lane = 0; lane < WALK_LANES; lane++) {                                                                                   \
 				if (walk->leaves != WALK_VALUES)                                                                                               \
 					add_leaf(walk, held[lane], sums);                                                                                      \
-				else if (walk->targets != 1)                                                                                                   \
-					sums[group->targets[lane]] += weight_of(held[lane]);                                                                   \
 				else                                                                                                                           \
-					parts[lane] += weight_of(held[lane]);                                                                                  \
+					sums[group->targets[lane]] += weight_of(held[lane]);                                                                   \
 			}                                                                                                                                      \
 		}                                                                                                                                              \
 		for (uint32_t lane = 0; lane < WALK_LANES; lane++)                                                                                             \

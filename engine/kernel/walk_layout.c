@@ -372,10 +372,10 @@ static int lay_out(struct layout *layout, struct tree *trees, uint32_t *roots, s
 	walk->slots = forest->features + 1 + (walk->missing ? forest->features : 0);
 	walk->wide = layout->far || walk->slots > NARROW_SLOTS;
 	walk->group_count = (forest->tree_count + WALK_LANES - 1) / WALK_LANES;
-	walk->groups = malloc(walk->group_count * sizeof *walk->groups);
+	walk->groups = calloc((size_t)walk->group_count + 1, sizeof *walk->groups); /* who walks looks ahead, also behind the last */
 	if (walk->groups == NULL || !take_nodes(walk, layout->end) || !copy_weights(forest, walk))
 		return no_memory(error);
-	walk->bytes += walk->group_count * sizeof *walk->groups;
+	walk->bytes += ((size_t)walk->group_count + 1) * sizeof *walk->groups;
 	for_all(layout, roots, write_node);
 	write_top(layout, nothing, walk->leaves == WALK_VALUES ? 0 : forest->leaf_count, forest->features, 0);
 	make_groups(walk, trees, forest->tree_count, nothing);
