@@ -16,7 +16,7 @@ struct kernel_family {
 	uint32_t count;
 };
 
-extern const struct kernel_family kernel_family_quantise, kernel_family_integer, kernel_family_resize, kernel_family_choose;
+extern const struct kernel_family kernel_family_quantise, kernel_family_integer, kernel_family_resize, kernel_family_choose, kernel_family_square;
 extern const struct kernel_family kernel_family_attention, kernel_family_einsum;
 extern const struct kernel_family kernel_family_elementwise, kernel_family_movement, kernel_family_arrange, kernel_family_indexing, kernel_family_filling,
 	kernel_family_matrix, kernel_family_reduce, kernel_family_normalise, kernel_family_convolution, kernel_family_loss, kernel_family_sample, kernel_family_recurrent, kernel_family_signal, kernel_family_ml, kernel_family_trees, kernel_family_last;

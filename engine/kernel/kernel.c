@@ -15,6 +15,7 @@ static const struct kernel_family *const families[] = {
 	&kernel_family_arrange,
 	&kernel_family_indexing,
 	&kernel_family_filling,
+	&kernel_family_square,
 	&kernel_family_choose,
 	&kernel_family_resize,
 	&kernel_family_quantise,

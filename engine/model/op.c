@@ -15,6 +15,7 @@ static const struct op_family *const families[] = {
 	&op_family_arrange,
 	&op_family_indexing,
 	&op_family_filling,
+	&op_family_square,
 	&op_family_choose,
 	&op_family_resize,
 	&op_family_quantise,

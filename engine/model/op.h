@@ -125,6 +125,8 @@ enum gyr_op {
 	GYR_OP_SCATTER,
 	GYR_OP_SCATTER_ELEMENTS,
 	GYR_OP_SCATTER_ND,
+	/* square */
+	GYR_OP_DET,
 	/* choose */
 	GYR_OP_COMPRESS,
 	GYR_OP_NON_ZERO,

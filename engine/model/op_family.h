@@ -14,7 +14,7 @@ struct op_family {
 	uint32_t count;
 };
 
-extern const struct op_family op_family_quantise, op_family_integer, op_family_resize, op_family_choose;
+extern const struct op_family op_family_quantise, op_family_integer, op_family_resize, op_family_choose, op_family_square;
 extern const struct op_family op_family_elementwise, op_family_movement, op_family_arrange, op_family_indexing, op_family_filling, op_family_matrix,
 	op_family_reduce, op_family_normalise, op_family_convolution, op_family_loss, op_family_sample, op_family_internal, op_family_recurrent, op_family_signal, op_family_ml, op_family_trees;
 extern const struct op_family op_family_flow;

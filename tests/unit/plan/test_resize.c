@@ -1,5 +1,5 @@
 /*
- * Resize, Upsample, NonZero and Compress: the plan against its reference, numbers worked out by hand, rows of a batch, and refusals.
+ * Resize, Upsample, NonZero, Compress and Det: the plan against its reference, numbers worked out by hand, rows of a batch, and refusals.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -193,6 +193,24 @@ static void test_choose(void **state)
 	check(graph, add(graph, GYR_OP_GATHER, 2, gather, 0, NULL), (float[]){0, 1, 2}, found);
 }
 
+/* Rows change places, a column of nothing, and 512 rows at most. */
+static void test_det(void **state)
+{
+	static const float x[] = {0, 2, 3, 4, 1, 2, 2, 4, 7, 0, 5, 0}, expected[] = {-6, 0, 0};
+	struct gyr_graph *graph = gyr_graph_create("det", 13);
+	uint32_t input = net_input(graph, "f32[3,2,2]");
+	check(graph, net_op1(graph, GYR_OP_DET, input), x, expected);
+	for (int apart = 0; apart < 2; apart++) {
+		graph = gyr_graph_create("det", 13);
+		input = net_input(graph, apart != 0 ? "f32[N,9,9]" : "f32[N,1]");
+		net_finish(graph, net_op1(graph, GYR_OP_DET, input));
+		struct gyr_plan *plan = net_plan(graph, 8, false);
+		assert_int_equal(gyr_plan_batch_max(plan), apart != 0 ? 8 : 1);
+		gyr_plan_destroy(plan);
+		gyr_graph_destroy(graph);
+	}
+}
+
 /* A refusal says why: at finish, or when the plan is made. */
 static void refused(struct gyr_graph *graph, uint32_t y, const char *why)
 {
@@ -239,6 +257,12 @@ static void test_refusals(void **state)
 	x = net_input(graph, "f32[2,3]");
 	s = net_input(graph, "f32[2]");
 	refused(graph, add(graph, GYR_OP_RESIZE, 3, (uint32_t[]){x, GYR_VALUE_NONE, s}, 0, NULL), "depends on the content of input 2");
+	graph = gyr_graph_create("det", 13);
+	x = net_input(graph, "f32[2,3]");
+	refused(graph, net_op1(graph, GYR_OP_DET, x), "square");
+	graph = gyr_graph_create("det", 13);
+	x = net_input(graph, "f32[513,513]");
+	refused(graph, net_op1(graph, GYR_OP_DET, x), "513 rows");
 	graph = gyr_graph_create("nonzero", 13);
 	x = net_input(graph, "f32[2,3]");
 	refused(graph, net_op1(graph, GYR_OP_NON_ZERO, x), "depends on the content of input 0");
@@ -247,8 +271,8 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_between), cmocka_unit_test(test_nearest), cmocka_unit_test(test_old),      cmocka_unit_test(test_types),
-		cmocka_unit_test(test_rows),    cmocka_unit_test(test_choose),  cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_between), cmocka_unit_test(test_nearest), cmocka_unit_test(test_old), cmocka_unit_test(test_types),
+		cmocka_unit_test(test_rows),    cmocka_unit_test(test_choose),  cmocka_unit_test(test_det), cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
