@@ -1,8 +1,8 @@
 /*
  * Convolutions with channels last: see conv_last.h.
  *
- * The outputs of a group are cut into panels of up to PANEL vectors. Packed, a panel holds its weights for every tap and every input channel, one after the
- * other, a vector beside a vector, padded with zeros, in the order in which a tile reads them; so one product's row has length taps * in.
+ * The outputs of a group are cut into panels of up to LAST_PANEL vectors. Packed, a panel holds its weights for every tap and every input channel, one after
+ * the other, a vector beside a vector, padded with zeros, in the order in which a tile reads them; so one product's row has length taps * in.
  *
  * A tile is a few pixels times a panel, whose sums stay in registers while the taps go by. The pixels of a tile need not be neighbours: each has, for each tap,
  * a pointer to where its channels begin, or to zeros where the tap is in the padding. Where the windows of all pixels lie inside along the last axis, a row of
@@ -20,113 +20,14 @@
 #include "base/assertion.h"
 #include "engine/kernel/function.h"
 #include "engine/kernel/last.h"
+#include "engine/kernel/tile_last.h"
+#include "engine/kernel/winograd.h"
 #include "engine/ref/unaligned.h"
-
-#if LANES == 16
-#define PANEL 4u
-#define ROWS_MAX 8u
-#define ROWS(vectors) ((vectors) == 4 ? 6u : 8u) /* of a tile: 24 sums and what they need fill the 32 registers */
-#else
-#define PANEL 2u
-#define ROWS_MAX 6u
-#define ROWS(vectors) 6u
-#endif
 
 #define DEPTH_VECTORS 4u
 #define ALIGN 64u
 #define PART 256u                /* of a sum, at least, before it is cut */
 #define CHUNK_BYTES (192u << 10) /* of X, that are multiplied with one part of a panel */
-
-/* What one tile computes. */
-struct tile {
-	const float *const *pointers; /* for each run, one for each row */
-	size_t runs, skip, length;    /* the first run begins at SKIP; all end at LENGTH, the last one at LAST */
-	size_t last;
-	const float *weights;
-	const float *bias; /* NULL: the sums go on from Y */
-	const gyr_f32_u *added;
-	gyr_f32_u *y;
-	size_t y_stride, added_stride;
-	size_t outputs; /* that count, more than (vectors - 1) * LANES */
-	bool ends;      /* the sums are complete */
-	float low, high;
-};
-
-typedef void tile_fn(const struct tile *tile);
-
-static inline __attribute__((always_inline)) void run_tile(const struct tile *tile, const size_t rows, const size_t vectors)
-{
-	vector sums[ROWS_MAX][PANEL];
-	const size_t count = tile->outputs - (vectors - 1) * LANES;
-	const float *weights = tile->weights;
-#pragma GCC unroll 8
-	for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll 4
-		for (size_t j = 0; j < vectors; j++)
-			sums[i][j] = tile->bias != NULL ? *(const vector *)(tile->bias + j * LANES) : LOAD(tile->y + i * tile->y_stride, j, vectors, count);
-	const float *const *pointers = tile->pointers;
-	for (size_t run = 0; run < tile->runs; run++, pointers += rows) {
-		const size_t end = run + 1 == tile->runs ? tile->last : tile->length;
-		const float *x[ROWS_MAX];
-#pragma GCC unroll 8
-		for (size_t i = 0; i < rows; i++)
-			x[i] = pointers[i];
-		for (size_t k = run == 0 ? tile->skip : 0; k < end; k++, weights += vectors * LANES) {
-			vector w[PANEL];
-#pragma GCC unroll 4
-			for (size_t j = 0; j < vectors; j++)
-				w[j] = *(const vector *)(weights + j * LANES);
-#pragma GCC unroll 8
-			for (size_t i = 0; i < rows; i++) {
-				const float value = *(const gyr_f32_u *)(x[i] + k);
-#pragma GCC unroll 4
-				for (size_t j = 0; j < vectors; j++)
-					sums[i][j] += value * w[j];
-			}
-		}
-	}
-#pragma GCC unroll 8
-	for (size_t i = 0; i < rows; i++) {
-#pragma GCC unroll 4
-		for (size_t j = 0; j < vectors; j++) {
-			vector sum = sums[i][j];
-			if (tile->ends) {
-				if (tile->added != NULL)
-					sum += LOAD(tile->added + i * tile->added_stride, j, vectors, count);
-				sum = clip(sum, tile->low, tile->high);
-			}
-			if (j + 1 < vectors)
-				*(vector *)(tile->y + i * tile->y_stride + j * LANES) = sum;
-			else
-				store_part(tile->y + i * tile->y_stride + j * LANES, &sum, count);
-		}
-	}
-}
-
-#define TILE(rows, vectors)                                                                                                                                    \
-	static void tile_##rows##_##vectors(const struct tile *tile)                                                                                           \
-	{                                                                                                                                                      \
-		run_tile(tile, rows, vectors);                                                                                                                 \
-	}
-#define TILES(vectors) TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
-#define NAMES(vectors) NULL, tile_1_##vectors, tile_2_##vectors, tile_3_##vectors, tile_4_##vectors, tile_5_##vectors, tile_6_##vectors
-TILES(1)
-TILES(2)
-#if PANEL == 4
-TILES(3)
-TILES(4)
-TILE(7, 1)
-TILE(8, 1)
-TILE(7, 2)
-TILE(8, 2)
-TILE(7, 3)
-TILE(8, 3)
-static tile_fn *const tiles[PANEL + 1][ROWS_MAX + 1] = {
-	{NULL}, {NAMES(1), tile_7_1, tile_8_1}, {NAMES(2), tile_7_2, tile_8_2}, {NAMES(3), tile_7_3, tile_8_3}, {NAMES(4)},
-};
-#else
-static tile_fn *const tiles[PANEL + 1][ROWS_MAX + 1] = {{NULL}, {NAMES(1)}, {NAMES(2)}};
-#endif
 
 static size_t round_up(size_t value, size_t step)
 {
@@ -155,7 +56,10 @@ void gyr_conv_last_plan(struct gyr_conv_last *conv)
 	for (uint32_t i = 0; i < GYR_WINDOW_AXES; i++)
 		conv->plain = conv->plain && conv->shape.window.axes[i].stride == 1 && conv->shape.window.axes[i].in == conv->shape.window.axes[i].out;
 	size_t zeros = round_up(run_length(conv, conv->merged) * sizeof(float), ALIGN);
-	conv->scratch_bytes = zeros + taps_of(conv) * ROWS_MAX * sizeof(float *);
+	conv->scratch_bytes = zeros + taps_of(conv) * LAST_ROWS_MAX * sizeof(float *);
+	conv->winograd = winograd_suits(conv);
+	if (conv->winograd)
+		conv->scratch_bytes = round_up(conv->scratch_bytes, ALIGN) + winograd_scratch(conv);
 }
 
 /* Floats of the bias, in front of the weights: each group's begins with a vector. */
@@ -169,16 +73,24 @@ static size_t bias_floats(const struct gyr_conv_last *conv)
 	return round_up(conv->shape.groups * group_stride(conv), LANES);
 }
 
-size_t gyr_conv_last_packed(const struct gyr_conv_last *conv)
+/* The floats of what a plain sum reads: bias and weights. */
+static size_t plain_floats(const struct gyr_conv_last *conv)
 {
 	return bias_floats(conv) * (1 + taps_of(conv) * conv->shape.in);
+}
+
+size_t gyr_conv_last_packed(const struct gyr_conv_last *conv)
+{
+	return plain_floats(conv) + (conv->winograd ? winograd_packed(conv) : 0);
 }
 
 void gyr_conv_last_pack(const struct gyr_conv_last *conv, const void *weights, const void *bias, float *packed)
 {
 	const gyr_f32_u *w = weights, *b = bias;
 	const size_t out = conv->shape.out, in = conv->shape.in, taps = taps_of(conv), stride = group_stride(conv), width = bias_floats(conv);
-	memset(packed, 0, gyr_conv_last_packed(conv) * sizeof *packed);
+	memset(packed, 0, plain_floats(conv) * sizeof *packed);
+	if (conv->winograd)
+		winograd_pack(conv, w, packed + plain_floats(conv));
 	for (size_t o = 0; b != NULL && o < conv->shape.groups * out; o++)
 		packed[o / out * stride + o % out] = b[o];
 	packed += width;
@@ -189,8 +101,8 @@ void gyr_conv_last_pack(const struct gyr_conv_last *conv, const void *weights, c
 		return;
 	}
 	for (size_t group = 0; group < conv->shape.groups; group++, w += out * in * taps) {
-		for (size_t first = 0; first < stride; first += PANEL * LANES) {
-			size_t panel = stride - first < PANEL * LANES ? stride - first : PANEL * LANES;
+		for (size_t first = 0; first < stride; first += LAST_PANEL * LANES) {
+			size_t panel = stride - first < LAST_PANEL * LANES ? stride - first : LAST_PANEL * LANES;
 			for (size_t tap = 0; tap < taps; tap++)
 				for (size_t c = 0; c < in; c++, packed += panel)
 					for (size_t o = first; o < first + panel && o < out; o++)
@@ -254,18 +166,19 @@ static void point(const struct walk *walk, const gyr_f32_u *x, const struct orig
 }
 
 /* Rows [PART_BEGIN, PART_END) of a panel times the pixels of one image. */
-static void run_part(const struct walk *walk, struct tile *tile, const gyr_f32_u *x, size_t vectors, size_t part_begin, size_t part_end)
+static void run_part(const struct walk *walk, struct last_tile *tile, const gyr_f32_u *x, size_t vectors, size_t part_begin, size_t part_end)
 {
 	const struct gyr_conv_last *conv = walk->conv;
 	const struct gyr_window_axis *last = &conv->shape.window.axes[2];
-	const size_t steps = (walk->out_pixels + ROWS(vectors) - 1) / ROWS(vectors);
+	const size_t steps = (walk->out_pixels + last_tile_rows(vectors) - 1) / last_tile_rows(vectors);
 	const size_t rows_low = walk->out_pixels / steps, higher = walk->out_pixels % steps; /* so many tiles have a row more */
+	const size_t weights = (part_end - part_begin) * vectors * LANES;
 	gyr_f32_u *y = tile->y;
 	const gyr_f32_u *added = tile->added;
 	struct origin origin = first_origin(&conv->shape.window);
 	for (size_t step = 0, pixel = 0; step < steps; step++) {
 		const size_t rows = rows_low + (step < higher);
-		struct origin origins[ROWS_MAX];
+		struct origin origins[LAST_ROWS_MAX];
 		bool merged = conv->merged;
 		for (size_t i = 0; i < rows && !conv->plain; i++) {
 			origins[i] = origin;
@@ -282,9 +195,10 @@ static void run_part(const struct walk *walk, struct tile *tile, const gyr_f32_u
 		tile->skip = part_begin - begin * length;
 		tile->length = length;
 		tile->last = part_end - (end - 1) * length;
+		tile->ahead = tile->weights + weights + weights * step / steps; /* its share of the next part */
 		tile->y = y + pixel * conv->y_stride;
 		tile->added = added == NULL ? NULL : added + pixel * tile->added_stride;
-		tiles[vectors][rows](tile);
+		last_tile_run(tile, rows, vectors);
 		if (tile->ends && conv->activation != GYR_CONV_CLIP)
 			for (size_t i = 0; i < rows; i++)
 				activate(conv, tile->y + i * conv->y_stride, tile->outputs);
@@ -305,7 +219,7 @@ static void run_panel(const struct walk *walk, const float *bias, const float *w
 	for (size_t part = 0; part < parts; part++) {
 		const size_t begin = length * part / parts, end = length * (part + 1) / parts;
 		for (size_t image = 0; image < count; image++) {
-			struct tile tile = {
+			struct last_tile tile = {
 				.pointers = walk->pointers,
 				.weights = weights + begin * vectors * LANES,
 				.bias = part == 0 ? bias : NULL,
@@ -333,8 +247,8 @@ static void run_dense(const struct walk *walk, const float *packed, const gyr_f3
 		const size_t count = batch - image < chunk ? batch - image : chunk;
 		const float *bias = packed, *weights = packed + bias_floats(conv);
 		for (size_t group = 0; group < conv->shape.groups; group++) {
-			for (size_t first = 0; first < stride; first += PANEL * LANES) {
-				const size_t vectors = stride - first < PANEL * LANES ? (stride - first) / LANES : PANEL;
+			for (size_t first = 0; first < stride; first += LAST_PANEL * LANES) {
+				const size_t vectors = stride - first < LAST_PANEL * LANES ? (stride - first) / LANES : LAST_PANEL;
 				run_panel(walk, bias, weights, group, first, vectors, count, x + image * walk->in_pixels * walk->channels,
 					  added == NULL ? NULL : added + image * walk->out_pixels * conv->shape.groups * conv->shape.out,
 					  y + image * walk->out_pixels * conv->y_stride);
@@ -403,6 +317,22 @@ static void run_depthwise(const struct walk *walk, const float *packed, const gy
 	}
 }
 
+/* One image, the fast way where its numbers allow that. */
+static void run_image(const struct walk *walk, const float *packed, const gyr_f32_u *x, const gyr_f32_u *added, gyr_f32_u *y, void *scratch)
+{
+	const struct gyr_conv_last *conv = walk->conv;
+	struct gyr_conv_last one = *conv;
+	struct walk alone = *walk;
+	const bool clips = conv->activation == GYR_CONV_CLIP;
+	one.shape.batch = 1;
+	alone.conv = &one;
+	if (!winograd_run(conv, packed + plain_floats(conv), packed, walk->low, walk->high, x, added, y, scratch))
+		run_dense(&alone, packed, x, added, y);
+	else
+		for (size_t pixel = 0; pixel < walk->out_pixels && !clips; pixel++)
+			activate(conv, y + pixel * conv->y_stride, conv->shape.out);
+}
+
 void gyr_conv_last_run(const struct gyr_conv_last *conv, const float *packed, const void *x, const void *added, void *y, void *scratch)
 {
 	const struct gyr_window_axis *axes = conv->shape.window.axes;
@@ -421,6 +351,10 @@ void gyr_conv_last_run(const struct gyr_conv_last *conv, const float *packed, co
 	memset(scratch, 0, round_up(zeros * sizeof(float), ALIGN));
 	if (conv->depthwise)
 		run_depthwise(&walk, packed, x, added, y);
-	else
+	else if (!conv->winograd)
 		run_dense(&walk, packed, x, added, y);
+	for (size_t image = 0; conv->winograd && image < conv->shape.batch; image++)
+		run_image(&walk, packed, (const gyr_f32_u *)x + image * walk.in_pixels * walk.channels,
+			  added == NULL ? NULL : (const gyr_f32_u *)added + image * walk.out_pixels * conv->shape.out,
+			  (gyr_f32_u *)y + image * walk.out_pixels * conv->y_stride, (char *)scratch + conv->scratch_bytes - winograd_scratch(conv));
 }

@@ -29,8 +29,8 @@ struct gyr_conv_last {
 	enum gyr_conv_activation activation;
 	float alpha, beta;
 	size_t y_stride; /* floats from one pixel of Y to the next: at least groups * out */
-	bool depthwise;  /* set by gyr_conv_last_plan, as the next three */
-	bool merged, plain;
+	bool depthwise;  /* set by gyr_conv_last_plan, as the next four */
+	bool merged, plain, winograd;
 	size_t scratch_bytes;
 };
 
@@ -47,9 +47,10 @@ size_t gyr_conv_last_packed(const struct gyr_conv_last *conv);
 void gyr_conv_last_pack(const struct gyr_conv_last *conv, const void *weights, const void *bias, float *packed);
 
 /*
- * Y = activation(conv(X) + bias + ADDED). ADDED is of Y's shape, dense, or NULL. SCRATCH has scratch_bytes. Any alignment of X, Y and ADDED, which do not
- * overlap. Sums are in f32, of the products in the order of taps and channels, cut where no error beyond that of a plain sum in another order comes of it: the
- * relative error to sum |x w| + |bias| is at most 2^-23 * (in * taps + 4), and far less in practice. NaN and infinities go where they belong. Any thread.
+ * Y = activation(conv(X) + bias + ADDED), each image by itself. ADDED is of Y's shape, dense, or NULL. SCRATCH has scratch_bytes. Any alignment of X, Y and
+ * ADDED, which do not overlap. Sums are in f32, of the products in the order of taps and channels, cut where no error beyond that of a plain sum in another
+ * order comes of it: the relative error to sum |x w| + |bias| is at most 2^-23 * (in * taps + 4), and far less in practice. A 3x3 one may be computed as
+ * winograd.h says, within that. NaN and infinities go where they belong. Any thread.
  */
 void gyr_conv_last_run(const struct gyr_conv_last *conv, const float *packed, const void *x, const void *added, void *y, void *scratch);
 
