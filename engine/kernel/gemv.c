@@ -25,8 +25,8 @@
 #define WIDE_MAX 8u /* vectors across, of one or two rows */
 #define MANY_MAX 6u /* of four rows */
 
-typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(sizeof(uint32_t)), may_alias));
+typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(1), may_alias)); /* results have any alignment */
+typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(1), may_alias));
 
 /* What one kernel computes: ROWS x VECTORS, which the kernel knows. */
 struct block {

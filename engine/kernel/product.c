@@ -153,7 +153,8 @@ static void multiply_rows(const struct gyr_product *product, enum size rows, con
 static void multiply(const struct gyr_product *product, const gyr_f32_u *a, const gyr_f32_u *b, gyr_f32_u *y, char *scratch)
 {
 	const struct gyr_gemm *gemm = &product->gemm;
-	float *packed_a = (float *)(void *)scratch, *packed_b = (float *)(void *)(scratch + product->a_bytes);
+	float *packed_a = (float *)(void *)scratch; /* NULL where nothing is packed */
+	float *packed_b = product->pack_b ? (float *)(void *)(scratch + product->a_bytes) : NULL;
 	if (product->pack_b) {
 		pack_tiles(gemm, b, packed_b);
 		b = packed_b;
