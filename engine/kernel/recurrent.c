@@ -195,9 +195,10 @@ static void step_lstm(const struct run *run, size_t panel, size_t row, size_t ro
 	size_t vectors = vectors_of(&run->packing, panel);
 	float sums[ROWS_MAX][4][LANES] __attribute__((aligned(64))), room[ROWS_MAX][4][LANES] __attribute__((aligned(64)));
 	multiply(run, panel, 0, vectors, run->old + row * run->old_row, run->old_row, rows, projected, run->packing.across, sums[0][0]);
+	const float *closer = sums[0][0];
 	bool close = is_close(run, panel);
 	for (size_t i = 0; i < rows && close; i++)
-		spread(run, sums[0][i * vectors], room[i]);
+		spread(run, closer + i * vectors * LANES, room[i]);
 	run_lstm_cells(run, panel, row, rows, false, close ? room : sums);
 }
 
