@@ -9,6 +9,12 @@
 
 #include "engine/model/op_family.h"
 
+/* One number: a scalar, or a vector of one. */
+static bool is_one(const struct gyr_shape *shape)
+{
+	return shape->rank == 0 || (shape->rank == 1 && shape->dims[0] == 1);
+}
+
 /* That the scale (input 1) is one number, one for each element along the axis, or one for each block along it; and the zero point (input 2) as many. */
 static int check_scale(struct gyr_infer *infer)
 {
@@ -18,11 +24,14 @@ static int check_scale(struct gyr_infer *infer)
 	uint32_t axis = 0;
 	gyr_shape_text(scale, text, sizeof text);
 	gyr_shape_text(x, x_text, sizeof x_text);
-	if (zero != NULL && (zero->rank != scale->rank || memcmp(zero->dims, scale->dims, scale->rank * sizeof scale->dims[0]) != 0))
+	/* ONNX Runtime's quantiser writes the one number of a bias as a vector, and its zero point as a scalar. */
+	bool one = is_one(scale) && (block == 0 || scale->rank == 0);
+	bool alike = zero == NULL || (zero->rank == scale->rank && memcmp(zero->dims, scale->dims, scale->rank * sizeof scale->dims[0]) == 0);
+	if (!alike && !(one && is_one(zero)))
 		return gyr_error_set(infer->error, -EINVAL, "its zero point is %s, and its scale %s", gyr_shape_text(zero, x_text, sizeof x_text), text);
 	if (block < 0)
 		return gyr_error_set(infer->error, -EINVAL, "attribute 'block_size' is %" PRId64 " (0 or more)", block);
-	if (scale->rank == 0 || (block == 0 && scale->rank == 1 && scale->dims[0] == 1))
+	if (one)
 		return 0;
 	int status = op_read_axis(infer, 1, x->rank, (int64_t)x->rank - 1, &axis);
 	if (status != 0)
@@ -64,7 +73,7 @@ static int infer_dequantize(struct gyr_infer *infer)
 static enum gyr_rows rows_scaled(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	const struct gyr_shape *scale = node->inputs[1];
-	bool one = scale->rank == 0 || (scale->rank == 1 && scale->dims[0] == 1);
+	bool one = is_one(scale);
 	if (!one && scale->rank > 1)
 		return GYR_ROWS_MIXED;
 	for (uint32_t i = 1; i < node->node->input_count; i++)

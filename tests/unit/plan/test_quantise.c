@@ -1,6 +1,7 @@
 /*
  * Quantised operators: the plan against its reference, whose numbers must be the same; numbers worked out by hand; rows of a batch; and refusals.
  */
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <setjmp.h>
@@ -193,6 +194,27 @@ static void test_conv(void **state)
 		check_conv(round, &seed);
 }
 
+/* One scale as a vector, and one zero point as a scalar: how ONNX Runtime's quantiser writes a bias. */
+static void test_one_number(void **state)
+{
+	uint64_t seed = 7;
+	struct gyr_graph *graph = gyr_graph_create("one", 13);
+	const int32_t none = 0;
+	const float scale = 0.25f;
+	uint32_t x = net_input(graph, "i32[N,5]"), y;
+	y = net_node(graph, GYR_OP_DEQUANTIZE_LINEAR, x, net_constant(graph, "f32[1]", &scale), net_constant(graph, "i32[]", &none), NULL, 0);
+	net_finish(graph, y);
+	net_compare(graph, 1, 0);
+	gyr_graph_destroy(graph);
+	graph = gyr_graph_create("many", 13);
+	x = net_input(graph, "f32[2,3]");
+	y = net_node(graph, GYR_OP_QUANTIZE_LINEAR, x, floats(graph, 3, &seed), byte(graph, true, &seed), NULL, 0);
+	struct gyr_error error = {""};
+	assert_int_equal(gyr_graph_add_output(graph, y, NULL), 0);
+	assert_int_equal(gyr_graph_finish(graph, &error), -EINVAL);
+	gyr_graph_destroy(graph);
+}
+
 /* Halves go to the even number; what is beyond the type stops at its end, infinities too, and NaN is its lowest number. */
 static void test_numbers(void **state)
 {
@@ -344,8 +366,9 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matmul), cmocka_unit_test(test_matmul_of_two), cmocka_unit_test(test_conv), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_scales), cmocka_unit_test(test_dynamic),       cmocka_unit_test(test_rows), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_matmul),  cmocka_unit_test(test_matmul_of_two), cmocka_unit_test(test_conv),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_one_number),    cmocka_unit_test(test_scales),
+		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_rows),          cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
