@@ -16,6 +16,7 @@ import numpy as np
 from onnx import helper, numpy_helper
 
 import cases
+import cases_ml  # noqa: F401, adds its makers
 import engines
 
 
