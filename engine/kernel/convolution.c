@@ -310,22 +310,25 @@ size_t gyr_conv_scratch_bytes(const struct gyr_conv *conv)
 	return conv->scratch_bytes;
 }
 
-/* The number of a slot that was free. */
+/* Takes a slot that is free; its number, or SLOTS where none is. */
 static uint32_t take_slot(struct gyr_conv *conv)
 {
 	uint32_t busy = atomic_load_explicit(&conv->busy, memory_order_relaxed), free;
 	do {
-		while ((free = ~busy & ((1u << SLOTS) - 1)) == 0)
-			busy = atomic_load_explicit(&conv->busy, memory_order_relaxed);
+		free = ~busy & ((1u << SLOTS) - 1);
+		if (free == 0)
+			return SLOTS;
 		free &= -free;
 		/* Acquire: pairs with the release of who had the slot before. */
 	} while (!atomic_compare_exchange_weak_explicit(&conv->busy, &busy, busy | free, memory_order_acquire, memory_order_relaxed));
 	return (uint32_t)__builtin_ctz(free);
 }
 
-void gyr_conv_run(struct gyr_conv *conv, const void *x, void *y, void *scratch)
+bool gyr_conv_run(struct gyr_conv *conv, const void *x, void *y, void *scratch)
 {
 	uint32_t index = take_slot(conv);
+	if (index == SLOTS)
+		return false;
 	const struct slot *slot = &conv->slots[index];
 	const dnnl_memory_t *memories = slot->memories;
 	void *const arrays[MEMORIES] = {
@@ -356,4 +359,5 @@ void gyr_conv_run(struct gyr_conv *conv, const void *x, void *y, void *scratch)
 	omp_set_num_threads(threads);
 	GYR_ASSERT(status == dnnl_success);
 	atomic_fetch_and_explicit(&conv->busy, ~(1u << index), memory_order_release); /* pairs with take_slot's acquire */
+	return true;
 }

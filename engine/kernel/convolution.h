@@ -4,6 +4,7 @@
 #ifndef GYR_ENGINE_KERNEL_CONVOLUTION_H
 #define GYR_ENGINE_KERNEL_CONVOLUTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,10 @@ GYR_MUST_CHECK int gyr_conv_create(const struct gyr_convolution *convolution, ui
 /* The bytes that a run needs, 64-byte aligned. */
 size_t gyr_conv_scratch_bytes(const struct gyr_conv *conv);
 
-/* X and Y as in gyr_ref_convolution. Any number of threads, each with its own SCRATCH: up to 16 at once, more wait for one another. No allocation. */
-void gyr_conv_run(struct gyr_conv *conv, const void *x, void *y, void *scratch);
+/*
+ * X and Y as in gyr_ref_convolution. Any number of threads, each with its own SCRATCH. False, and nothing computed, where 16 others are running it: nobody
+ * waits, the twin is to compute. No allocation.
+ */
+GYR_MUST_CHECK bool gyr_conv_run(struct gyr_conv *conv, const void *x, void *y, void *scratch);
 
 #endif

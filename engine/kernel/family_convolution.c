@@ -22,11 +22,14 @@ static void run_conv_twin_plain(const void *params, const void *const inputs[], 
 struct conv_params {
 	struct gyr_convolution shape; /* what the twins take */
 	struct gyr_conv *conv;
+	bool with_bias;
 };
 
 static void run_conv(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
-	gyr_conv_run(((const struct conv_params *)params)->conv, inputs[0], outputs[0], scratch);
+	const struct conv_params *conv = params;
+	if (!gyr_conv_run(conv->conv, inputs[0], outputs[0], scratch))
+		gyr_ref_convolution(&conv->shape, inputs[0], inputs[1], conv->with_bias ? inputs[2] : NULL, outputs[0]);
 }
 
 /* Weights that are known go to oneDNN, where it has such a convolution; the twin takes all else. */
@@ -41,7 +44,7 @@ static int prepare_known(struct gyr_prepare *prepare, struct conv_params *params
 		return status == -ENOTSUP ? 0 : status;
 	prepare->run = run_conv;
 	prepare->scratch_bytes = gyr_conv_scratch_bytes(params->conv);
-	prepare->unread = 1u << 1 | 1u << 2;
+	params->with_bias = with_bias;
 	return 0;
 }
 
