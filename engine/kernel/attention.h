@@ -2,6 +2,8 @@
  * Attention: Y = softmax(scale Q K^T + mask) V for each index of the leading dimensions (batch, head). Q, K and V are read where they lie, Y is written where
  * it is wanted, and the scores of one block of queries at a time are all that is between.
  *
+ * A mask is floats, which are added, or, where the node has an attribute "fill", booleans: "fill" takes the place of the scores at which they are not "keep".
+ *
  * It is an internal operator, which engine/plan puts in the place of the nodes that exporters write; its oracle is what those nodes give.
  */
 #ifndef GYR_ENGINE_KERNEL_ATTENTION_H

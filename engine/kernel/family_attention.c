@@ -23,8 +23,9 @@ enum size { WHOLE, REST };
 
 struct attention {
 	struct gyr_attention_layout at;
-	bool masked;
-	float scale;
+	enum { NO_MASK, ADDED, CHOSEN } mask;
+	float scale, fill;
+	bool keep;         /* a chosen mask's value where the score stays */
 	size_t block, row; /* queries of a block, floats from row to row of its scores and of K turned */
 	size_t turned_bytes;
 	const struct gyr_microkernel *scores[2], *products[2];
@@ -47,23 +48,37 @@ static void turn_keys(const struct attention *attention, const gyr_f32_u *k, flo
 			to[(size_t)d * attention->row + (size_t)i] = k[i * at->k_row + d * at->k_column] * attention->scale;
 }
 
+static size_t mask_bytes(const struct attention *attention)
+{
+	return attention->mask == ADDED ? sizeof(float) : 1;
+}
+
+/* The softmax of the scores of one query; MASK is what it has of one. */
+static void finish_row(const struct attention *attention, const void *mask, float *row)
+{
+	size_t keys = (size_t)attention->at.keys, step = (size_t)attention->at.mask_key;
+	if (attention->mask == ADDED) {
+		gyr_kernel_softmax_masked(keys, row, mask, step, row);
+		return;
+	}
+	const gyr_u8_u *chosen = mask;
+	for (size_t k = 0; k < keys && attention->mask == CHOSEN; k++)
+		row[k] = (chosen[k * step] != 0) == attention->keep ? row[k] : attention->fill;
+	gyr_kernel_softmax(1, keys, 1, row, row);
+}
+
 static void compute_block(const struct attention *attention, enum size size, size_t first, const gyr_f32_u *q, const float *keys, const gyr_f32_u *v,
-			  const gyr_f32_u *mask, gyr_f32_u *y, float *scores)
+			  const char *mask, gyr_f32_u *y, float *scores)
 {
 	const struct gyr_attention_layout *at = &attention->at;
 	size_t rows = size == WHOLE ? attention->block : (size_t)at->queries % attention->block;
 	gyr_microkernel_run(attention->scores[size], q + first * (size_t)at->q_row, keys, scores);
-	for (size_t i = 0; i < rows; i++) {
-		float *row = scores + i * attention->row;
-		if (mask != NULL)
-			gyr_kernel_softmax_masked((size_t)at->keys, row, mask + (first + i) * (size_t)at->mask_query, (size_t)at->mask_key, row);
-		else
-			gyr_kernel_softmax(1, (size_t)at->keys, 1, row, row);
-	}
+	for (size_t i = 0; i < rows; i++)
+		finish_row(attention, mask == NULL ? NULL : mask + (first + i) * (size_t)at->mask_query * mask_bytes(attention), scores + i * attention->row);
 	gyr_microkernel_run(attention->products[size], scores, v, y + first * (size_t)at->y_row);
 }
 
-static void compute(const struct attention *attention, const gyr_f32_u *q, const gyr_f32_u *k, const gyr_f32_u *v, const gyr_f32_u *mask, gyr_f32_u *y,
+static void compute(const struct attention *attention, const gyr_f32_u *q, const gyr_f32_u *k, const gyr_f32_u *v, const char *mask, gyr_f32_u *y,
 		    char *scratch)
 {
 	float *keys = (float *)(void *)scratch, *scores = (float *)(void *)(scratch + attention->turned_bytes);
@@ -80,7 +95,8 @@ static void run_attention(const void *params, const void *const inputs[], void *
 	const struct attention *attention = params;
 	const struct gyr_attention_layout *at = &attention->at;
 	const gyr_f32_u *q = (const gyr_f32_u *)inputs[0] + at->q_offset, *k = (const gyr_f32_u *)inputs[1] + at->k_offset;
-	const gyr_f32_u *v = (const gyr_f32_u *)inputs[2] + at->v_offset, *mask = attention->masked ? inputs[3] : NULL;
+	const gyr_f32_u *v = (const gyr_f32_u *)inputs[2] + at->v_offset;
+	const char *mask = attention->mask != NO_MASK ? inputs[3] : NULL;
 	gyr_f32_u *y = outputs[0];
 	int64_t index[GYR_ATTENTION_LEADING_MAX] = {0}, count = 1;
 	for (int i = 0; i < GYR_ATTENTION_LEADING_MAX; i++)
@@ -95,7 +111,7 @@ static void run_attention(const void *params, const void *const inputs[], void *
 			y_at += index[i] * at->y_steps[i];
 			mask_at += index[i] * at->mask_steps[i];
 		}
-		compute(attention, q + q_at, k + k_at, v + v_at, mask == NULL ? NULL : mask + mask_at, y + y_at, scratch);
+		compute(attention, q + q_at, k + k_at, v + v_at, mask == NULL ? NULL : mask + (size_t)mask_at * mask_bytes(attention), y + y_at, scratch);
 		for (int i = GYR_ATTENTION_LEADING_MAX; i-- > 0;) {
 			if (++index[i] < at->leading[i])
 				break;
@@ -141,7 +157,10 @@ static int prepare_attention(struct gyr_prepare *prepare)
 	if (status != 0)
 		return status;
 	size_t keys = (size_t)attention->at.keys;
-	attention->masked = kernel_input(prepare, 3) != NULL;
+	if (kernel_input(prepare, 3) != NULL)
+		attention->mask = gyr_node_attribute(prepare->node, "fill") != NULL ? CHOSEN : ADDED;
+	attention->fill = gyr_node_number(prepare->node, "fill", 0);
+	attention->keep = gyr_node_integer(prepare->node, "keep", 0) != 0;
 	attention->scale = gyr_node_number(prepare->node, "scale", 1);
 	attention->row = round_up(keys, LANES);
 	attention->block = BLOCK_FLOATS / attention->row < 8 ? 8 : BLOCK_FLOATS / attention->row;

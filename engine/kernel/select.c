@@ -9,6 +9,27 @@
 #include "engine/ref/number.h"
 #include "engine/ref/unaligned.h"
 
+/* Dimensions that all operands walk alike become one. */
+static void merge(struct gyr_where *where)
+{
+	uint32_t rank = 0;
+	for (uint32_t i = 0; i < where->rank; i++) {
+		size_t dim = where->dims[i];
+		bool same = rank > 0;
+		if (dim == 1)
+			continue;
+		for (uint32_t k = 0; k < 3 && rank > 0; k++)
+			same = same && where->strides[k][rank - 1] == where->strides[k][i] * dim;
+		if (same)
+			rank--;
+		where->dims[rank] = same ? where->dims[rank] * dim : dim;
+		for (uint32_t k = 0; k < 3; k++)
+			where->strides[k][rank] = where->strides[k][i];
+		rank++;
+	}
+	where->rank = rank;
+}
+
 void gyr_where_init(struct gyr_where *where, const struct gyr_shape *const inputs[3], const struct gyr_shape *y)
 {
 	*where = (struct gyr_where){.rank = y->rank, .bytes = gyr_dtype_bytes(y->dtype)};
@@ -22,21 +43,27 @@ void gyr_where_init(struct gyr_where *where, const struct gyr_shape *const input
 			step *= dim;
 		}
 	}
+	merge(where);
 }
 
 /* With constant BYTES, so that a copy is one instruction. */
 static inline __attribute__((always_inline)) void walk(const struct gyr_where *where, size_t bytes, const uint8_t *condition, const char *a, const char *b,
 						       char *y)
 {
-	size_t index[GYR_RANK_MAX] = {0}, at[3] = {0}, count = 1;
-	for (uint32_t i = 0; i < where->rank; i++)
-		count *= where->dims[i];
-	for (size_t n = 0; n < count; n++, y += bytes) {
-		memcpy(y, condition[at[0]] != 0 ? a + at[1] * bytes : b + at[2] * bytes, bytes);
-		for (uint32_t i = where->rank; i-- > 0;) {
+	uint32_t inner = where->rank == 0 ? 0 : where->rank - 1;
+	size_t index[GYR_RANK_MAX] = {0}, rows = 1, count = where->rank == 0 ? 1 : where->dims[inner];
+	size_t c_step = where->strides[0][inner], a_step = where->strides[1][inner] * bytes, b_step = where->strides[2][inner] * bytes;
+	for (uint32_t i = 0; i < inner; i++)
+		rows *= where->dims[i];
+	for (size_t n = 0; n < rows; n++, y += count * bytes) {
+		for (size_t i = 0; i < count; i++)
+			memcpy(y + i * bytes, condition[i * c_step] != 0 ? a + i * a_step : b + i * b_step, bytes);
+		for (uint32_t i = inner; i-- > 0;) {
 			bool more = ++index[i] < where->dims[i];
-			for (uint32_t k = 0; k < 3; k++)
-				at[k] = more ? at[k] + where->strides[k][i] : at[k] - where->strides[k][i] * (where->dims[i] - 1);
+			size_t steps = more ? 1 : where->dims[i] - 1;
+			condition = more ? condition + where->strides[0][i] : condition - where->strides[0][i] * steps;
+			a = more ? a + where->strides[1][i] * bytes : a - where->strides[1][i] * bytes * steps;
+			b = more ? b + where->strides[2][i] * bytes : b - where->strides[2][i] * bytes * steps;
 			if (more)
 				break;
 			index[i] = 0;

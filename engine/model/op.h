@@ -221,7 +221,7 @@ enum gyr_op {
 	/* internal: made by passes of engine/plan, unknown to files, bundles and docs; each has its name in op_internal.c, and a row in a family of
 	   engine/kernel */
 	GYR_OP_CHANNELS_LAST_CONV = GYR_OP_COUNT,
-	GYR_OP_STRIDED_ATTENTION, /* inputs q, k, v, mask; attributes "layouts" (engine/kernel/attention.h), "scale" */
+	GYR_OP_STRIDED_ATTENTION, /* inputs q, k, v, mask; attributes "layouts", "scale", "fill", "keep": see engine/kernel/attention.h */
 	GYR_OP_CHANNELS_LAST_POOL,
 	GYR_OP_ALL_COUNT
 };

@@ -33,10 +33,10 @@ gyr_draft_pass_fn gyr_fuse_dense;
 gyr_draft_pass_fn gyr_fuse_channels;
 
 /*
- * Puts one node (engine/kernel/attention.h) in the place of attention as exporters write it: MatMul(Q, K^T), scaled before or after, a mask added, Softmax,
- * MatMul with V, and a Transpose; where Q, K and V lie is followed through transposes, views, slices, splits and gathers of one index, so that these go. What
- * changes is rounding alone: of the scores by at most 2^-22 * (depth + 4) * (sum of |scale q k|), which the softmax passes on as a relative error. Scales
- * above 1, at which keys that are scaled beforehand could overflow, and operands that broadcast, stay outside.
+ * Puts one node (engine/kernel/attention.h) in the place of attention as exporters write it: MatMul(Q, K^T), scaled before or after, a mask added or Where with
+ * a number, Softmax, MatMul with V, and a Transpose; where Q, K and V lie is followed through transposes, views, slices, splits and gathers of one index, so
+ * that these go. What changes is rounding alone: of the scores by at most 2^-22 * (depth + 4) * (sum of |scale q k|), which the softmax passes on as a relative
+ * error. Scales above 1, at which keys that are scaled beforehand could overflow, and operands that broadcast, stay outside.
  */
 gyr_draft_pass_fn gyr_fuse_attention;
 

@@ -1,7 +1,7 @@
 /*
  * Attention as exporters write it: see fuse.h.
  *
- *   MatMul(Q, K^T), Mul or Div by a constant number, Add of a mask, Softmax over the keys, MatMul with V, Transpose
+ *   MatMul(Q, K^T), Mul or Div by a constant number, Add of a mask or Where with a constant number, Softmax over the keys, MatMul with V, Transpose
  *
  * of which the second, third and last may be missing. Where Q, K^T and V come from - heads split off, packed projections cut apart, dimensions swapped, scaled
  * beforehand - is found as strides over what is really computed (strides.h), so that the nodes which would move elements there are read by nobody and go.
@@ -20,6 +20,8 @@ struct found {
 	uint32_t product, transpose; /* draft nodes; transpose may be GYR_DRAFT_NONE */
 	uint32_t q, k, v, mask, y;   /* values; K is turned already; mask may be GYR_DRAFT_NONE; Y is the product's result */
 	double scale;
+	bool chosen, keep; /* the mask is Where's condition, and stays at KEEP; elsewhere there is FILL */
+	float fill;
 	struct gyr_trace from[3]; /* of q, k, v */
 };
 
@@ -49,23 +51,37 @@ static bool same_shapes(const struct gyr_draft *draft, uint32_t a, uint32_t b)
 	return true;
 }
 
-/* Takes the mask off SCORES, where one is added that leaves their shape alone. */
-static uint32_t take_mask(const struct gyr_draft *draft, const struct gyr_node *const *makers, uint32_t scores, uint32_t *mask)
+/* X, from which Y is made, may be scores: a product or a scaled one, of the same shape. */
+static bool may_be_scores(const struct gyr_draft *draft, const struct gyr_node *const *makers, uint32_t x, uint32_t y)
 {
-	uint32_t index = only_for(draft, makers, scores, GYR_OP_ADD);
-	*mask = GYR_DRAFT_NONE;
-	if (index == GYR_DRAFT_NONE)
-		return scores;
-	const struct gyr_draft_node *add = &draft->nodes[index];
-	for (int side = 0; side < 2; side++) {
-		uint32_t x = add->inputs[side];
-		enum gyr_op ops[] = {GYR_OP_MATMUL, GYR_OP_MUL, GYR_OP_DIV};
-		for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
-			if (only_for(draft, makers, x, ops[i]) == GYR_DRAFT_NONE || !same_shapes(draft, x, add->outputs[0]))
-				continue;
-			*mask = add->inputs[1 - side];
-			return x;
-		}
+	static const enum gyr_op ops[] = {GYR_OP_MATMUL, GYR_OP_MUL, GYR_OP_DIV};
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+		if (only_for(draft, makers, x, ops[i]) != GYR_DRAFT_NONE)
+			return same_shapes(draft, x, y);
+	return false;
+}
+
+/* Takes the mask off SCORES, where there is one that leaves their shape alone. */
+static uint32_t take_mask(const struct gyr_draft *draft, const struct gyr_node *const *makers, uint32_t scores, struct found *found)
+{
+	uint32_t add = only_for(draft, makers, scores, GYR_OP_ADD), where = only_for(draft, makers, scores, GYR_OP_WHERE);
+	found->mask = GYR_DRAFT_NONE;
+	for (int side = 0; add != GYR_DRAFT_NONE && side < 2; side++) {
+		uint32_t x = draft->nodes[add].inputs[side];
+		if (!may_be_scores(draft, makers, x, draft->nodes[add].outputs[0]))
+			continue;
+		found->mask = draft->nodes[add].inputs[1 - side];
+		return x;
+	}
+	for (int side = 0; where != GYR_DRAFT_NONE && side < 2; side++) {
+		uint32_t x = draft->nodes[where].inputs[2 - side];
+		if (!gyr_draft_number(draft, draft->nodes[where].inputs[1 + side], &found->fill) ||
+		    !may_be_scores(draft, makers, x, draft->nodes[where].outputs[0]))
+			continue;
+		found->mask = draft->nodes[where].inputs[0];
+		found->chosen = true;
+		found->keep = side == 1;
+		return x;
 	}
 	return scores;
 }
@@ -108,10 +124,10 @@ static bool find(const struct gyr_draft *draft, const struct gyr_node *const *ma
 	*found = (struct found){.product = product, .transpose = GYR_DRAFT_NONE, .v = node->inputs[1], .y = node->outputs[0], .scale = 1};
 	if (softmax == GYR_DRAFT_NONE || !is_over_last(draft, softmax) || draft->values[found->y].shape.dtype != GYR_DTYPE_F32)
 		return false;
-	uint32_t scores = take_mask(draft, makers, draft->nodes[softmax].inputs[0], &found->mask);
+	uint32_t scores = take_mask(draft, makers, draft->nodes[softmax].inputs[0], found);
 	scores = take_scale(draft, makers, scores, &found->scale);
 	uint32_t first = only_for(draft, makers, scores, GYR_OP_MATMUL);
-	if (first == GYR_DRAFT_NONE || (found->mask != GYR_DRAFT_NONE && draft->values[found->mask].shape.dtype != GYR_DTYPE_F32))
+	if (first == GYR_DRAFT_NONE || (found->mask != GYR_DRAFT_NONE && !found->chosen && draft->values[found->mask].shape.dtype != GYR_DTYPE_F32))
 		return false;
 	found->q = draft->nodes[first].inputs[0];
 	found->k = draft->nodes[first].inputs[1];
@@ -254,11 +270,13 @@ static int replace(struct gyr_draft *draft, const struct found *found, const str
 {
 	uint32_t inputs[4] = {found->from[0].base, found->from[1].base, found->from[2].base, found->mask};
 	uint32_t output = found->transpose == GYR_DRAFT_NONE ? found->y : draft->nodes[found->transpose].outputs[0];
-	const struct gyr_attribute attributes[2] = {
+	const struct gyr_attribute attributes[4] = {
 		{.name = "layouts",
 		 .type = GYR_ATTRIBUTE_INTS,
 		 .integers = {.count = draft->special_count * (uint32_t)GYR_ATTENTION_LAYOUT_ITEMS, .items = (const int64_t *)layouts}},
 		{.name = "scale", .type = GYR_ATTRIBUTE_FLOAT, .number = (float)found->scale},
+		{.name = "keep", .type = GYR_ATTRIBUTE_INT, .integer = found->keep},
+		{.name = "fill", .type = GYR_ATTRIBUTE_FLOAT, .number = found->fill},
 	};
 	const struct gyr_node node = {.op = GYR_OP_STRIDED_ATTENTION,
 				      .name = draft->nodes[found->product].source->name,
@@ -267,7 +285,7 @@ static int replace(struct gyr_draft *draft, const struct found *found, const str
 				      .outputs = &output,
 				      .output_count = 1,
 				      .attributes = attributes,
-				      .attribute_count = 2};
+				      .attribute_count = found->chosen ? 4 : 3};
 	gyr_draft_remove(draft, found->product);
 	if (found->transpose != GYR_DRAFT_NONE)
 		gyr_draft_remove(draft, found->transpose);

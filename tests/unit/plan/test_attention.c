@@ -175,6 +175,28 @@ static void test_packed(void **state)
 	}
 }
 
+/* Scores left out by Where, to either side, with minus infinity or a large number, by a condition that is known or comes with the run. */
+static void test_chosen(void **state)
+{
+	bool triangle[9 * 9];
+	for (int i = 0; i < 9 * 9; i++)
+		triangle[i] = i % 9 <= i / 9;
+	for (int way = 0; way < 8; way++) {
+		struct gyr_graph *graph = gyr_graph_create("attention", 17);
+		bool keeps = way % 2 != 0, known = way / 2 % 2 != 0;
+		uint32_t q = split_heads(graph, 9, false), k = split_heads(graph, 9, true), v = split_heads(graph, 9, false);
+		uint32_t scores = net_op2(graph, GYR_OP_DIV, net_op2(graph, GYR_OP_MATMUL, q, k), number(graph, 2.2f));
+		uint32_t fill = number(graph, known && keeps ? -INFINITY : -1e4f);
+		uint32_t condition =
+			known ? net_constant(graph, "bool[9,9]", triangle) : net_op2(graph, GYR_OP_GREATER, net_input(graph, "f32[2,1,1,9]"), number(graph, 0));
+		scores = net_node(graph, GYR_OP_WHERE, condition, keeps ? scores : fill, keeps ? fill : scores, NULL, 0);
+		if (way >= 4) /* not a number, but one for each key: left as it is */
+			scores = net_node(graph, GYR_OP_WHERE, condition, scores, net_constant(graph, "f32[9]", (const float[9]){1, 2, 3}), NULL, 0);
+		uint32_t y = net_op2(graph, GYR_OP_MATMUL, softmax(graph, scores, -1), v);
+		expect(graph, join_heads(graph, y, 9), way < 4);
+	}
+}
+
 /* Rows of a batch, at every batch size. */
 static void test_batch(void **state)
 {
@@ -229,6 +251,6 @@ static void test_near_misses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_separate), cmocka_unit_test(test_packed), cmocka_unit_test(test_batch),
-					   cmocka_unit_test(test_near_misses)};
+					   cmocka_unit_test(test_chosen), cmocka_unit_test(test_near_misses)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "engine/kernel/binary.h"
 #include "engine/kernel/cast.h"
 #include "engine/kernel/dense.h"
+#include "engine/kernel/select.h"
 #include "engine/kernel/softmax.h"
 #include "engine/kernel/unary.h"
 #include "engine/ref/binary.h"
@@ -338,6 +339,49 @@ static void test_binary(void **state)
 }
 
 /* The twin itself: broadcasting by hand, wrapping, division by zero. */
+/* Where, over shapes that broadcast, against the definition. */
+static void test_where(void **state)
+{
+	uint64_t seed = 6;
+	for (int round = 0; round < 1000; round++) {
+		static const enum gyr_dtype dtypes[] = {GYR_DTYPE_F32, GYR_DTYPE_U8, GYR_DTYPE_I16, GYR_DTYPE_F64};
+		struct gyr_shape y = {.dtype = dtypes[round % 4], .rank = (uint32_t)(fabsf(net_random(&seed)) * 5)}, shapes[3];
+		size_t bytes = gyr_dtype_bytes(y.dtype), count = 1;
+		uint8_t conditions[4096], sources[2][4096 * 8], got[4096 * 8 + 1];
+		for (uint32_t i = 0; i < y.rank; i++) {
+			y.dims[i] = 1 + (int64_t)(fabsf(net_random(&seed)) * 7);
+			count *= (size_t)y.dims[i];
+		}
+		for (int k = 0; k < 3; k++) {
+			uint32_t cut = k == round % 3 ? y.rank / 2 : 0;
+			shapes[k] = (struct gyr_shape){.dtype = k == 0 ? GYR_DTYPE_BOOL : y.dtype, .rank = y.rank - cut};
+			for (uint32_t i = 0; i < shapes[k].rank; i++)
+				shapes[k].dims[i] = net_random(&seed) > 0.4f ? 1 : y.dims[cut + i];
+		}
+		for (size_t i = 0; i < sizeof conditions; i++)
+			conditions[i] = net_random(&seed) > 0;
+		for (size_t i = 0; i < sizeof sources; i++)
+			((uint8_t *)sources)[i] = (uint8_t)(net_random(&seed) * 127);
+		struct gyr_where where;
+		gyr_where_init(&where, (const struct gyr_shape *const[]){&shapes[0], &shapes[1], &shapes[2]}, &y);
+		gyr_kernel_where(&where, conditions, sources[0], sources[1], got + 1);
+		for (size_t n = 0; n < count; n++) {
+			size_t at[3] = {0};
+			for (int k = 0; k < 3; k++) {
+				size_t rest = n, step = 1;
+				for (uint32_t place = 0; place < shapes[k].rank; place++) {
+					size_t dim = (size_t)y.dims[y.rank - 1 - place], own = (size_t)shapes[k].dims[shapes[k].rank - 1 - place];
+					at[k] += own == 1 ? 0 : rest % dim * step;
+					step *= own;
+					rest /= dim;
+				}
+			}
+			const uint8_t *source = conditions[at[0]] ? sources[0] + at[1] * bytes : sources[1] + at[2] * bytes;
+			assert_memory_equal(got + 1 + n * bytes, source, bytes);
+		}
+	}
+}
+
 static void test_binary_meaning(void **state)
 {
 	struct gyr_shape a = net_shape("i32[2,1,2]"), b = net_shape("i32[3,1]");
@@ -358,7 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dense),        cmocka_unit_test(test_unary),  cmocka_unit_test(test_softmax),        cmocka_unit_test(test_cast),
-		cmocka_unit_test(test_cast_meaning), cmocka_unit_test(test_binary), cmocka_unit_test(test_binary_meaning),
+		cmocka_unit_test(test_cast_meaning), cmocka_unit_test(test_binary), cmocka_unit_test(test_binary_meaning), cmocka_unit_test(test_where),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
