@@ -96,6 +96,7 @@ static void run_walk(const struct walk *walk, const gyr_f32_u *x, gyr_f32_u *y)
 static void run_einsum(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	const struct einsum *einsum = params;
+	char *own = scratch == NULL ? NULL : (char *)scratch + einsum->product_scratch; /* of the products */
 	for (uint32_t i = 0; i < einsum->step_count; i++) {
 		const struct step *step = &einsum->steps[i];
 		const void *a = step->a.kind == INPUT ? inputs[step->a.index] : (char *)scratch + step->a.offset;
@@ -105,7 +106,7 @@ static void run_einsum(const void *params, const void *const inputs[], void *con
 			continue;
 		}
 		const void *b = step->b.kind == INPUT ? inputs[step->b.index] : (char *)scratch + step->b.offset;
-		gyr_product_run(step->product, a, b, NULL, y, (char *)scratch + einsum->product_scratch);
+		gyr_product_run(step->product, a, b, NULL, y, own);
 	}
 }
 

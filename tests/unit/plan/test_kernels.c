@@ -361,7 +361,7 @@ static void test_where(void **state)
 		for (size_t i = 0; i < sizeof conditions; i++)
 			conditions[i] = net_random(&seed) > 0;
 		for (size_t i = 0; i < sizeof sources; i++)
-			((uint8_t *)sources)[i] = (uint8_t)(net_random(&seed) * 127);
+			((uint8_t *)sources)[i] = (uint8_t)(fabsf(net_random(&seed)) * 255);
 		struct gyr_where where;
 		gyr_where_init(&where, (const struct gyr_shape *const[]){&shapes[0], &shapes[1], &shapes[2]}, &y);
 		gyr_kernel_where(&where, conditions, sources[0], sources[1], got + 1);
