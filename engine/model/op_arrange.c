@@ -252,7 +252,7 @@ static enum gyr_rows rows_slice(const struct gyr_infer *node, const enum gyr_row
 	struct gyr_slice slice;
 	again.error = &unfit;
 	for (uint32_t i = 1; i < node->node->input_count; i++)
-		if (inputs[i] > GYR_ROWS_COUNT)
+		if (inputs[i] > GYR_ROWS_NONE)
 			return GYR_ROWS_MIXED;
 	uint32_t axis = gyr_rows_axis(inputs[0]);
 	return axis != GYR_RANK_MAX && gyr_infer_slice(&again, &slice) == 0 && slice.whole[axis] ? inputs[0] : GYR_ROWS_MIXED;

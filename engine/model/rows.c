@@ -143,10 +143,21 @@ enum gyr_rows gyr_rows_broadcast(const struct gyr_infer *node, const enum gyr_ro
 	return gyr_rows_at(result, place, batch);
 }
 
+bool gyr_rows_steady(enum gyr_rows rows, const struct gyr_shape *one, const struct gyr_shape *many, int64_t batch)
+{
+	struct gyr_rows_place place = gyr_rows_place(rows);
+	bool steady = one->rank == many->rank;
+	if (place.axis == GYR_RANK_MAX)
+		return true;
+	for (uint32_t i = 0; i < many->rank && steady; i++)
+		steady = i == place.axis ? many->dims[i] % batch == 0 && many->dims[i] / batch == one->dims[i] : many->dims[i] == one->dims[i];
+	return steady;
+}
+
 enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch)
 {
 	for (uint32_t i = 1; i < node->node->input_count; i++)
-		if (inputs[i] > GYR_ROWS_COUNT)
+		if (inputs[i] > GYR_ROWS_NONE)
 			return GYR_ROWS_MIXED;
 	return inputs[0];
 }

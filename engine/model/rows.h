@@ -59,12 +59,18 @@ enum gyr_rows gyr_rows_of_content(const struct gyr_shape *one_shape, const void 
  */
 bool gyr_rows_merge(const struct gyr_shape *a, const struct gyr_shape *b, struct gyr_shape *merged);
 
+/*
+ * Whether a value whose rows are ROWS at BATCH rows, ONE its shape at one row and MANY there, has rows of one shape at both: where the batch is, there are
+ * BATCH times as many, and no other dimension depends on it. True where nothing is said of rows.
+ */
+bool gyr_rows_steady(enum gyr_rows rows, const struct gyr_shape *one, const struct gyr_shape *many, int64_t batch);
+
 /* The rules that most operators follow, for their rows in the table. */
 
 /* Broadcasting, the batch anywhere: the inputs that are APART have it at the same place, counted from the end, and the others are the same for all rows. */
 enum gyr_rows gyr_rows_broadcast(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
 
-/* Input 0 is computed row by row, or its elements stay in order; the other inputs are parameters that may depend on the number of rows: shapes. */
+/* Input 0 is computed row by row; the other inputs are the same for all rows and any number of them. */
 enum gyr_rows gyr_rows_first(const struct gyr_infer *node, const enum gyr_rows *inputs, int64_t batch);
 
 /* The elements of input 0 stay in order, the batch anywhere: views. The other inputs may be shapes. */

@@ -69,6 +69,8 @@ static int make_specials(const struct gyr_plan *plan, const struct gyr_graph *gr
 		if (status != 0)
 			return status;
 		specials[0].fold_bytes_left = specials[bucket].fold_bytes_left; /* one bound for all of them */
+		if (!gyr_special_steady(graph, &specials[0], &specials[bucket]))
+			return gyr_error_set(error, -ENOTSUP, "a row is not at %lld rows what it is at one", (long long)batch);
 		for (uint32_t i = 0; i < graph->output_count; i++) {
 			struct gyr_shape expected = gyr_infer_concrete(&plan->outputs[i].shape, batch);
 			if (!gyr_shape_equal(&expected, &specials[bucket].shapes[graph->outputs[i]]) ||

@@ -233,6 +233,23 @@ int gyr_specialise_body(const struct gyr_graph *body, const struct gyr_special_i
 	return status;
 }
 
+bool gyr_special_steady(const struct gyr_graph *graph, const struct gyr_special *one, const struct gyr_special *many)
+{
+	bool steady = true;
+	for (uint32_t i = 0; i < graph->value_count && steady; i++)
+		steady = gyr_rows_steady(many->rows[i], &one->shapes[i], &many->shapes[i], many->batch);
+	for (uint32_t i = 0; i < graph->node_count && steady; i++) {
+		struct gyr_flow flow;
+		if (many->flows[i] == NULL)
+			continue;
+		gyr_flow_read(&graph->nodes[i], &flow);
+		for (uint32_t which = 0; which < flow.body_count && steady; which++)
+			if (one->flows[i]->bodies[which] != NULL && many->flows[i]->bodies[which] != NULL)
+				steady = gyr_special_steady(flow.bodies[which], one->flows[i]->bodies[which], many->flows[i]->bodies[which]);
+	}
+	return steady;
+}
+
 /* Whether rows stay apart at the probes, and the shapes there. What does not fit at them is not proven. */
 static int probe(const struct gyr_graph *graph, const struct gyr_special *one, struct gyr_shape *shapes, bool *batched, struct gyr_error *error)
 {
@@ -243,7 +260,7 @@ static int probe(const struct gyr_graph *graph, const struct gyr_special *one, s
 	gyr_arena_init(&arena, 0);
 	for (int i = 0; i < 2 && *batched; i++) {
 		status = gyr_specialise(graph, probes[i], one, &arena, &specials[i], error);
-		*batched = status == 0;
+		*batched = status == 0 && gyr_special_steady(graph, one, &specials[i]);
 		for (uint32_t o = 0; o < graph->output_count && *batched; o++)
 			*batched = specials[i].rows[graph->outputs[o]] == GYR_ROWS_APART;
 	}

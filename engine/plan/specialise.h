@@ -77,6 +77,9 @@ struct gyr_special_inputs {
 GYR_MUST_CHECK int gyr_specialise_body(const struct gyr_graph *body, const struct gyr_special_inputs *inputs, int64_t trips, struct gyr_special *outer,
 				       const struct gyr_special *base, struct gyr_arena *arena, struct gyr_special *special, struct gyr_error *error);
 
+/* Whether the rows of every value of GRAPH, and of the bodies in it, have one shape at MANY rows and at ONE: see gyr_rows_steady. */
+bool gyr_special_steady(const struct gyr_graph *graph, const struct gyr_special *one, const struct gyr_special *many);
+
 /* Puts the node's operator and name before the message. Returns STATUS. */
 int gyr_plan_blame(const struct gyr_node *node, int status, struct gyr_error *error);
 

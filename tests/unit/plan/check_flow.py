@@ -254,6 +254,20 @@ def check_scan():
           [[f32(2, 3), f32(2, 5, 3)]], opset=8)
 
 
+def check_rows():
+    """What a row is must not depend on how many there are: neither its shape on the way, nor where it is cut."""
+    count = "s = Shape (x) n = Gather <axis = 0> (s, z) k = Constant <value_ints = [1]> ()"
+    check("as wide as there are rows", f"""(float[N,1] x) => (float[N,1] y) <int64[1] z = {{0}}> {{ {count} m = Concat <axis = 0> (n, n)
+        e = Expand (x, m) y = ReduceSum <keepdims = 1> (e, k) }}""", [[f32(1, 1)]], batch_max=1)
+    check("the same in a branch", f"""(float[N,1] x) => (float[N,1] y) <int64[1] z = {{0}}, bool c = {{1}}> {{ {count} m = Concat <axis = 0> (n, n)
+        y = If (c) <then_branch = a () => (float[N,1] u) {{ e = Expand (x, m) u = ReduceSum <keepdims = 1> (e, k) }}, else_branch = b () => (float[N,1] u) {{ u = Neg (x) }}> }}""",
+          [[f32(1, 1)]], batch_max=1)
+    check("cut where there are rows", f"""(float[N,9] x) => (float[N,2] y) <int64[1] z = {{0}}, int64[1] most = {{3}}, int64[1] two = {{2}}> {{ {count}
+        from = Min (n, most) to = Add (from, two) y = Slice (x, from, to, k) }}""", [[f32(1, 9)]], batch_max=1)
+    check("expanded for each row", f"""(float[N,1] x) => (float[N,4] y) <int64[1] z = {{0}}, int64[1] four = {{4}}> {{ {count} m = Concat <axis = 0> (n, four)
+        y = Expand (x, m) }}""", [[f32(5, 1)]], batch_max=64)
+
+
 def check_refusals():
     loop = """(float[2] x, int64 m, bool d) => (float[2] y) <bool c = {1}, int64 three = {3}, int64 many = {1048577}> { y = Loop (m, c, x) <body = b
         (int64 i, bool g, float[2] s) => (bool h, float[2] t) { h = Identity (g) t = Add (s, x) }> }"""
@@ -296,7 +310,7 @@ def main():
     global tool, runtime, folder
     tool, runtime = Tool(sys.argv[1]), Runtime(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        for part in (check_if, check_unsorted, check_loop, check_scan, check_refusals):
+        for part in (check_if, check_unsorted, check_loop, check_scan, check_rows, check_refusals):
             part()
     for process in (tool.process, runtime.process):
         process.stdin.close()
