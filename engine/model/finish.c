@@ -52,7 +52,7 @@ static int find_makers(const struct gyr_graph *graph, struct sorting *sorting, s
 			const char *name = graph->values[value].name;
 			int status = makers[value] == FROM_OUTSIDE ? gyr_error_set(error, -EINVAL, "its result '%s' is an input or a constant already", name)
 								   : gyr_error_set(error, -EINVAL, "its result '%s' is another node's too", name);
-			return graph_at_node(graph, node, status, error);
+			return gyr_graph_blame(graph, node, status, error);
 		}
 	}
 	for (uint32_t i = 0; i < graph->value_count; i++)
@@ -89,7 +89,7 @@ static int sort_nodes(const struct gyr_graph *graph, struct sorting *sorting, st
 				continue;
 			if (sorting->marks[maker] == MARK_OPEN) {
 				int status = gyr_error_set(error, -EINVAL, "it needs its own result, by way of '%s' (a cycle)", graph->values[value].name);
-				return graph_at_node(graph, node, status, error);
+				return gyr_graph_blame(graph, node, status, error);
 			}
 			sorting->marks[maker] = MARK_OPEN;
 			sorting->stack[depth++] = maker;
@@ -184,7 +184,7 @@ static int infer(const struct gyr_graph *graph, int64_t batch, struct knowledge 
 			continue;
 		}
 		if (status != 0)
-			return graph_at_node(graph, node, gyr_error_set(error, status, "%s", reason.text), error);
+			return gyr_graph_blame(graph, node, gyr_error_set(error, status, "%s", reason.text), error);
 		gyr_rows_of(graph, node, known->shapes, known->contents, known->rows, outputs, batch, rows);
 		for (uint32_t o = 0; o < node->output_count; o++) {
 			if (node->outputs[o] == GYR_VALUE_NONE)
@@ -255,7 +255,7 @@ int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_shape *shapes, bo
 			if (status == 0 && gyr_shape_count(&shapes[node->outputs[o]], 1, &count) && count > GYR_VALUE_ELEMENTS_MAX)
 				status = gyr_error_set(error, -EINVAL, "its result has too many elements");
 			if (status != 0)
-				return graph_at_node(graph, node, status, error);
+				return gyr_graph_blame(graph, node, status, error);
 		}
 	}
 	for (uint32_t i = 0; !batched && i < graph->input_count; i++)
@@ -270,7 +270,7 @@ static int check_nodes(const struct gyr_graph *graph, struct gyr_error *error)
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		int status = gyr_infer_check_node(&graph->nodes[i], gyr_graph_opset(graph, graph->nodes[i].op), error);
 		if (status != 0)
-			return graph_at_node(graph, &graph->nodes[i], status, error);
+			return gyr_graph_blame(graph, &graph->nodes[i], status, error);
 	}
 	return 0;
 }

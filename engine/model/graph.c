@@ -237,7 +237,7 @@ uint32_t gyr_graph_opset(const struct gyr_graph *graph, enum gyr_op op)
 	return gyr_op_info(op)->domain == NULL ? graph->opset : graph->opset_ml;
 }
 
-int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
+int gyr_graph_blame(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error)
 {
 	const struct gyr_op_info *info = gyr_op_info(node->op);
 	const char *domain = info->domain != NULL ? info->domain : "", *dot = info->domain != NULL ? "." : "";
@@ -309,7 +309,7 @@ int gyr_graph_add_node(struct gyr_graph *graph, const struct gyr_node *node, str
 	uint32_t captures = 0;
 	int status = check_node(graph, node, &captures, error);
 	if (status != 0)
-		return graph_at_node(graph, node, status, error);
+		return gyr_graph_blame(graph, node, status, error);
 	struct gyr_graph *whole = outermost(graph);
 	if (whole->all_node_count == GYR_GRAPH_NODES_MAX)
 		return gyr_error_set(error, -E2BIG, "more than %u nodes", GYR_GRAPH_NODES_MAX);

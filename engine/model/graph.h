@@ -156,6 +156,9 @@ GYR_MUST_CHECK int gyr_graph_settle(struct gyr_graph *graph, const struct gyr_sh
 /* The opset that holds for OP (not GYR_OP_NONE) in GRAPH: that of its domain. */
 uint32_t gyr_graph_opset(const struct gyr_graph *graph, enum gyr_op op);
 
+/* Puts NODE's name (or its first result's), operator and opset before the message of ERROR. Returns STATUS. */
+int gyr_graph_blame(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error);
+
 /* The index of the value of that name, or GYR_VALUE_NONE. */
 uint32_t gyr_graph_find(const struct gyr_graph *graph, const char *name);
 

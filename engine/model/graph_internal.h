@@ -11,9 +11,6 @@
 /* Says that memory is out. -ENOMEM. */
 int graph_no_memory(struct gyr_error *error);
 
-/* Puts which node of GRAPH it is before the message. Returns STATUS. */
-int graph_at_node(const struct gyr_graph *graph, const struct gyr_node *node, int status, struct gyr_error *error);
-
 /* That SHAPE is one: of a constant or a result (without a batch dimension), or of an input (not beyond all measure). -EINVAL. */
 GYR_MUST_CHECK int graph_check_shape(const struct gyr_shape *shape, bool constant, struct gyr_error *error);
 

@@ -137,7 +137,7 @@ static int prepare(struct compiler *compiler, struct gyr_error *error)
 		if (gyr_flow_is(node->source))
 			status = gyr_flow_compile(compiler->plan, draft, n, compiler->options, &compiler->flows[n], error);
 		if (status != 0)
-			return gyr_plan_blame(node->source, status, error);
+			return gyr_graph_blame(compiler->draft->graph, node->source, status, error);
 		for (uint32_t i = 0; i < inputs_read(node); i++)
 			if (node->inputs[i] != GYR_DRAFT_NONE)
 				slot_of(compiler, node->inputs[i])->read = n;
@@ -355,7 +355,7 @@ static int lay_out(struct compiler *compiler, struct gyr_place *scratches, struc
 	for (uint32_t n = 0; n < draft->node_count; n++) {
 		int status = draft->nodes[n].dead ? 0 : lay_out_node(compiler, n, &scratches[n], error);
 		if (status != 0)
-			return gyr_plan_blame(draft->nodes[n].source, status, error);
+			return gyr_graph_blame(draft->graph, draft->nodes[n].source, status, error);
 	}
 	return 0;
 }
@@ -425,7 +425,7 @@ static int write_bucket(struct compiler *compiler, struct gyr_plan_bucket *to, s
 	for (uint32_t n = 0; n < draft->node_count; n++) {
 		int status = draft->nodes[n].dead ? 0 : prepare_call(compiler, n, &compiler->calls[n], error);
 		if (status != 0)
-			return gyr_plan_blame(draft->nodes[n].source, status, error);
+			return gyr_graph_blame(draft->graph, draft->nodes[n].source, status, error);
 	}
 	struct gyr_place *scratches = calloc(draft->node_count + 1, sizeof *scratches);
 	int status = scratches == NULL ? no_memory(error) : lay_out(compiler, scratches, error);

@@ -20,11 +20,6 @@ static int no_memory(struct gyr_error *error)
 	return gyr_error_set(error, -ENOMEM, "no memory to compile the graph");
 }
 
-int gyr_plan_blame(const struct gyr_node *node, int status, struct gyr_error *error)
-{
-	return gyr_error_prefix(error, status, "node '%s' (%s)", node->name, gyr_op_info(node->op)->name);
-}
-
 /* Whether NODE can be computed now. */
 static bool foldable(const struct gyr_graph *graph, const struct gyr_node *node, const struct gyr_special *special)
 {
@@ -180,7 +175,7 @@ static int add_nodes(const struct gyr_graph *graph, const struct gyr_special *ba
 		int status = gyr_flow_is(&graph->nodes[i]) ? gyr_specialise_flow(graph, i, base, arena, special, error)
 							   : add_node(graph, &graph->nodes[i], base, arena, special, error);
 		if (status != 0)
-			return gyr_plan_blame(&graph->nodes[i], status, error);
+			return gyr_graph_blame(graph, &graph->nodes[i], status, error);
 	}
 	return 0;
 }

@@ -80,7 +80,4 @@ GYR_MUST_CHECK int gyr_specialise_body(const struct gyr_graph *body, const struc
 /* Whether the rows of every value of GRAPH, and of the bodies in it, have one shape at MANY rows and at ONE: see gyr_rows_steady. */
 bool gyr_special_steady(const struct gyr_graph *graph, const struct gyr_special *one, const struct gyr_special *many);
 
-/* Puts the node's operator and name before the message. Returns STATUS. */
-int gyr_plan_blame(const struct gyr_node *node, int status, struct gyr_error *error);
-
 #endif
