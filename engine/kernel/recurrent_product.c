@@ -15,23 +15,26 @@
 #define VECTORS_MAX RECURRENT_VECTORS_MAX
 #if defined(__AVX512F__)
 #define PARTS 2u
+#define WIDTH LANES
 #else
 #define PARTS 1u
+#define WIDTH 8u /* a vector in two halves: the compiler makes poor code of vectors that the CPU does not have */
 #endif
+#define HALVES (LANES / WIDTH)
 
-typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t)), aligned(sizeof(uint32_t)), may_alias));
+typedef float vector __attribute__((vector_size(WIDTH * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef uint32_t words __attribute__((vector_size(WIDTH * sizeof(uint32_t)), aligned(sizeof(uint32_t)), may_alias));
 
 typedef void product_fn(const struct gyr_recurrent_product *product);
 
 /* Adds what COUNT numbers (1; in bf16 1 or 2) of each row from K on contribute, by the vectors at WEIGHTS. */
 static inline __attribute__((always_inline)) void add_products(const bool bf16, const size_t count, const float *weights, const gyr_f32_u *const *x, size_t k,
-							       const size_t rows, const size_t vectors, vector sums[ROWS_MAX][PARTS][VECTORS_MAX],
+							       const size_t rows, const size_t vectors, vector sums[ROWS_MAX][PARTS][VECTORS_MAX * HALVES],
 							       const size_t part)
 {
 #pragma GCC unroll 8
-	for (size_t v = 0; v < vectors; v++) {
-		const words loaded = *(const words *)(weights + v * LANES);
+	for (size_t v = 0; v < vectors * HALVES; v++) {
+		const words loaded = *(const words *)(weights + v * WIDTH);
 		const vector low = bf16 ? (vector)(loaded << 16) : (vector)loaded, high = (vector)(loaded & 0xffff0000u);
 #pragma GCC unroll 8
 		for (size_t row = 0; row < rows; row++) {
@@ -49,14 +52,14 @@ static inline __attribute__((always_inline)) void run_product(const struct gyr_r
 	const size_t whole = product->depth / each; /* of EACH numbers */
 	const float *weights = product->weights;
 	const gyr_f32_u *x[ROWS_MAX];
-	vector sums[ROWS_MAX][PARTS][VECTORS_MAX];
+	vector sums[ROWS_MAX][PARTS][VECTORS_MAX * HALVES];
 	size_t k = 0;
 #pragma GCC unroll 8
 	for (size_t row = 0; row < rows; row++) {
 		x[row] = product->x[row];
 #pragma GCC unroll 8
-		for (size_t v = 0; v < vectors; v++) {
-			sums[row][0][v] = *(const vector *)(product->first + row * product->first_row + v * LANES);
+		for (size_t v = 0; v < vectors * HALVES; v++) {
+			sums[row][0][v] = *(const vector *)(product->first + row * product->first_row + v * WIDTH);
 			if (parts > 1)
 				sums[row][1][v] = (vector){0};
 		}
@@ -74,11 +77,11 @@ static inline __attribute__((always_inline)) void run_product(const struct gyr_r
 #pragma GCC unroll 8
 	for (size_t row = 0; row < rows; row++) {
 #pragma GCC unroll 8
-		for (size_t v = 0; v < vectors; v++) {
+		for (size_t v = 0; v < vectors * HALVES; v++) {
 			vector sum = sums[row][0][v];
 			if (parts > 1)
 				sum += sums[row][1][v];
-			*(vector *)(product->sums + row * product->sums_row + v * LANES) = sum;
+			*(vector *)(product->sums + row * product->sums_row + v * WIDTH) = sum;
 		}
 	}
 }
