@@ -26,7 +26,7 @@
 #include "control/rollout/import.h"
 
 #define WORDS_MAX 40u
-#define SIZES_MAX 24u /* of WORDS_MAX */
+#define FIXED_MAX 24u /* of WORDS_MAX */
 
 struct gyrd_job {
 	struct gyrd *gyrd;
@@ -365,17 +365,17 @@ static int is_bundle(const char *path, bool *bundle, struct gyr_error *error)
 	return regular ? 0 : gyr_error_set(error, -EINVAL, "%s: not a file", path);
 }
 
-/* Whether the parameter is a size that an ONNX file leaves open, of which there may be several. */
-static bool is_size(const struct gyr_rpc_parameter *parameter)
+/* Whether the parameter fixes what an ONNX file leaves open, of which there may be several. */
+static bool fixes(const struct gyr_rpc_parameter *parameter)
 {
-	return strcmp(parameter->name, "dim") == 0 || strcmp(parameter->name, "shape") == 0;
+	return strcmp(parameter->name, "dim") == 0 || strcmp(parameter->name, "shape") == 0 || strcmp(parameter->name, "value") == 0;
 }
 
-static uint32_t count_sizes(const struct gyr_rpc_request *request)
+static uint32_t count_fixed(const struct gyr_rpc_request *request)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < request->count; i++)
-		count += is_size(&request->parameters[i]);
+		count += fixes(&request->parameters[i]);
 	return count;
 }
 
@@ -394,10 +394,10 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 	int status = is_bundle(path, &bundle, &error);
 	if (status == 0 && bundle && bound != NULL)
 		status = gyr_error_set(&error, -EINVAL, "bf16-bound: %s is a bundle, which states its own", path);
-	if (status == 0 && bundle && count_sizes(&call->request) > 0)
-		status = gyr_error_set(&error, -EINVAL, "dim, shape: %s is a bundle, whose sizes are fixed", path);
-	if (status == 0 && count_sizes(&call->request) > SIZES_MAX)
-		status = gyr_error_set(&error, -E2BIG, "more than %u of dim and shape", SIZES_MAX);
+	if (status == 0 && bundle && count_fixed(&call->request) > 0)
+		status = gyr_error_set(&error, -EINVAL, "dim, shape, value: %s is a bundle, where all is fixed", path);
+	if (status == 0 && count_fixed(&call->request) > FIXED_MAX)
+		status = gyr_error_set(&error, -E2BIG, "more than %u of dim, shape and value", FIXED_MAX);
 	if (status != 0) {
 		fail_job(job, status, error.text);
 	} else if (bundle) {
@@ -412,7 +412,7 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 		if (bound != NULL)
 			add_word(&words, "bf16-bound", bound);
 		for (uint32_t i = 0; i < call->request.count; i++)
-			if (is_size(&call->request.parameters[i]))
+			if (fixes(&call->request.parameters[i]))
 				add_word(&words, call->request.parameters[i].name, call->request.parameters[i].value);
 		start_run(job, &words, &handlers);
 	}

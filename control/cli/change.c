@@ -65,7 +65,7 @@ enum ctl_exit ctl_model_import(struct ctl *ctl)
 	if (ctl_option(ctl, "bf16-bound") != NULL)
 		parameters[count++] = (struct gyr_rpc_parameter){"bf16-bound", ctl_option(ctl, "bf16-bound")};
 	for (uint32_t i = 0; i < ctl->option_count; i++)
-		if (strcmp(ctl->options[i].name, "dim") == 0 || strcmp(ctl->options[i].name, "shape") == 0)
+		if (strcmp(ctl->options[i].name, "dim") == 0 || strcmp(ctl->options[i].name, "shape") == 0 || strcmp(ctl->options[i].name, "value") == 0)
 			parameters[count++] = ctl->options[i];
 	if (!ctl_call(ctl->config.run_dir, "model.import", parameters, count, NULL, NULL, &doc))
 		return CTL_FAILED;

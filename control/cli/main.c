@@ -23,6 +23,7 @@ static const struct ctl_option promote_options[] = {
 static const struct ctl_option import_options[] = {
 	{"dim", "NAME=SIZE", "the size of a dimension that an ONNX file leaves open, but for the batch; may be repeated"},
 	{"shape", "INPUT=SIZE,...", "the whole shape of an input, the first size perhaps N, the batch; may be repeated"},
+	{"value", "INPUT=NUMBER", "what an input always holds; it is then no input any more; may be repeated"},
 	{"bf16-bound", "X", "how far answers may be off for weights in bf16, over the largest number of an output, such as 0.02 (not at all)"},
 	{0},
 };
@@ -51,7 +52,8 @@ const struct ctl_command ctl_commands[] = {
 	{"model import", "NAME FILE", 2, 2, import_options, "register an ONNX file or a bundle as the next version",
 	 "The content tells which of both FILE is. A content that the model has already gives its version.\n  gyrctl model import fraud fraud.onnx\n"
 	 "  gyrctl model import fraud fraud.onnx --bf16-bound 0.02\n"
-	 "  gyrctl model import reader reader.onnx --dim steps=64 --shape picture=N,3,48,192\n",
+	 "  gyrctl model import reader reader.onnx --dim steps=64 --shape picture=N,3,48,192\n"
+	 "  gyrctl model import voice voice.onnx --shape input=1,512 --shape state=2,1,128 --value sr=16000\n",
 	 ctl_model_import},
 	{"model list", "", 0, 0, NULL, "the models, their versions and labels", "  gyrctl model list\n", ctl_model_list},
 	{"model show", "NAME [VERSION]", 1, 2, NULL, "one model, and one version's signature and lineage",

@@ -21,6 +21,7 @@ const struct gyr_job_option gyr_job_import_options[] = {
 	{"bf16-bound", "NUMBER over 0 to 1: how far answers may be off for weights in bf16 (not at all)", false},
 	{"dim", "NAME=SIZE of a dimension that the file leaves open; several times for several", false, true},
 	{"shape", "INPUT=SIZE,SIZE,... of a whole input; several times for several", false, true},
+	{"value", "INPUT=NUMBER that the elements of an input always are; several times for several", false, true},
 	{0},
 };
 
@@ -60,8 +61,8 @@ static int write_import(const struct gyr_job_model *model, float bf16_bound, con
 	return result;
 }
 
-/* The sizes that the options "dim" and "shape" give. -EINVAL, -E2BIG. */
-static int read_sizes(const struct gyr_job_options *options, struct gyr_onnx_fixed *fixed, struct gyr_error *error)
+/* What the options "dim", "shape" and "value" give. -EINVAL, -E2BIG. */
+static int read_fixed(const struct gyr_job_options *options, struct gyr_onnx_fixed *fixed, struct gyr_error *error)
 {
 	const char *text;
 	int result = 0;
@@ -70,6 +71,8 @@ static int read_sizes(const struct gyr_job_options *options, struct gyr_onnx_fix
 		result = gyr_onnx_fix_dim(fixed, text, error);
 	for (int i = 0; result == 0 && (text = gyr_job_option_at(options, "shape", i)) != NULL; i++)
 		result = gyr_onnx_fix_shape(fixed, text, error);
+	for (int i = 0; result == 0 && (text = gyr_job_option_at(options, "value", i)) != NULL; i++)
+		result = gyr_onnx_fix_value(fixed, text, error);
 	return result;
 }
 
@@ -82,7 +85,7 @@ int gyr_job_import(const struct gyr_job_options *options, bool *usage, struct gy
 	if (result == 0)
 		result = gyr_job_option_bound(options, &bf16_bound, error);
 	if (result == 0)
-		result = read_sizes(options, &fixed, error);
+		result = read_fixed(options, &fixed, error);
 	*usage = result != 0;
 	if (result != 0)
 		return result;

@@ -368,6 +368,7 @@ static int add_inputs(struct importer *importer, struct scope *scope, const Onnx
 		const char *own_batch = NULL;
 		struct gyr_shape shape;
 		uint32_t index;
+		void *value = NULL;
 		if (input->name == NULL)
 			return gyr_error_set(importer->error, -EINVAL, "input %zu has no name", i);
 		if (find_constant(scope, input->name) != NULL)
@@ -379,9 +380,12 @@ static int add_inputs(struct importer *importer, struct scope *scope, const Onnx
 		if (own_batch != NULL)
 			batch = own_batch;
 		if (status == 0)
-			status = gyr_graph_add_value(scope->graph, input->name, &shape, NULL, false, &index, importer->error);
+			status = onnx_fixed_value(importer->fixed, input->name, &shape, &importer->fixed_use, &value, importer->error);
 		if (status == 0)
+			status = gyr_graph_add_value(scope->graph, input->name, &shape, value, true, &index, importer->error);
+		if (status == 0 && value == NULL)
 			status = gyr_graph_add_input(scope->graph, index, importer->error);
+		free(value);
 		if (status != 0)
 			return gyr_error_prefix(importer->error, status, "input '%s'", onnx_shown(input->name, name));
 	}

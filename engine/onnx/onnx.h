@@ -22,9 +22,10 @@ GYR_MUST_CHECK int gyr_onnx_import(const void *bytes, size_t size, struct gyr_gr
 
 #define GYR_ONNX_FIXED_MAX 64u /* dimensions, and inputs */
 
-/* What is said about a model from outside: sizes that its file leaves open. All names point into the texts that were given, and are needed as long. */
+/* What is said about a model from outside: sizes that its file leaves open, and inputs that shall always hold the same. All names point into the texts that
+ * were given, and are needed as long. */
 struct gyr_onnx_fixed {
-	uint32_t dim_count, shape_count;
+	uint32_t dim_count, shape_count, value_count;
 	struct gyr_onnx_fixed_dim {
 		const char *name; /* of a symbolic dimension, wherever it stands in the inputs */
 		size_t name_length;
@@ -36,14 +37,21 @@ struct gyr_onnx_fixed {
 		uint32_t rank;
 		int64_t dims[GYR_RANK_MAX]; /* the first may be GYR_DIM_BATCH */
 	} shapes[GYR_ONNX_FIXED_MAX];
+	struct gyr_onnx_fixed_value {
+		const char *name; /* of an input */
+		size_t name_length;
+		double number; /* of each of its elements */
+	} values[GYR_ONNX_FIXED_MAX];
 };
 
 /*
  * Add what TEXT says: "NAME=SIZE" of a symbolic dimension, or "INPUT=SIZE,SIZE,..." of a whole input, where the first may be "N", the batch, and "INPUT=" is a
- * scalar. Sizes are 1 to 2^31 - 1. -EINVAL: another text, or the name a second time. -E2BIG: more than GYR_ONNX_FIXED_MAX.
+ * scalar; sizes are 1 to 2^31 - 1. Or "INPUT=NUMBER" of an input whose elements all are to be that number: it becomes a constant, and is no input any more.
+ * -EINVAL: another text, or the name a second time. -E2BIG: more than GYR_ONNX_FIXED_MAX.
  */
 GYR_MUST_CHECK int gyr_onnx_fix_dim(struct gyr_onnx_fixed *fixed, const char *text, struct gyr_error *error);
 GYR_MUST_CHECK int gyr_onnx_fix_shape(struct gyr_onnx_fixed *fixed, const char *text, struct gyr_error *error);
+GYR_MUST_CHECK int gyr_onnx_fix_value(struct gyr_onnx_fixed *fixed, const char *text, struct gyr_error *error);
 
 /*
  * Reads a model as gyr_onnx_import does, with the sizes in FIXED in place of what its file leaves open. Besides: -EINVAL where FIXED names what no input has,

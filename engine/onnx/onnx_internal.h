@@ -29,7 +29,7 @@ GYR_MUST_CHECK int onnx_tensor_elements(const Onnx__TensorProto *tensor, void *e
 
 /* Which of a struct gyr_onnx_fixed some input had. */
 struct onnx_fixed_use {
-	bool dims[GYR_ONNX_FIXED_MAX], shapes[GYR_ONNX_FIXED_MAX];
+	bool dims[GYR_ONNX_FIXED_MAX], shapes[GYR_ONNX_FIXED_MAX], values[GYR_ONNX_FIXED_MAX];
 };
 
 /* What FIXED says of the dimension called SYMBOL, and of the whole input called NAME: false and NULL where nothing. Notes the use. */
@@ -37,6 +37,9 @@ bool onnx_fixed_dim(const struct gyr_onnx_fixed *fixed, const char *symbol, int6
 const struct gyr_onnx_fixed_shape *onnx_fixed_shape(const struct gyr_onnx_fixed *fixed, const char *name, struct onnx_fixed_use *use);
 
 /* That all of it was used. -EINVAL names what was not. */
+/* What input NAME of SHAPE was given to hold (free *DATA), or NULL. -EINVAL: its type does not have that number, or its size is open. -E2BIG, -ENOMEM. */
+GYR_MUST_CHECK int onnx_fixed_value(const struct gyr_onnx_fixed *fixed, const char *name, const struct gyr_shape *shape, struct onnx_fixed_use *use,
+				    void **data, struct gyr_error *error);
 GYR_MUST_CHECK int onnx_fixed_used(const struct gyr_onnx_fixed *fixed, const struct onnx_fixed_use *use, struct gyr_error *error);
 
 #endif

@@ -124,6 +124,64 @@ static void sizes_are_taken(void **state)
 	gyr_graph_destroy(graph);
 }
 
+/* Imports the model, sizes fixed, with VALUE said of an input. */
+static int import_value(const char *value, const char *bare, struct gyr_graph **graph, struct gyr_error *error)
+{
+	struct gyr_onnx_fixed fixed = {0};
+	size_t size;
+	void *bytes = open_model(&size);
+	*graph = NULL;
+	int status = gyr_onnx_fix_shape(&fixed, "x=N,3,7,5", error);
+	if (status == 0)
+		status = gyr_onnx_fix_shape(&fixed, bare, error);
+	if (status == 0)
+		status = gyr_onnx_fix_value(&fixed, value, error);
+	if (status == 0)
+		status = gyr_onnx_import_fixed(bytes, size, &fixed, graph, error);
+	free(bytes);
+	return status;
+}
+
+static void values_are_taken(void **state)
+{
+	struct gyr_graph *graph;
+	struct gyr_error error;
+	if (import_value("bare=-2.5", "bare=3", &graph, &error) != 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(graph->input_count, 1);
+	const struct gyr_value *bare = &graph->values[gyr_graph_find(graph, "bare")];
+	assert_non_null(bare->data);
+	for (int i = 0; i < 3; i++)
+		assert_true(((const float *)bare->data)[i] == -2.5f);
+	gyr_graph_destroy(graph);
+	static const struct {
+		const char *value, *bare;
+		int status;
+		const char *text;
+	} refused[] = {
+		{"bare=1", "bare=N,2", -EINVAL, "input 'bare': it was given a value, and has as many elements as there are rows"},
+		{"lost=1", "bare=3", -EINVAL, "input 'lost' was given a value, and there is no such input"},
+		{"bare=1e39", "bare=3", -EINVAL, "is no element of f32"},
+		{"bare=1", "bare=262145", -E2BIG, "is larger than 1048576 bytes"},
+		{"bare=", "bare=3", -EINVAL, "is no value"},
+		{"bare=x", "bare=3", -EINVAL, "is no value"},
+		{"bare=1x", "bare=3", -EINVAL, "is no value"},
+		{"bare=nan", "bare=3", -EINVAL, "is no value"},
+		{"bare=-inf", "bare=3", -EINVAL, "is no value"},
+		{"=1", "bare=3", -EINVAL, "is no value"},
+		{"bare", "bare=3", -EINVAL, "is no value"},
+	};
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		int status = import_value(refused[i].value, refused[i].bare, &graph, &error);
+		gyr_graph_destroy(graph);
+		if (status != refused[i].status || strstr(error.text, refused[i].text) == NULL)
+			fail_msg("%s: %d '%s'", refused[i].value, status, error.text);
+	}
+	struct gyr_onnx_fixed fixed = {0};
+	assert_int_equal(gyr_onnx_fix_value(&fixed, "a=1", NULL), 0);
+	assert_int_equal(gyr_onnx_fix_value(&fixed, "a=2", NULL), -EINVAL); /* a second time */
+}
+
 static void expect_refused(const char *const *dims, const char *const *shapes, int status, const char *text)
 {
 	struct gyr_graph *graph;
@@ -137,8 +195,7 @@ static void expect_refused(const char *const *dims, const char *const *shapes, i
 static void refusals(void **state)
 {
 	expect_refused(DIMS("N=2"), SHAPES("bare=1"), -ENOTSUP, "input 'x': dimension 2 'seq' is not fixed");
-	expect_refused(DIMS("seq=2"), SHAPES("bare=1"), -ENOTSUP,
-		       "dimension 3 is not fixed (only the first may be the batch; --shape x=");
+	expect_refused(DIMS("seq=2"), SHAPES("bare=1"), -ENOTSUP, "dimension 3 is not fixed (only the first may be the batch; --shape x=");
 	expect_refused(DIMS(NULL), SHAPES("x=N,3,7,5"), -ENOTSUP, "input 'bare': it has no shape (--shape bare=");
 	expect_refused(DIMS("other=2"), SHAPES("x=N,3,7,5", "bare=1"), -EINVAL, "dimension 'other' was given a size, and no input leaves it open");
 	expect_refused(DIMS(NULL), SHAPES("x=N,3,7,5", "bare=1", "lost=1"), -EINVAL, "input 'lost' was given a shape, and there is no such input");
@@ -177,6 +234,7 @@ static void texts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_taken), cmocka_unit_test(refusals), cmocka_unit_test(texts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_taken), cmocka_unit_test(values_are_taken), cmocka_unit_test(refusals),
+					   cmocka_unit_test(texts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
