@@ -123,7 +123,7 @@ static void load(void)
 /* Room for the rows that are really computed, one byte off its alignment. */
 static uint8_t *array_of(const struct gyr_shape *shape, uint32_t rows, size_t *bytes)
 {
-	size_t room;
+	size_t room = 0;
 	need(gyr_shape_bytes(shape, rows, bytes) && gyr_shape_bytes(shape, gyr_plan_bucket(plan, rows), &room));
 	uint8_t *array = calloc(1, room + 1);
 	need(array != NULL);
