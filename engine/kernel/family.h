@@ -16,10 +16,35 @@ struct kernel_family {
 	uint32_t count;
 };
 
-extern const struct kernel_family kernel_family_quantise, kernel_family_integer, kernel_family_resize, kernel_family_choose, kernel_family_square;
-extern const struct kernel_family kernel_family_attention, kernel_family_einsum;
-extern const struct kernel_family kernel_family_elementwise, kernel_family_movement, kernel_family_arrange, kernel_family_indexing, kernel_family_filling,
-	kernel_family_matrix, kernel_family_reduce, kernel_family_normalise, kernel_family_convolution, kernel_family_loss, kernel_family_sample, kernel_family_recurrent, kernel_family_signal, kernel_family_ml, kernel_family_trees, kernel_family_last;
+/* Every family, kernel_family_NAME; one a line, sorted. */
+#define KERNEL_FAMILIES(X)                                                                                                                                     \
+	X(arrange)                                                                                                                                             \
+	X(attention)                                                                                                                                           \
+	X(choose)                                                                                                                                              \
+	X(convolution)                                                                                                                                         \
+	X(einsum)                                                                                                                                              \
+	X(elementwise)                                                                                                                                         \
+	X(filling)                                                                                                                                             \
+	X(indexing)                                                                                                                                            \
+	X(integer)                                                                                                                                             \
+	X(last)                                                                                                                                                \
+	X(loss)                                                                                                                                                \
+	X(matrix)                                                                                                                                              \
+	X(ml)                                                                                                                                                  \
+	X(movement)                                                                                                                                            \
+	X(normalise)                                                                                                                                           \
+	X(quantise)                                                                                                                                            \
+	X(recurrent)                                                                                                                                           \
+	X(reduce)                                                                                                                                              \
+	X(resize)                                                                                                                                              \
+	X(sample)                                                                                                                                              \
+	X(signal)                                                                                                                                              \
+	X(square)                                                                                                                                              \
+	X(trees)
+
+#define KERNEL_FAMILY_DECLARE(name) extern const struct kernel_family kernel_family_##name;
+KERNEL_FAMILIES(KERNEL_FAMILY_DECLARE)
+#undef KERNEL_FAMILY_DECLARE
 
 #define KERNEL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -9,31 +9,9 @@
 #include "base/assertion.h"
 #include "engine/kernel/family.h"
 
-static const struct kernel_family *const families[] = {
-	&kernel_family_elementwise,
-	&kernel_family_movement,
-	&kernel_family_arrange,
-	&kernel_family_indexing,
-	&kernel_family_filling,
-	&kernel_family_square,
-	&kernel_family_choose,
-	&kernel_family_resize,
-	&kernel_family_quantise,
-	&kernel_family_integer,
-	&kernel_family_matrix,
-	&kernel_family_einsum,
-	&kernel_family_reduce,
-	&kernel_family_ml,
-	&kernel_family_trees,
-	&kernel_family_normalise,
-	&kernel_family_convolution,
-	&kernel_family_attention,
-	&kernel_family_last,
-	&kernel_family_loss,
-	&kernel_family_sample,
-	&kernel_family_recurrent,
-	&kernel_family_signal,
-};
+#define FAMILY(name) &kernel_family_##name,
+static const struct kernel_family *const families[] = {KERNEL_FAMILIES(FAMILY)};
+#undef FAMILY
 
 int gyr_kernel_prepare(struct gyr_prepare *prepare)
 {

@@ -9,30 +9,9 @@
 #include "base/assertion.h"
 #include "engine/model/op_family.h"
 
-static const struct op_family *const families[] = {
-	&op_family_elementwise,
-	&op_family_movement,
-	&op_family_arrange,
-	&op_family_indexing,
-	&op_family_filling,
-	&op_family_square,
-	&op_family_choose,
-	&op_family_resize,
-	&op_family_quantise,
-	&op_family_integer,
-	&op_family_matrix,
-	&op_family_einsum,
-	&op_family_reduce,
-	&op_family_ml,
-	&op_family_trees,
-	&op_family_normalise,
-	&op_family_convolution,
-	&op_family_loss,
-	&op_family_flow,
-	&op_family_sample,
-	&op_family_recurrent,
-	&op_family_signal,
-};
+#define FAMILY(name) &op_family_##name,
+static const struct op_family *const families[] = {OP_FAMILIES(FAMILY)};
+#undef FAMILY
 
 const struct gyr_op_info *gyr_op_row(uint32_t index)
 {

@@ -14,11 +14,36 @@ struct op_family {
 	uint32_t count;
 };
 
-extern const struct op_family op_family_quantise, op_family_integer, op_family_resize, op_family_choose, op_family_square;
-extern const struct op_family op_family_elementwise, op_family_movement, op_family_arrange, op_family_indexing, op_family_filling, op_family_matrix,
-	op_family_reduce, op_family_normalise, op_family_convolution, op_family_loss, op_family_sample, op_family_internal, op_family_recurrent, op_family_signal, op_family_ml, op_family_trees;
-extern const struct op_family op_family_flow;
-extern const struct op_family op_family_einsum;
+/* Every family, op_family_NAME; one a line, sorted. */
+#define OP_FAMILIES(X)                                                                                                                                         \
+	X(arrange)                                                                                                                                             \
+	X(choose)                                                                                                                                              \
+	X(convolution)                                                                                                                                         \
+	X(einsum)                                                                                                                                              \
+	X(elementwise)                                                                                                                                         \
+	X(filling)                                                                                                                                             \
+	X(flow)                                                                                                                                                \
+	X(indexing)                                                                                                                                            \
+	X(integer)                                                                                                                                             \
+	X(loss)                                                                                                                                                \
+	X(matrix)                                                                                                                                              \
+	X(ml)                                                                                                                                                  \
+	X(movement)                                                                                                                                            \
+	X(normalise)                                                                                                                                           \
+	X(quantise)                                                                                                                                            \
+	X(recurrent)                                                                                                                                           \
+	X(reduce)                                                                                                                                              \
+	X(resize)                                                                                                                                              \
+	X(sample)                                                                                                                                              \
+	X(signal)                                                                                                                                              \
+	X(square)                                                                                                                                              \
+	X(trees)
+
+#define OP_FAMILY_DECLARE(name) extern const struct op_family op_family_##name;
+OP_FAMILIES(OP_FAMILY_DECLARE)
+#undef OP_FAMILY_DECLARE
+
+extern const struct op_family op_family_internal; /* of operators that no file can hold: only gyr_op_info knows it */
 
 #define OP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OP_TYPES(array) .types = (array), .type_count = OP_COUNT(array)
