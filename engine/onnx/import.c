@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/onnx/onnx_internal.h"
+#include "engine/onnx/import.h"
 
 #define IR_MIN 3
 #define IR_MAX 10
@@ -26,35 +26,7 @@
 #define UNPACKED_BYTES_MAX(size) (48 * (size) + ((size_t)1 << 20))
 #define LARGE_BYTES ((size_t)64 << 10) /* blocks from here on can be given back */
 
-/* Something that has its value in the file: an initialiser, or the one attribute of a Constant node. */
-struct constant {
-	const char *name;
-	const Onnx__TensorProto *tensor;
-	const Onnx__AttributeProto *attribute; /* in place of the tensor: a number or numbers */
-};
-
-/* A graph that is being made, the model's or a body. */
-struct scope {
-	struct scope *outer; /* of a body: what is around it, else NULL */
-	struct gyr_graph *graph;
-	struct constant *constants; /* by name */
-	size_t constant_count;
-	const char **names; /* of a body: what its inputs and its nodes make, by name */
-	size_t name_count;
-	uint32_t captures[GYR_NODE_ENDS_MAX]; /* of a body: the values of the graph around it that it captures, as many as its graph says */
-};
-
-struct importer {
-	struct gyr_arena arena; /* the unpacked file, but for large blocks */
-	size_t large_bytes, limit_bytes;
-	bool full;               /* the unpacked file does not fit */
-	int64_t opset, opset_ml; /* of the default domain and of "ai.onnx.ml", as imported; 0: not imported */
-	const struct gyr_onnx_fixed *fixed;
-	struct onnx_fixed_use fixed_use;
-	struct gyr_error *error;
-};
-
-static int no_memory(struct importer *importer)
+int onnx_no_memory(struct onnx_importer *importer)
 {
 	return gyr_error_set(importer->error, -ENOMEM, "no memory for the model");
 }
@@ -66,7 +38,7 @@ struct block {
 
 static void *allocate(void *user, size_t size)
 {
-	struct importer *importer = user;
+	struct onnx_importer *importer = user;
 	struct block *block = NULL;
 	size_t used = importer->large_bytes + importer->arena.used_bytes;
 	bool large = size >= LARGE_BYTES;
@@ -83,7 +55,7 @@ static void *allocate(void *user, size_t size)
 /* The arena frees small blocks all at once. */
 static void release(void *user, void *bytes)
 {
-	struct importer *importer = user;
+	struct onnx_importer *importer = user;
 	struct block *block = (struct block *)bytes - 1;
 	if (bytes == NULL || block->large_bytes == 0)
 		return;
@@ -91,7 +63,7 @@ static void release(void *user, void *bytes)
 	free(block);
 }
 
-static bool default_domain(const char *domain)
+bool onnx_default_domain(const char *domain)
 {
 	return domain == NULL || domain[0] == 0 || strcmp(domain, "ai.onnx") == 0;
 }
@@ -102,13 +74,13 @@ static bool ml_domain(const char *domain)
 }
 
 /* The opsets that MODEL imports. A model without the default domain may be made of other operators; those that Gyr does not run fail where they are used. */
-static int read_opsets(struct importer *importer, const Onnx__ModelProto *model)
+static int read_opsets(struct onnx_importer *importer, const Onnx__ModelProto *model)
 {
 	struct gyr_error *error = importer->error;
 	for (size_t i = 0; i < model->n_opset_import; i++) {
 		const char *domain = model->opset_import[i]->domain;
 		int64_t version = model->opset_import[i]->version;
-		if (!default_domain(domain) && !ml_domain(domain))
+		if (!onnx_default_domain(domain) && !ml_domain(domain))
 			continue;
 		int64_t *opset = ml_domain(domain) ? &importer->opset_ml : &importer->opset;
 		if (*opset != 0 && *opset != version)
@@ -123,7 +95,7 @@ static int read_opsets(struct importer *importer, const Onnx__ModelProto *model)
 }
 
 /* Versions, and what Gyr has nothing for. */
-static int check_model(struct importer *importer, const Onnx__ModelProto *model)
+static int check_model(struct onnx_importer *importer, const Onnx__ModelProto *model)
 {
 	struct gyr_error *error = importer->error;
 	if (!model->has_ir_version || model->graph == NULL)
@@ -138,128 +110,14 @@ static int check_model(struct importer *importer, const Onnx__ModelProto *model)
 	return 0;
 }
 
-/* Puts which node it is before the message. */
-static int at_node(struct importer *importer, const Onnx__NodeProto *node, int status)
+int onnx_at_node(struct onnx_importer *importer, const Onnx__NodeProto *node, int status)
 {
 	char name[SHOWN_MAX], domain[SHOWN_MAX], op[SHOWN_MAX];
 	const char *before = node->name != NULL && node->name[0] != 0 ? "node" : "the node that makes";
 	const char *called = node->name != NULL && node->name[0] != 0 ? node->name : node->n_output != 0 ? node->output[0] : "";
-	onnx_shown(default_domain(node->domain) ? "" : node->domain, domain);
+	onnx_shown(onnx_default_domain(node->domain) ? "" : node->domain, domain);
 	return gyr_error_prefix(importer->error, status, "%s '%s' (%s%s%s, opset %" PRId64 ")", before, onnx_shown(called, name), domain,
 				domain[0] != 0 ? "." : "", onnx_shown(node->op_type, op), ml_domain(node->domain) ? importer->opset_ml : importer->opset);
-}
-
-/* Whether a node is a Constant, and if so what it holds. */
-static int read_constant_node(struct importer *importer, const Onnx__NodeProto *node, struct constant *constant)
-{
-	struct gyr_error *error = importer->error;
-	if (node->n_attribute != 1 || node->attribute[0]->name == NULL || node->n_output != 1 || node->n_input != 0)
-		return gyr_error_set(error, -EINVAL, "a constant has no input, one attribute and one output");
-	const Onnx__AttributeProto *attribute = node->attribute[0];
-	*constant = (struct constant){.name = node->output[0], .attribute = attribute};
-	if (strcmp(attribute->name, "value") == 0 && attribute->t != NULL) {
-		constant->tensor = attribute->t;
-		return 0;
-	}
-	bool number = strcmp(attribute->name, "value_float") == 0 || strcmp(attribute->name, "value_int") == 0;
-	bool numbers = strcmp(attribute->name, "value_floats") == 0 || strcmp(attribute->name, "value_ints") == 0;
-	char name[SHOWN_MAX];
-	return number || numbers ? 0 : gyr_error_set(error, -ENOTSUP, "a constant given as '%s'", onnx_shown(attribute->name, name));
-}
-
-static bool is_constant_node(const Onnx__NodeProto *node)
-{
-	return node->op_type != NULL && default_domain(node->domain) && strcmp(node->op_type, "Constant") == 0;
-}
-
-static int compare_constants(const void *a, const void *b)
-{
-	return strcmp(((const struct constant *)a)->name, ((const struct constant *)b)->name);
-}
-
-/* Lists initialisers and Constant nodes by name. */
-static int collect_constants(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
-{
-	char name[SHOWN_MAX];
-	size_t count = 0;
-	struct constant *constants = calloc(graph->n_initializer + graph->n_node + 1, sizeof *constants);
-	if (constants == NULL)
-		return no_memory(importer);
-	scope->constants = constants;
-	if (graph->n_sparse_initializer != 0)
-		return gyr_error_set(importer->error, -ENOTSUP, "sparse initialisers");
-	for (size_t i = 0; i < graph->n_initializer; i++) {
-		const Onnx__TensorProto *tensor = graph->initializer[i];
-		if (tensor->name == NULL || tensor->name[0] == 0)
-			return gyr_error_set(importer->error, -EINVAL, "initialiser %zu has no name", i);
-		constants[count++] = (struct constant){.name = tensor->name, .tensor = tensor};
-	}
-	for (size_t i = 0; i < graph->n_node; i++) {
-		if (!is_constant_node(graph->node[i]))
-			continue;
-		int status = read_constant_node(importer, graph->node[i], &constants[count++]);
-		if (status != 0)
-			return at_node(importer, graph->node[i], status);
-	}
-	qsort(constants, count, sizeof *constants, compare_constants);
-	for (size_t i = 1; i < count; i++)
-		if (compare_constants(&constants[i - 1], &constants[i]) == 0)
-			return gyr_error_set(importer->error, -EINVAL, "constant '%s' is there twice", onnx_shown(constants[i].name, name));
-	scope->constant_count = count;
-	return 0;
-}
-
-static const struct constant *find_constant(const struct scope *scope, const char *name)
-{
-	const struct constant key = {.name = name};
-	return bsearch(&key, scope->constants, scope->constant_count, sizeof key, compare_constants);
-}
-
-/* The shape and the elements of a constant that is given as an attribute of numbers. */
-static int attribute_constant(const Onnx__AttributeProto *attribute, struct gyr_shape *shape, const void **elements, struct gyr_error *error)
-{
-	switch (attribute->type) {
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
-		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_F32};
-		*elements = &attribute->f;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
-		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_I64};
-		*elements = &attribute->i;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
-		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_F32, .rank = 1, .dims = {(int64_t)attribute->n_floats}};
-		*elements = attribute->floats;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
-		*shape = (struct gyr_shape){.dtype = GYR_DTYPE_I64, .rank = 1, .dims = {(int64_t)attribute->n_ints}};
-		*elements = attribute->ints;
-		return 0;
-	default: return gyr_error_set(error, -EINVAL, "its attribute has the wrong type");
-	}
-}
-
-/* Puts CONSTANT into the graph, its elements into the graph's own memory. */
-static int add_constant(struct importer *importer, struct gyr_graph *graph, const struct constant *constant, uint32_t *index)
-{
-	struct gyr_shape shape;
-	const void *numbers = NULL;
-	void *elements;
-	size_t bytes;
-	int status = constant->tensor != NULL ? onnx_tensor_shape(constant->tensor, &shape, &bytes, importer->error)
-					      : attribute_constant(constant->attribute, &shape, &numbers, importer->error);
-	if (status != 0)
-		return status;
-	if (constant->tensor == NULL && !gyr_shape_bytes(&shape, 1, &bytes))
-		return gyr_error_set(importer->error, -EINVAL, "its shape has too many elements");
-	elements = gyr_arena_alloc(&graph->arena, bytes, 64);
-	if (elements == NULL)
-		return no_memory(importer);
-	if (constant->tensor != NULL)
-		status = onnx_tensor_elements(constant->tensor, elements, importer->error);
-	else if (bytes != 0)
-		memcpy(elements, numbers, bytes);
-	return status == 0 ? gyr_graph_add_value(graph, constant->name, &shape, elements, false, index, importer->error) : status;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -268,15 +126,15 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The value called NAME in SCOPE; a constant, a result that some node will make or a capture is added when it is not there. */
-static int value_of(struct importer *importer, struct scope *scope, const char *name, uint32_t *index)
+static int value_of(struct onnx_importer *importer, struct onnx_scope *scope, const char *name, uint32_t *index)
 {
 	char text[SHOWN_MAX];
 	*index = gyr_graph_find(scope->graph, name);
 	if (*index != GYR_VALUE_NONE)
 		return 0;
-	const struct constant *constant = find_constant(scope, name);
+	const struct onnx_constant *constant = onnx_find_constant(scope, name);
 	if (constant != NULL) {
-		int status = add_constant(importer, scope->graph, constant, index);
+		int status = onnx_add_constant(importer, scope->graph, constant, index);
 		return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "constant '%s'", onnx_shown(name, text));
 	}
 	int status = gyr_graph_add_value(scope->graph, name, NULL, NULL, false, index, importer->error);
@@ -291,171 +149,9 @@ static int value_of(struct importer *importer, struct scope *scope, const char *
 	return status;
 }
 
-/* What VALUE declares, or NULL when it declares no tensor type. */
-static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *value)
+const Onnx__TypeProto__Tensor *onnx_tensor_type(const Onnx__ValueInfoProto *value)
 {
 	return value->type != NULL && value->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? value->type->tensor_type : NULL;
-}
-
-/* Dimension I of an input called INPUT, which its file gives no number: what was given for it, or, for the first, the batch; *BATCH is its name. */
-static int open_dim(struct importer *importer, const char *input, uint32_t i, const char *symbol, int64_t *dim, const char **batch)
-{
-	char name[SHOWN_MAX], shown_input[SHOWN_MAX];
-	if (symbol != NULL && onnx_fixed_dim(importer->fixed, symbol, dim, &importer->fixed_use))
-		return 0;
-	if (i != 0 && symbol == NULL)
-		return gyr_error_set(importer->error, -ENOTSUP,
-				     "dimension %" PRIu32 " is not fixed (only the first may be the batch; --shape %s=SIZE,... gives it a size)", i,
-				     onnx_shown(input, shown_input));
-	if (i != 0)
-		return gyr_error_set(importer->error, -ENOTSUP,
-				     "dimension %" PRIu32
-				     " '%s' is not fixed (only the first may be the batch; --dim NAME=SIZE, or --shape %s=SIZE,... gives it a size)",
-				     i, onnx_shown(symbol, name), onnx_shown(input, shown_input));
-	if (symbol != NULL)
-		*batch = symbol;
-	*dim = GYR_DIM_BATCH;
-	return 0;
-}
-
-/* Whether DIM (or NULL) is a number. One below 0, which some exporters write, leaves it open. */
-static bool has_size(const Onnx__TensorShapeProto__Dimension *dim)
-{
-	return dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0;
-}
-
-/* The shape of an input. A first dimension that is not a number is the batch; *BATCH is its name, NULL without one. */
-static int input_shape(struct importer *importer, const Onnx__ValueInfoProto *input, struct gyr_shape *shape, const char **batch)
-{
-	const Onnx__TypeProto__Tensor *type = tensor_type(input);
-	struct gyr_error *error = importer->error;
-	char name[SHOWN_MAX];
-	if (type == NULL)
-		return gyr_error_set(error, -ENOTSUP, "it is no tensor");
-	if (gyr_dtype_bytes((enum gyr_dtype)type->elem_type) == 0)
-		return gyr_error_set(error, -ENOTSUP, "element type %" PRId32, type->elem_type);
-	const struct gyr_onnx_fixed_shape *given = onnx_fixed_shape(importer->fixed, input->name, &importer->fixed_use);
-	if (type->shape == NULL && given == NULL)
-		return gyr_error_set(error, -ENOTSUP, "it has no shape (--shape %s=SIZE,... gives it one)", onnx_shown(input->name, name));
-	if (type->shape != NULL && type->shape->n_dim > GYR_RANK_MAX)
-		return gyr_error_set(error, -ENOTSUP, "rank %zu (at most %d)", type->shape->n_dim, GYR_RANK_MAX);
-	if (type->shape != NULL && given != NULL && type->shape->n_dim != given->rank)
-		return gyr_error_set(error, -EINVAL, "it was given %" PRIu32 " dimensions, and has %zu", given->rank, type->shape->n_dim);
-	*shape = (struct gyr_shape){.dtype = (enum gyr_dtype)type->elem_type, .rank = type->shape != NULL ? (uint32_t)type->shape->n_dim : given->rank};
-	for (uint32_t i = 0; i < shape->rank; i++) {
-		const Onnx__TensorShapeProto__Dimension *dim = type->shape != NULL ? type->shape->dim[i] : NULL;
-		bool known = has_size(dim);
-		bool named = dim != NULL && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param[0] != 0;
-		if (known && given != NULL && given->dims[i] != dim->dim_value)
-			return gyr_error_set(error, -EINVAL, "dimension %" PRIu32 " was given another size than the file's %" PRId64, i, dim->dim_value);
-		shape->dims[i] = known ? dim->dim_value : given != NULL ? given->dims[i] : 0;
-		if (!known && (given == NULL || given->dims[i] == GYR_DIM_BATCH)) {
-			int status = open_dim(importer, input->name, i, named ? dim->dim_param : NULL, &shape->dims[i], batch);
-			if (status != 0)
-				return status;
-		}
-	}
-	return 0;
-}
-
-/* The graph's inputs. One that is an initialiser too has its value there (as before IR 4 all had), and is none. */
-static int add_inputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
-{
-	char name[SHOWN_MAX], first_batch[SHOWN_MAX], this_batch[SHOWN_MAX];
-	const char *batch = NULL;
-	for (size_t i = 0; i < graph->n_input; i++) {
-		const Onnx__ValueInfoProto *input = graph->input[i];
-		const char *own_batch = NULL;
-		struct gyr_shape shape;
-		uint32_t index;
-		void *value = NULL;
-		if (input->name == NULL)
-			return gyr_error_set(importer->error, -EINVAL, "input %zu has no name", i);
-		if (find_constant(scope, input->name) != NULL)
-			continue;
-		int status = input_shape(importer, input, &shape, &own_batch);
-		if (status == 0 && own_batch != NULL && batch != NULL && strcmp(own_batch, batch) != 0)
-			status = gyr_error_set(importer->error, -ENOTSUP, "its first dimension is '%s', and another input's is '%s' (one batch for all)",
-					       onnx_shown(own_batch, this_batch), onnx_shown(batch, first_batch));
-		if (own_batch != NULL)
-			batch = own_batch;
-		if (status == 0)
-			status = onnx_fixed_value(importer->fixed, input->name, &shape, &importer->fixed_use, &value, importer->error);
-		if (status == 0)
-			status = gyr_graph_add_value(scope->graph, input->name, &shape, value, true, &index, importer->error);
-		if (status == 0 && value == NULL)
-			status = gyr_graph_add_input(scope->graph, index, importer->error);
-		free(value);
-		if (status != 0)
-			return gyr_error_prefix(importer->error, status, "input '%s'", onnx_shown(input->name, name));
-	}
-	return onnx_fixed_used(importer->fixed, &importer->fixed_use, importer->error);
-}
-
-static int convert_strings(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
-{
-	const char **items = GYR_ARENA_NEW(&importer->arena, const char *, from->n_strings);
-	for (size_t i = 0; items != NULL && i < from->n_strings; i++) {
-		items[i] = gyr_arena_string(&importer->arena, (const char *)from->strings[i].data, from->strings[i].len);
-		if (items[i] == NULL)
-			return no_memory(importer);
-	}
-	to->type = GYR_ATTRIBUTE_STRINGS;
-	to->strings.count = (uint32_t)from->n_strings;
-	to->strings.items = items;
-	return items != NULL ? 0 : no_memory(importer);
-}
-
-static int convert_tensor(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
-{
-	size_t bytes;
-	char name[SHOWN_MAX];
-	if (from->t == NULL)
-		return gyr_error_set(importer->error, -EINVAL, "attribute '%s' holds no tensor", onnx_shown(from->name, name));
-	int status = onnx_tensor_shape(from->t, &to->tensor.shape, &bytes, importer->error);
-	void *elements = status == 0 ? gyr_arena_alloc(&importer->arena, bytes, 64) : NULL;
-	if (status == 0)
-		status = elements == NULL ? no_memory(importer) : onnx_tensor_elements(from->t, elements, importer->error);
-	to->type = GYR_ATTRIBUTE_TENSOR;
-	to->tensor.data = elements;
-	return status == 0 ? 0 : gyr_error_prefix(importer->error, status, "attribute '%s'", onnx_shown(from->name, name));
-}
-
-static int convert_attribute(struct importer *importer, const Onnx__AttributeProto *from, struct gyr_attribute *to)
-{
-	char name[SHOWN_MAX];
-	if (from->name == NULL)
-		return gyr_error_set(importer->error, -EINVAL, "an attribute has no name");
-	if (from->ref_attr_name != NULL && from->ref_attr_name[0] != 0)
-		return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' refers to a function's", onnx_shown(from->name, name));
-	*to = (struct gyr_attribute){.name = from->name};
-	switch (from->type) {
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
-		to->type = GYR_ATTRIBUTE_INT;
-		to->integer = from->i;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
-		to->type = GYR_ATTRIBUTE_FLOAT;
-		to->number = from->f;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-		to->type = GYR_ATTRIBUTE_STRING;
-		to->string = gyr_arena_string(&importer->arena, (const char *)from->s.data, from->s.len);
-		return to->string != NULL ? 0 : no_memory(importer);
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
-		to->type = GYR_ATTRIBUTE_INTS;
-		to->integers.count = (uint32_t)from->n_ints;
-		to->integers.items = from->ints;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
-		to->type = GYR_ATTRIBUTE_FLOATS;
-		to->numbers.count = (uint32_t)from->n_floats;
-		to->numbers.items = from->floats;
-		return 0;
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS: return convert_strings(importer, from, to);
-	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: return convert_tensor(importer, from, to);
-	default: return gyr_error_set(importer->error, -ENOTSUP, "attribute '%s' is of type %d", onnx_shown(from->name, name), (int)from->type);
-	}
 }
 
 /* A node as the graph takes it, in the caller's room. */
@@ -466,7 +162,7 @@ struct converted {
 };
 
 /* A value that nobody reads, in place of a first output that is left out. */
-static int add_unread(struct importer *importer, struct gyr_graph *graph, uint32_t *index)
+static int add_unread(struct onnx_importer *importer, struct gyr_graph *graph, uint32_t *index)
 {
 	int status = -EEXIST;
 	for (uint32_t i = graph->value_count; status == -EEXIST; i++) {
@@ -478,11 +174,11 @@ static int add_unread(struct importer *importer, struct gyr_graph *graph, uint32
 }
 
 /* The operator of a node, whose domain the model must import. */
-static int find_operator(struct importer *importer, struct scope *scope, const Onnx__NodeProto *node, enum gyr_op *op)
+static int find_operator(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__NodeProto *node, enum gyr_op *op)
 {
 	bool ml = ml_domain(node->domain);
 	*op = GYR_OP_NONE;
-	if (node->op_type != NULL && (ml || default_domain(node->domain)))
+	if (node->op_type != NULL && (ml || onnx_default_domain(node->domain)))
 		*op = gyr_op_find(ml ? GYR_DOMAIN_ML : NULL, node->op_type);
 	if (*op == GYR_OP_NONE)
 		return gyr_error_set(importer->error, -ENOTSUP, "Gyr does not run this operator");
@@ -497,10 +193,11 @@ static int find_operator(struct importer *importer, struct scope *scope, const O
 	return 0;
 }
 
-static int import_body(struct importer *importer, struct scope *scope, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to);
+static int import_body(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to);
 
 /* An attribute that is a body of the graph of SCOPE; what it captures goes to the inputs of TO. */
-static int convert_body(struct importer *importer, struct scope *scope, const Onnx__AttributeProto *from, struct converted *to, struct gyr_attribute *attribute)
+static int convert_body(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__AttributeProto *from, struct converted *to,
+			struct gyr_attribute *attribute)
 {
 	char name[SHOWN_MAX];
 	if (from->g == NULL || from->name == NULL)
@@ -519,7 +216,7 @@ static uint32_t least_inputs(const struct gyr_graph *graph, enum gyr_op op)
 	return row != NULL ? row->input_min : 0;
 }
 
-static int convert_node(struct importer *importer, struct scope *scope, const Onnx__NodeProto *from, struct converted *to)
+static int convert_node(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__NodeProto *from, struct converted *to)
 {
 	enum gyr_op op;
 	int status = find_operator(importer, scope, from, &op);
@@ -556,19 +253,19 @@ static int convert_node(struct importer *importer, struct scope *scope, const On
 	for (size_t i = 0; i < from->n_attribute && status == 0; i++)
 		status = from->attribute[i]->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH
 				 ? convert_body(importer, scope, from->attribute[i], to, &to->attributes[i])
-				 : convert_attribute(importer, from->attribute[i], &to->attributes[i]);
+				 : onnx_convert_attribute(importer, from->attribute[i], &to->attributes[i]);
 	return status;
 }
 
-static int add_nodes(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+static int add_nodes(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__GraphProto *graph)
 {
 	for (size_t i = 0; i < graph->n_node; i++) {
-		if (is_constant_node(graph->node[i]))
+		if (onnx_is_constant_node(graph->node[i]))
 			continue;
 		struct converted converted;
 		int status = convert_node(importer, scope, graph->node[i], &converted);
 		if (status != 0)
-			return at_node(importer, graph->node[i], status);
+			return onnx_at_node(importer, graph->node[i], status);
 		status = gyr_graph_add_node(scope->graph, &converted.node, importer->error);
 		if (status != 0)
 			return status;
@@ -592,15 +289,15 @@ static bool whole_shape(const Onnx__TypeProto__Tensor *type, struct gyr_shape *s
 }
 
 /* The inputs of a body. What is declared of their shapes is kept only where it is whole. */
-static int add_body_inputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+static int add_body_inputs(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__GraphProto *graph)
 {
 	char text[SHOWN_MAX];
 	for (size_t i = 0; i < graph->n_input; i++) {
 		const Onnx__ValueInfoProto *input = graph->input[i];
-		const Onnx__TypeProto__Tensor *type = tensor_type(input);
+		const Onnx__TypeProto__Tensor *type = onnx_tensor_type(input);
 		struct gyr_shape shape;
 		uint32_t index;
-		if (input->name == NULL || find_constant(scope, input->name) != NULL)
+		if (input->name == NULL || onnx_find_constant(scope, input->name) != NULL)
 			return gyr_error_set(importer->error, -EINVAL, "input '%s' has no name, or is an initialiser too", onnx_shown(input->name, text));
 		if (input->type != NULL && type == NULL && input->type->value_case != ONNX__TYPE_PROTO__VALUE__NOT_SET)
 			return gyr_error_set(importer->error, -ENOTSUP, "input '%s': it is no tensor", onnx_shown(input->name, text));
@@ -614,7 +311,7 @@ static int add_body_inputs(struct importer *importer, struct scope *scope, const
 	return 0;
 }
 
-static int add_body_outputs(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+static int add_body_outputs(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__GraphProto *graph)
 {
 	for (size_t i = 0; i < graph->n_output; i++) {
 		uint32_t index;
@@ -630,14 +327,14 @@ static int add_body_outputs(struct importer *importer, struct scope *scope, cons
 }
 
 /* Lists what the inputs and the nodes of a body make. */
-static int collect_names(struct importer *importer, struct scope *scope, const Onnx__GraphProto *graph)
+static int collect_names(struct onnx_importer *importer, struct onnx_scope *scope, const Onnx__GraphProto *graph)
 {
 	size_t count = graph->n_input;
 	for (size_t i = 0; i < graph->n_node; i++)
 		count += graph->node[i]->n_output;
 	scope->names = calloc(count + 1, sizeof *scope->names);
 	if (scope->names == NULL)
-		return no_memory(importer);
+		return onnx_no_memory(importer);
 	for (size_t i = 0; i < graph->n_input; i++)
 		if (graph->input[i]->name != NULL)
 			scope->names[scope->name_count++] = graph->input[i]->name;
@@ -648,16 +345,16 @@ static int collect_names(struct importer *importer, struct scope *scope, const O
 	return 0;
 }
 
-static void scope_fini(struct scope *scope)
+static void scope_fini(struct onnx_scope *scope)
 {
 	free(scope->constants);
 	free(scope->names);
 }
 
-static int import_body(struct importer *importer, struct scope *outer, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to)
+static int import_body(struct onnx_importer *importer, struct onnx_scope *outer, const Onnx__GraphProto *from, struct gyr_graph *body, struct converted *to)
 {
-	struct scope scope = {.outer = outer, .graph = body};
-	int status = collect_constants(importer, &scope, from);
+	struct onnx_scope scope = {.outer = outer, .graph = body};
+	int status = onnx_collect_constants(importer, &scope, from);
 	if (status == 0)
 		status = collect_names(importer, &scope, from);
 	if (status == 0)
@@ -676,7 +373,7 @@ static int import_body(struct importer *importer, struct scope *outer, const Onn
 	return status;
 }
 
-static int add_outputs(struct importer *importer, struct gyr_graph *to, const Onnx__GraphProto *graph)
+static int add_outputs(struct onnx_importer *importer, struct gyr_graph *to, const Onnx__GraphProto *graph)
 {
 	char name[SHOWN_MAX];
 	for (size_t i = 0; i < graph->n_output; i++) {
@@ -695,10 +392,10 @@ static int add_outputs(struct importer *importer, struct gyr_graph *to, const On
  * Compares the types that the file declares of values with what they are. The shapes that it declares are not held against it: converters write [1] for a label
  * of each row, and ONNX Runtime goes by the operators too.
  */
-static int check_declared(struct importer *importer, const struct gyr_graph *graph, Onnx__ValueInfoProto *const *values, size_t count)
+static int check_declared(struct onnx_importer *importer, const struct gyr_graph *graph, Onnx__ValueInfoProto *const *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const Onnx__TypeProto__Tensor *type = tensor_type(values[i]);
+		const Onnx__TypeProto__Tensor *type = onnx_tensor_type(values[i]);
 		uint32_t index = values[i]->name == NULL ? GYR_VALUE_NONE : gyr_graph_find(graph, values[i]->name);
 		if (type == NULL || !type->has_elem_type || index == GYR_VALUE_NONE)
 			continue;
@@ -711,12 +408,12 @@ static int check_declared(struct importer *importer, const struct gyr_graph *gra
 	return 0;
 }
 
-static int import_graph(struct importer *importer, const Onnx__GraphProto *from, struct gyr_graph *to)
+static int import_graph(struct onnx_importer *importer, const Onnx__GraphProto *from, struct gyr_graph *to)
 {
-	struct scope scope = {.graph = to};
-	int status = collect_constants(importer, &scope, from);
+	struct onnx_scope scope = {.graph = to};
+	int status = onnx_collect_constants(importer, &scope, from);
 	if (status == 0)
-		status = add_inputs(importer, &scope, from);
+		status = onnx_add_inputs(importer, &scope, from);
 	if (status == 0)
 		status = add_nodes(importer, &scope, from);
 	scope_fini(&scope);
@@ -731,14 +428,14 @@ static int import_graph(struct importer *importer, const Onnx__GraphProto *from,
 	return status;
 }
 
-static int import_model(struct importer *importer, const Onnx__ModelProto *model, struct gyr_graph **graph)
+static int import_model(struct onnx_importer *importer, const Onnx__ModelProto *model, struct gyr_graph **graph)
 {
 	const Onnx__GraphProto *from = model->graph;
 	int status = check_model(importer, model);
 	if (status != 0)
 		return status;
 	*graph = gyr_graph_create(from->name != NULL ? from->name : "", importer->opset != 0 ? (uint32_t)importer->opset : GYR_OPSET_MAX);
-	return *graph != NULL ? import_graph(importer, from, *graph) : no_memory(importer);
+	return *graph != NULL ? import_graph(importer, from, *graph) : onnx_no_memory(importer);
 }
 
 int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **result, struct gyr_error *error)
@@ -750,7 +447,7 @@ int gyr_onnx_import(const void *bytes, size_t size, struct gyr_graph **result, s
 int gyr_onnx_import_fixed(const void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_graph **result, struct gyr_error *error)
 {
 	struct gyr_graph *graph = NULL;
-	struct importer importer = {.fixed = fixed, .error = error};
+	struct onnx_importer importer = {.fixed = fixed, .error = error};
 	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &importer};
 	if (size > GYR_ONNX_BYTES_MAX)
 		return gyr_error_set(error, -E2BIG, "%zu bytes (at most %zu)", size, GYR_ONNX_BYTES_MAX);
