@@ -5,6 +5,7 @@
 #define GYR_ENGINE_KERNEL_FAMILY_H
 
 #include "engine/kernel/kernel.h"
+#include "engine/model/infer.h"
 
 struct kernel_row {
 	enum gyr_op op;
@@ -54,6 +55,9 @@ void *kernel_params(struct gyr_prepare *prepare, size_t bytes);
 
 /* The shape of input INDEX, or NULL where it is left out or beyond the last. */
 const struct gyr_shape *kernel_input(const struct gyr_prepare *prepare, uint32_t index);
+
+/* What an inference function takes, for the node that is prepared, so that a kernel reads attributes and contents as inference did; its OUTPUTS go there. */
+struct gyr_infer kernel_infer(const struct gyr_prepare *prepare, struct gyr_shape *outputs);
 
 /* The number of elements of SHAPE, and of its dimensions [FROM, TO). It was counted before, so nothing overflows. */
 size_t kernel_count(const struct gyr_shape *shape);

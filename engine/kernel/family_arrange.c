@@ -108,8 +108,7 @@ static int prepare_split(struct gyr_prepare *prepare)
 static int prepare_slice(struct gyr_prepare *prepare)
 {
 	const struct gyr_shape *x = prepare->inputs[0], *y = &prepare->outputs[0];
-	struct gyr_infer infer = {
-		.node = prepare->node, .opset = prepare->opset, .inputs = prepare->inputs, .contents = prepare->contents, .error = prepare->error};
+	struct gyr_infer infer = kernel_infer(prepare, NULL);
 	struct gyr_slice slice;
 	int status = gyr_infer_slice(&infer, &slice);
 	if (status != 0)

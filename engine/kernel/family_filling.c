@@ -80,8 +80,7 @@ static int64_t source_of(char mode, int64_t at, int64_t length)
 static int prepare_pad(struct gyr_prepare *prepare)
 {
 	const struct gyr_shape *x = prepare->inputs[0], *y = &prepare->outputs[0];
-	struct gyr_infer infer = {
-		.node = prepare->node, .opset = prepare->opset, .inputs = prepare->inputs, .contents = prepare->contents, .error = prepare->error};
+	struct gyr_infer infer = kernel_infer(prepare, NULL);
 	const char mode = gyr_node_string(prepare->node, "mode", "constant")[0];
 	float value = gyr_node_number(prepare->node, "value", 0);
 	double wide = (double)value;

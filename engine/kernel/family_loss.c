@@ -20,24 +20,14 @@ struct loss {
 	int64_t ignored;
 };
 
-static double load(enum gyr_dtype dtype, const void *x, size_t index)
-{
-	return gyr_number_load(dtype, x, index).real;
-}
-
-static void store(enum gyr_dtype dtype, void *y, size_t index, double value)
-{
-	gyr_number_store(dtype, y, index, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = value});
-}
-
 /* What is taken from each score at FIRST (and every inner'th) to give the logarithm of its probability. */
 static double log_sum(const struct loss *loss, const void *scores, size_t first)
 {
 	double most = -INFINITY, sum = 0;
 	for (size_t c = 0; c < loss->classes; c++)
-		most = fmax(most, load(loss->dtype, scores, first + c * loss->inner));
+		most = fmax(most, gyr_number_load_real(loss->dtype, scores, first + c * loss->inner));
 	for (size_t c = 0; c < loss->classes; c++)
-		sum += exp(load(loss->dtype, scores, first + c * loss->inner) - most);
+		sum += exp(gyr_number_load_real(loss->dtype, scores, first + c * loss->inner) - most);
 	return most + log(sum);
 }
 
@@ -53,20 +43,21 @@ static void run_loss(const void *params, const void *const inputs[], void *const
 			bool ignored = loss->ignores && target == loss->ignored, known = target >= 0 && (uint64_t)target < loss->classes;
 			double less = loss->softmax ? log_sum(loss, inputs[0], first) : 0, value = 0, weight = 0;
 			if (!ignored && known) {
-				weight = loss->weighed ? load(loss->dtype, inputs[2], (size_t)target) : 1;
-				value = -(load(loss->dtype, inputs[0], first + (size_t)target * loss->inner) - less) * weight;
+				weight = loss->weighed ? gyr_number_load_real(loss->dtype, inputs[2], (size_t)target) : 1;
+				value = -(gyr_number_load_real(loss->dtype, inputs[0], first + (size_t)target * loss->inner) - less) * weight;
 			} else if (!ignored) {
 				value = NAN;
 			}
 			for (size_t c = 0; c < loss->classes && loss->probabilities; c++)
-				store(loss->dtype, outputs[1], first + c * loss->inner, load(loss->dtype, inputs[0], first + c * loss->inner) - less);
+				gyr_number_store_real(loss->dtype, outputs[1], first + c * loss->inner,
+						      gyr_number_load_real(loss->dtype, inputs[0], first + c * loss->inner) - less);
 			if (loss->each)
-				store(loss->dtype, outputs[0], at, value);
+				gyr_number_store_real(loss->dtype, outputs[0], at, value);
 			total += value;
 			weights += weight;
 		}
 	if (!loss->each)
-		store(loss->dtype, outputs[0], 0, loss->mean ? total / weights : total);
+		gyr_number_store_real(loss->dtype, outputs[0], 0, loss->mean ? total / weights : total);
 }
 
 static int prepare_loss(struct gyr_prepare *prepare)

@@ -115,8 +115,7 @@ static size_t lay_out(struct resize *resize)
 
 static int prepare_resize(struct gyr_prepare *prepare)
 {
-	struct gyr_infer infer = {
-		.node = prepare->node, .opset = prepare->opset, .inputs = prepare->inputs, .contents = prepare->contents, .error = prepare->error};
+	struct gyr_infer infer = kernel_infer(prepare, NULL);
 	enum gyr_dtype dtype = prepare->outputs[0].dtype;
 	struct resize *resize = KERNEL_PARAMS(prepare, struct resize);
 	struct gyr_resize plan;

@@ -13,19 +13,6 @@
 #define FAR 1e9 /* further out than any image is large, and still a whole number */
 #define TAPS_MAX 4u
 
-static double load(enum gyr_dtype dtype, const void *x, size_t index)
-{
-	struct gyr_number number = gyr_number_load(dtype, x, index);
-	if (number.kind == GYR_NUMBER_REAL)
-		return number.real;
-	return number.kind == GYR_NUMBER_SIGNED ? (double)(int64_t)number.integer : (double)number.integer;
-}
-
-static void store(enum gyr_dtype dtype, void *y, size_t index, double value)
-{
-	gyr_number_store(dtype, y, index, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = value});
-}
-
 struct grid_sample {
 	size_t images, channels, points; /* places of the grid on one image */
 	uint32_t rank;
@@ -124,7 +111,7 @@ static double gather(const struct grid_sample *sample, const struct taps *taps, 
 			at = at * sample->dims[d] + (size_t)taps[d].places[tap];
 		}
 		if (!outside)
-			sum += weight * load(sample->dtype, x, at);
+			sum += weight * gyr_number_load_real(sample->dtype, x, at);
 	}
 	return sum;
 }
@@ -138,14 +125,15 @@ static void run_grid_sample(const void *params, const void *const inputs[], void
 			struct taps taps[DIMS_MAX];
 			bool lost = false;
 			for (uint32_t d = 0; d < sample->rank; d++) { /* the grid has x first, the image last */
-				double value = load(sample->grid, inputs[1], (n * sample->points + point) * sample->rank + sample->rank - 1 - d);
+				double value =
+					gyr_number_load_real(sample->grid, inputs[1], (n * sample->points + point) * sample->rank + sample->rank - 1 - d);
 				lost = lost || value != value;
 				find_taps(sample, value != value ? 0 : value, (int64_t)sample->dims[d], &taps[d]);
 			}
 			for (size_t c = 0; c < sample->channels; c++) {
 				size_t image = n * sample->channels + c;
 				double value = lost ? NAN : gather(sample, taps, inputs[0], image);
-				store(sample->dtype, outputs[0], image * sample->points + point, value);
+				gyr_number_store_real(sample->dtype, outputs[0], image * sample->points + point, value);
 			}
 		}
 }
@@ -206,8 +194,8 @@ static void run_affine_grid(const void *params, const void *const inputs[], void
 			for (uint32_t row = 0; row < affine->rank; row++) {
 				double sum = 0;
 				for (uint32_t d = 0; d <= affine->rank; d++)
-					sum += load(affine->dtype, inputs[0], (n * affine->rank + row) * (affine->rank + 1) + d) * place[d];
-				store(affine->dtype, outputs[0], (n * affine->points + point) * affine->rank + row, sum);
+					sum += gyr_number_load_real(affine->dtype, inputs[0], (n * affine->rank + row) * (affine->rank + 1) + d) * place[d];
+				gyr_number_store_real(affine->dtype, outputs[0], (n * affine->points + point) * affine->rank + row, sum);
 			}
 		}
 }
@@ -265,8 +253,8 @@ static void run_col2im(const void *params, const void *const inputs[], void *con
 				if (pixel < 0)
 					continue;
 				size_t to = image * col2im->pixels + (size_t)pixel;
-				double value = load(col2im->dtype, inputs[0], (image * col2im->elements + element) * col2im->blocks + block);
-				store(col2im->dtype, outputs[0], to, load(col2im->dtype, outputs[0], to) + value);
+				double value = gyr_number_load_real(col2im->dtype, inputs[0], (image * col2im->elements + element) * col2im->blocks + block);
+				gyr_number_store_real(col2im->dtype, outputs[0], to, gyr_number_load_real(col2im->dtype, outputs[0], to) + value);
 			}
 }
 
@@ -274,12 +262,7 @@ static int prepare_col2im(struct gyr_prepare *prepare)
 {
 	const struct gyr_shape *x = prepare->inputs[0], *y = &prepare->outputs[0];
 	struct gyr_shape shape;
-	struct gyr_infer infer = {.node = prepare->node,
-				  .opset = prepare->opset,
-				  .inputs = prepare->inputs,
-				  .contents = prepare->contents,
-				  .outputs = &shape,
-				  .error = prepare->error};
+	struct gyr_infer infer = kernel_infer(prepare, &shape);
 	struct col2im *col2im = KERNEL_PARAMS(prepare, struct col2im);
 	if (col2im == NULL)
 		return -ENOMEM;

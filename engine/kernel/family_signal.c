@@ -65,11 +65,6 @@ static void transform_direct(const struct dft *dft, const struct complex *x, str
 	}
 }
 
-static void store(enum gyr_dtype dtype, void *y, size_t index, double value)
-{
-	gyr_number_store(dtype, y, index, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = value});
-}
-
 static void run_dft(const void *params, const void *const inputs[], void *const outputs[], void *scratch)
 {
 	const struct dft *dft = params;
@@ -95,8 +90,8 @@ static void run_dft(const void *params, const void *const inputs[], void *const 
 			transform_direct(dft, x, y);
 		for (int64_t bin = 0; bin < how->bins; bin++) {
 			size_t at = (size_t)((((outer * how->frames + frame) * how->bins + bin) * how->inner + k) * 2);
-			store(dft->dtype, outputs[0], at, y[bin].real * scale);
-			store(dft->dtype, outputs[0], at + 1, y[bin].imaginary * scale);
+			gyr_number_store_real(dft->dtype, outputs[0], at, y[bin].real * scale);
+			gyr_number_store_real(dft->dtype, outputs[0], at + 1, y[bin].imaginary * scale);
 		}
 	}
 }
@@ -104,12 +99,7 @@ static void run_dft(const void *params, const void *const inputs[], void *const 
 static int prepare_dft(struct gyr_prepare *prepare)
 {
 	struct gyr_shape shape;
-	struct gyr_infer infer = {.node = prepare->node,
-				  .opset = prepare->opset,
-				  .inputs = prepare->inputs,
-				  .contents = prepare->contents,
-				  .outputs = &shape,
-				  .error = prepare->error};
+	struct gyr_infer infer = kernel_infer(prepare, &shape);
 	struct dft *dft = KERNEL_PARAMS(prepare, struct dft);
 	if (dft == NULL)
 		return -ENOMEM;
@@ -146,7 +136,7 @@ static void run_window(const void *params, const void *const inputs[], void *con
 	double period = window->periodic || window->size < 2 ? (double)window->size : (double)(window->size - 1);
 	for (size_t i = 0; i < window->size; i++) {
 		double angle = 2 * M_PI * (double)i / period;
-		store(window->dtype, outputs[0], i, window->mean - window->first * cos(angle) + window->second * cos(2 * angle));
+		gyr_number_store_real(window->dtype, outputs[0], i, window->mean - window->first * cos(angle) + window->second * cos(2 * angle));
 	}
 }
 

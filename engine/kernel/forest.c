@@ -22,7 +22,7 @@ int forest_refuse(struct reading *reading, const char *format, ...)
 	return gyr_error_set(reading->error, -ENOTSUP, "%s", text);
 }
 
-int forest_no_memory(struct reading *reading)
+static int no_memory(struct reading *reading)
 {
 	return gyr_error_set(reading->error, -ENOMEM, "no memory for the trees");
 }
@@ -31,7 +31,7 @@ void *forest_array(struct reading *reading, size_t count, size_t bytes)
 {
 	void *items = calloc(count + 1, bytes);
 	if (items == NULL)
-		(void)forest_no_memory(reading);
+		(void)no_memory(reading);
 	return items;
 }
 
@@ -268,7 +268,7 @@ int gyr_forest_read(const struct gyr_node *node, enum gyr_dtype x_dtype, size_t 
 {
 	struct reading reading = {.node = node, .x_dtype = x_dtype, .features = features, .forest = calloc(1, sizeof **forest), .error = error};
 	if (reading.forest == NULL)
-		return forest_no_memory(&reading);
+		return no_memory(&reading);
 	reading.forest->dtype = x_dtype == GYR_DTYPE_F64 ? GYR_DTYPE_F64 : GYR_DTYPE_F32;
 	reading.forest->features = (uint32_t)features;
 	int status = features >= INT32_MAX ? forest_refuse(&reading, "%zu features", features) : read_ends(&reading);

@@ -23,7 +23,6 @@ struct reading {
 
 /* -ENOTSUP with a reason. */
 int forest_refuse(struct reading *reading, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int forest_no_memory(struct reading *reading);
 
 /* COUNT zeroed items of BYTES. NULL with the error set. */
 void *forest_array(struct reading *reading, size_t count, size_t bytes);

@@ -47,6 +47,18 @@ const struct gyr_shape *kernel_input(const struct gyr_prepare *prepare, uint32_t
 	return index < prepare->node->input_count ? prepare->inputs[index] : NULL;
 }
 
+struct gyr_infer kernel_infer(const struct gyr_prepare *prepare, struct gyr_shape *outputs)
+{
+	return (struct gyr_infer){
+		.node = prepare->node,
+		.opset = prepare->opset,
+		.inputs = prepare->inputs,
+		.contents = prepare->contents,
+		.outputs = outputs,
+		.error = prepare->error,
+	};
+}
+
 size_t kernel_product(const struct gyr_shape *shape, uint32_t from, uint32_t to)
 {
 	size_t total = 1;

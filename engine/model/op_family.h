@@ -88,6 +88,12 @@ GYR_MUST_CHECK int op_read_integers(struct gyr_infer *infer, uint32_t index, int
 /* Says that the content of input INDEX must be known first. Returns -EAGAIN. */
 int op_need_content(struct gyr_infer *infer, uint32_t index);
 
+/*
+ * The dimensions of output 0 as the product of A and B, as numpy.matmul: a vector on the left is a row and on the right a column, and that dimension goes
+ * again; leading dimensions broadcast. -EINVAL.
+ */
+GYR_MUST_CHECK int op_infer_matmul(struct gyr_infer *infer, const struct gyr_shape *a, const struct gyr_shape *b);
+
 /* Output 0 has the type and shape of input 0. */
 int op_infer_same(struct gyr_infer *infer);
 

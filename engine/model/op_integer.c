@@ -50,23 +50,9 @@ static int infer_matmul(struct gyr_infer *infer)
 {
 	const struct ends ends = ends_of(infer->node->op);
 	const struct gyr_shape *a = infer->inputs[0], *b = infer->inputs[ends.b];
-	struct gyr_shape *result = &infer->outputs[0];
-	char a_text[128], b_text[128];
-	gyr_shape_text(a, a_text, sizeof a_text);
-	gyr_shape_text(b, b_text, sizeof b_text);
-	if (a->rank == 0 || b->rank == 0)
-		return gyr_error_set(infer->error, -EINVAL, "%s and %s (rank 1 or more both)", a_text, b_text);
-	if (a->dims[a->rank - 1] != b->dims[b->rank == 1 ? 0 : b->rank - 2])
-		return gyr_error_set(infer->error, -EINVAL, "%s does not fit %s", a_text, b_text);
-	uint32_t a_lead = a->rank > 2 ? a->rank - 2 : 0, b_lead = b->rank > 2 ? b->rank - 2 : 0;
 	int64_t columns = b->rank > 1 ? b->dims[b->rank - 1] : 1;
-	result->dtype = ends.y_zero != 0 ? infer->inputs[ends.y_zero]->dtype : GYR_DTYPE_I32;
-	result->rank = a_lead > b_lead ? a_lead : b_lead;
-	int status = op_broadcast(infer, a, a_lead, b, b_lead, result);
-	if (a->rank > 1)
-		result->dims[result->rank++] = a->dims[a->rank - 2];
-	if (b->rank > 1)
-		result->dims[result->rank++] = b->dims[b->rank - 1];
+	int status = op_infer_matmul(infer, a, b);
+	infer->outputs[0].dtype = ends.y_zero != 0 ? infer->inputs[ends.y_zero]->dtype : GYR_DTYPE_I32;
 	if (status == 0)
 		status = must_be_one(infer, ends.a_scale, "the left side's scale");
 	if (status == 0)

@@ -50,10 +50,8 @@ static enum gyr_rows rows_gemm(const struct gyr_infer *node, const enum gyr_rows
 	return c == NULL || inputs[2] == (c_rows ? inputs[0] : GYR_ROWS_NONE) ? gyr_rows_at(&node->outputs[0], place, batch) : GYR_ROWS_MIXED;
 }
 
-/* As numpy.matmul: a vector on the left is a row and on the right a column, and that dimension goes again; leading dimensions broadcast. */
-static int infer_matmul(struct gyr_infer *infer)
+int op_infer_matmul(struct gyr_infer *infer, const struct gyr_shape *a, const struct gyr_shape *b)
 {
-	const struct gyr_shape *a = infer->inputs[0], *b = infer->inputs[1];
 	struct gyr_shape *result = &infer->outputs[0];
 	char a_text[128], b_text[128];
 	gyr_shape_text(a, a_text, sizeof a_text);
@@ -63,7 +61,6 @@ static int infer_matmul(struct gyr_infer *infer)
 	if (a->dims[a->rank - 1] != b->dims[b->rank == 1 ? 0 : b->rank - 2])
 		return gyr_error_set(infer->error, -EINVAL, "%s does not fit %s", a_text, b_text);
 	uint32_t a_lead = a->rank > 2 ? a->rank - 2 : 0, b_lead = b->rank > 2 ? b->rank - 2 : 0;
-	result->dtype = a->dtype;
 	int status = op_broadcast(infer, a, a_lead, b, b_lead, result);
 	if (status != 0)
 		return status;
@@ -73,6 +70,12 @@ static int infer_matmul(struct gyr_infer *infer)
 	if (b->rank > 1)
 		result->dims[result->rank++] = b->dims[b->rank - 1];
 	return 0;
+}
+
+static int infer_matmul(struct gyr_infer *infer)
+{
+	infer->outputs[0].dtype = infer->inputs[0]->dtype;
+	return op_infer_matmul(infer, infer->inputs[0], infer->inputs[1]);
 }
 
 /*

@@ -8,7 +8,7 @@
 #include "engine/plan/flow_internal.h"
 #include "engine/ref/number.h"
 
-int flow_no_memory(struct gyr_error *error)
+static int no_memory(struct gyr_error *error)
 {
 	return gyr_error_set(error, -ENOMEM, "no memory for the plan");
 }
@@ -65,7 +65,7 @@ void *flow_params(const struct flow_layout *layout, size_t bytes)
 {
 	void *params = gyr_arena_alloc(layout->prepare->arena, bytes, 64);
 	if (params == NULL)
-		(void)flow_no_memory(layout->prepare->error);
+		(void)no_memory(layout->prepare->error);
 	return params;
 }
 

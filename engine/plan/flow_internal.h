@@ -27,8 +27,6 @@ struct flow_layout {
 	size_t bytes;
 };
 
-int flow_no_memory(struct gyr_error *error);
-
 /* Zeroed memory that lives as long as the plan; NULL with the error set. */
 void *flow_params(const struct flow_layout *layout, size_t bytes);
 

@@ -108,3 +108,14 @@ void gyr_number_store(enum gyr_dtype dtype, void *y, size_t index, struct gyr_nu
 	}
 	gyr_assert_failed("a known dtype", __FILE__, __LINE__);
 }
+
+double gyr_number_load_real(enum gyr_dtype dtype, const void *x, size_t index)
+{
+	struct gyr_number number = gyr_number_load(dtype, x, index);
+	return TO_REAL(double, number);
+}
+
+void gyr_number_store_real(enum gyr_dtype dtype, void *y, size_t index, double real)
+{
+	gyr_number_store(dtype, y, index, (struct gyr_number){.kind = GYR_NUMBER_REAL, .real = real});
+}

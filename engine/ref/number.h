@@ -28,4 +28,8 @@ struct gyr_number gyr_number_load(enum gyr_dtype dtype, const void *x, size_t in
  */
 void gyr_number_store(enum gyr_dtype dtype, void *y, size_t index, struct gyr_number number);
 
+/* The same as a double: an integer is the nearest one. */
+double gyr_number_load_real(enum gyr_dtype dtype, const void *x, size_t index);
+void gyr_number_store_real(enum gyr_dtype dtype, void *y, size_t index, double real);
+
 #endif

@@ -74,54 +74,6 @@ static double compute_real(const struct gyr_unary *unary, double x)
 	}
 }
 
-bool gyr_unary_supports(enum gyr_op op)
-{
-	switch (op) {
-	case GYR_OP_ABS:
-	case GYR_OP_ACOS:
-	case GYR_OP_ACOSH:
-	case GYR_OP_ASIN:
-	case GYR_OP_ASINH:
-	case GYR_OP_ATAN:
-	case GYR_OP_ATANH:
-	case GYR_OP_BITWISE_NOT:
-	case GYR_OP_CEIL:
-	case GYR_OP_CELU:
-	case GYR_OP_COS:
-	case GYR_OP_COSH:
-	case GYR_OP_ELU:
-	case GYR_OP_ERF:
-	case GYR_OP_EXP:
-	case GYR_OP_FLOOR:
-	case GYR_OP_GELU:
-	case GYR_OP_HARD_SIGMOID:
-	case GYR_OP_HARD_SWISH:
-	case GYR_OP_IS_INF:
-	case GYR_OP_IS_NAN:
-	case GYR_OP_LEAKY_RELU:
-	case GYR_OP_LOG:
-	case GYR_OP_MISH:
-	case GYR_OP_NEG:
-	case GYR_OP_NOT:
-	case GYR_OP_RECIPROCAL:
-	case GYR_OP_RELU:
-	case GYR_OP_ROUND:
-	case GYR_OP_SELU:
-	case GYR_OP_SHRINK:
-	case GYR_OP_SIGMOID:
-	case GYR_OP_SIGN:
-	case GYR_OP_SIN:
-	case GYR_OP_SINH:
-	case GYR_OP_SOFTPLUS:
-	case GYR_OP_SOFTSIGN:
-	case GYR_OP_SQRT:
-	case GYR_OP_TAN:
-	case GYR_OP_TANH:
-	case GYR_OP_THRESHOLDED_RELU: return true;
-	default: return false;
-	}
-}
-
 /* An integer stays one under these; under the others it counts as a real. */
 static struct gyr_number compute_integer(const struct gyr_unary *unary, struct gyr_number x)
 {

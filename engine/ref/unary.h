@@ -17,9 +17,6 @@ struct gyr_unary {
 	bool first, second;      /* IsInf: of negatives, of positives; Gelu: first is the approximation by tanh */
 };
 
-/* Whether OP is one of them. */
-bool gyr_unary_supports(enum gyr_op op);
-
 /*
  * Y[i] = op(X[i]) for COUNT elements of any alignment; Y may be X where the types are one. Computed in double and rounded once; on integers exactly, and
  * wrapping, where the operator means something on them. NaN stays NaN. Any thread.
