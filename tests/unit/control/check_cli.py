@@ -145,8 +145,9 @@ class Appliance(unittest.TestCase):
         self.assertIn("no input leaves it open", gyrd.ctl("model", "import", "fixed", onnx, "--dim", "N=3", "--dim", "steps=2", status=1).stderr)
         self.assertIn("another size", gyrd.ctl("model", "import", "fixed", onnx, "--shape", "x=N,5", status=1).stderr)
         self.assertIn("NAME=SIZE is expected", gyrd.ctl("model", "import", "fixed", onnx, "--dim", "N", status=1).stderr)
-        self.assertIn("whose sizes are fixed", gyrd.ctl("model", "import", "fixed", out, "--dim", "N=3", status=1).stderr)
+        self.assertIn("where all is fixed", gyrd.ctl("model", "import", "fixed", out, "--dim", "N=3", status=1).stderr)
         self.assertIn("more than 24", gyrd.ctl("model", "import", "fixed", onnx, *(f"--dim=d{i}=1" for i in range(25)), status=1).stderr)
+        self.assertIn("no such input", gyrd.ctl("model", "import", "fixed", onnx, "--value", "rate=8000", status=1).stderr)
         # What is neither is refused by the worker, and leaves nothing behind.
         junk = gyrd.folder / "junk"
         junk.write_bytes(b"neither a bundle nor ONNX")
