@@ -28,6 +28,7 @@ struct kernel_family {
 	X(filling)                                                                                                                                             \
 	X(indexing)                                                                                                                                            \
 	X(integer)                                                                                                                                             \
+	X(labels)                                                                                                                                              \
 	X(last)                                                                                                                                                \
 	X(loss)                                                                                                                                                \
 	X(matrix)                                                                                                                                              \
