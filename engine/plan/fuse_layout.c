@@ -67,11 +67,11 @@ static uint32_t same_root(const struct layout *layout, uint32_t value)
 	return root;
 }
 
-/* Where the twin of VALUE is kept: at its root, or at itself where it is a view of that under another shape. */
+/* Where the twin of VALUE is kept: at its root, or at itself where it is a view of that under another shape, or of what this pass added. */
 static uint32_t key_of(const struct layout *layout, uint32_t value)
 {
 	uint32_t root = same_root(layout, value);
-	return root != GYR_DRAFT_NONE ? root : value;
+	return root < layout->value_count ? root : value;
 }
 
 /* Whether TWIN has VALUE's shape with its channels last. */

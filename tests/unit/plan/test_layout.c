@@ -415,11 +415,30 @@ static void test_3x3_specials(void **state)
 	gyr_graph_destroy(graph);
 }
 
+/* Shuffled channels that are read first by what wants the channels first, and then beside a twin: their twin has to be made again. */
+static void test_shuffle_read_twice(void **state)
+{
+	static const int64_t axes[2] = {2, 3};
+	const struct gyr_attribute attribute = {.name = "axes", .type = GYR_ATTRIBUTE_INTS, .integers = {2, axes}};
+	uint64_t seed = 5;
+	struct build build = {.graph = gyr_graph_create("shuffle", 14), .seed = &seed, .rank = 4, .channels = 5, .sizes = {6, 7}};
+	build.at = net_input(build.graph, "f32[N,5,6,7]");
+	conv(&build, 12, 1, true);
+	shuffle(&build);
+	const uint32_t shuffled = build.at;
+	build.at = add_node(&build, GYR_OP_REDUCE_MEAN, 1, &shuffled, 1, &attribute);
+	build.at = net_op1(build.graph, GYR_OP_SIGMOID, net_op2(build.graph, GYR_OP_CONV, build.at, net_weights(build.graph, "f32[12,12,1,1]", 1, &seed)));
+	net_finish(build.graph, net_op2(build.graph, GYR_OP_MUL, shuffled, build.at));
+	net_compare(build.graph, 1, 2e-5f);
+	gyr_graph_destroy(build.graph);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_nets), cmocka_unit_test(test_reorders), cmocka_unit_test(test_swish),
-		cmocka_unit_test(test_specials),    cmocka_unit_test(test_3x3),      cmocka_unit_test(test_3x3_specials),
+		cmocka_unit_test(test_random_nets),        cmocka_unit_test(test_reorders), cmocka_unit_test(test_swish),
+		cmocka_unit_test(test_specials),           cmocka_unit_test(test_3x3),      cmocka_unit_test(test_3x3_specials),
+		cmocka_unit_test(test_shuffle_read_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
