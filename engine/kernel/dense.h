@@ -19,8 +19,8 @@ struct gyr_dense;
 
 /*
  * Packs WEIGHTS (IN x OUT floats, row-major, IN and OUT at least 1), as they are or rounded to bf16 (KIND), and BIAS (OUT floats, or NULL), which are copied.
- * ACTIVATION is GYR_OP_RELU, SIGMOID, TANH or GELU, or GYR_OP_NONE. How they are packed is measured (tune.h). -ENOTSUP: in bf16, and this CPU has no arithmetic for
- * it. -ENOMEM. Milliseconds.
+ * ACTIVATION is GYR_OP_RELU, SIGMOID, TANH or GELU, or GYR_OP_NONE. How they are packed is measured (tune.h). -ENOTSUP: in bf16, and this CPU has no arithmetic
+ * for it. -ENOMEM. Milliseconds.
  */
 GYR_MUST_CHECK int gyr_dense_create(enum gyr_gemv_weights kind, size_t in, size_t out, const float *weights, const float *bias, enum gyr_op activation,
 				    struct gyr_dense **dense, struct gyr_error *error);

@@ -258,7 +258,7 @@ enum gyr_rows {
 	GYR_ROWS_COUNT, /* it depends on the number of rows (a Shape, and what is computed from it), not on the inputs' contents */
 	GYR_ROWS_APART, /* its dims[0] is the batch, and row i depends on row i alone; APART + k: the same of dims[k] */
 	GYR_ROWS_MIXED = GYR_ROWS_APART + GYR_RANK_MAX, /* nothing is known */
-	GYR_ROWS_INSIDE, /* and what follows it: the batch is a part of one dimension (rows.h), and its rows are apart */
+	GYR_ROWS_INSIDE,                                /* and what follows it: the batch is a part of one dimension (rows.h), and its rows are apart */
 };
 
 struct gyr_infer;
@@ -271,8 +271,8 @@ struct gyr_infer;
  */
 struct gyr_op_info {
 	enum gyr_op op;
-	const char *name;   /* ONNX's, as in NodeProto.op_type */
-	const char *domain; /* NULL for the default one, or GYR_DOMAIN_ML */
+	const char *name;              /* ONNX's, as in NodeProto.op_type */
+	const char *domain;            /* NULL for the default one, or GYR_DOMAIN_ML */
 	uint32_t opset_min, opset_max; /* of the domain, as all opsets below */
 	uint32_t input_min, input_max; /* GYR_OP_VARIADIC: any number; captures (graph.h) do not count */
 	uint32_t optional;             /* bit i: input i may be left out, though it is one of the first input_min */

@@ -156,8 +156,8 @@ static int read_scales(struct gyr_infer *infer, uint32_t input, const uint32_t *
 		axis->out = (int64_t)floorf(axis->width);
 		/* ONNX's text counts whole elements, as PyTorch and ONNX Runtime do; its reference and its cases count what was cut off. */
 		if (resize->coordinate == GYR_RESIZE_ALIGN_CORNERS && axis->width - (float)axis->out > 1e-5f * axis->width)
-			return gyr_error_set(infer->error, -EINVAL, "'align_corners' means nothing certain where a scale (%g) gives no whole number of elements",
-					     (double)scales[i]);
+			return gyr_error_set(infer->error, -EINVAL,
+					     "'align_corners' means nothing certain where a scale (%g) gives no whole number of elements", (double)scales[i]);
 	}
 	return status;
 }

@@ -111,8 +111,8 @@ static int compile(struct gyr_plan *plan, const struct gyr_graph *graph, const s
 	return status;
 }
 
-int gyr_plan_add_body(struct gyr_plan *plan, const struct gyr_graph *body, const struct gyr_special *specials,
-		      const struct gyr_plan_options *options, struct gyr_plan **result, struct gyr_error *error)
+int gyr_plan_add_body(struct gyr_plan *plan, const struct gyr_graph *body, const struct gyr_special *specials, const struct gyr_plan_options *options,
+		      struct gyr_plan **result, struct gyr_error *error)
 {
 	struct gyr_plan *inner = new_plan(plan->fuse);
 	if (inner == NULL)

@@ -33,7 +33,7 @@ struct gyr_plan {
 	struct gyr_dense **layers;
 	struct gyr_packs *packs;
 	size_t scratch_bytes, weight_bytes;
-	bool bf16; /* some layer's weights are */
+	bool bf16;                           /* some layer's weights are */
 	bool fuse;                           /* passes go over its draft, and those of its bodies */
 	struct gyr_plan *bodies, *next_body; /* owned: what its nodes run; of a body: the next in that list */
 };
