@@ -16,14 +16,14 @@ static inline __attribute__((always_inline)) const walk_narrow *step_narrow(cons
 	uint64_t node = *at, key;
 	int64_t way = ((const int16_t *)(const void *)at)[1];
 	memcpy(&key, keys + (node & 0xffff) * scale, sizeof key);
-	return at + ((uint64_t)way + (node < key));
+	return at + (way + (node < key));
 }
 
 static inline __attribute__((always_inline)) const struct walk_wide *step_wide(const struct walk_wide *at, const char *keys, size_t scale)
 {
 	uint64_t key;
 	memcpy(&key, keys + (at->top & UINT32_MAX) * scale, sizeof key);
-	return at + ((uint64_t)at->way + (at->top < key));
+	return at + ((int64_t)at->way + (at->top < key));
 }
 
 static inline uint64_t top_narrow(const walk_narrow *node)

@@ -22,8 +22,8 @@
 struct gyr_plan;
 
 /*
- * In which numbers constant weights of matrix products, and of recurrent layers at one row, are kept. In bf16 they are rounded, and at many rows what they are multiplied by is rounded as well;
- * sums are of f32. Half the bytes, and up to twice the speed. A CPU without arithmetic in bf16 keeps f32 for the products.
+ * In which numbers constant weights of matrix products, and of recurrent layers at one row, are kept. In bf16 they are rounded, and at many rows what they are
+ * multiplied by is rounded as well; sums are of f32. Half the bytes, and up to twice the speed. A CPU without arithmetic in bf16 keeps f32 for the products.
  */
 enum gyr_plan_precision { GYR_PLAN_F32, GYR_PLAN_BF16 };
 
