@@ -41,8 +41,8 @@ void gyr_conv_last_plan(struct gyr_conv_last *conv);
 size_t gyr_conv_last_packed(const struct gyr_conv_last *conv);
 
 /*
- * Packs WEIGHTS, [groups * out, in, kernel...], and BIAS (groups * out; NULL: zeros) into PACKED, 64-byte aligned. They depend on neither the batch nor the
- * size of X.
+ * Packs WEIGHTS, [groups * out, in, kernel...], and BIAS (groups * out; NULL: zeros) into PACKED, 64-byte aligned. They do not depend on the batch; on the size
+ * of X only in that those for Winograd's way are there where CONV's is that, behind what plain sums read.
  */
 void gyr_conv_last_pack(const struct gyr_conv_last *conv, const void *weights, const void *bias, float *packed);
 

@@ -26,10 +26,10 @@ static struct gyr_shape first_of(const struct gyr_shape *shape)
 	return first;
 }
 
-/* Weights as they are packed for one convolution: the same weights may stand beside another bias. */
+/* Weights as they are packed for one convolution: the same ones may stand beside another bias, in another shape, or before images of another size. */
 struct packed {
 	const void *bias;
-	size_t groups;
+	struct gyr_conv_last conv; /* that they were packed for */
 	_Alignas(64) float floats[];
 };
 
@@ -45,6 +45,16 @@ static void run_conv(const void *params, const void *const inputs[], void *const
 	gyr_conv_last_run(&conv->conv, conv->packed->floats, inputs[0], conv->adds ? inputs[3] : NULL, outputs[0], scratch);
 }
 
+/* Whether what is packed for OTHER serves CONV, whose weights are the same bytes: Winograd's stand behind those of plain sums. */
+static bool serves(const struct gyr_conv_last *other, const struct gyr_conv_last *conv)
+{
+	const struct gyr_convolution *a = &other->shape, *b = &conv->shape;
+	for (uint32_t i = 0; i < GYR_WINDOW_AXES; i++)
+		if (a->window.axes[i].kernel != b->window.axes[i].kernel)
+			return false;
+	return a->groups == b->groups && a->in == b->in && a->out == b->out && (other->winograd || !conv->winograd);
+}
+
 /* The packed weights, those of another batch size where they are there. */
 static int pack(struct gyr_prepare *prepare, struct conv_params *params)
 {
@@ -54,14 +64,14 @@ static int pack(struct gyr_prepare *prepare, struct conv_params *params)
 	uint64_t tag = PACK_TAG;
 	for (; (packed = gyr_packs_find(prepare->packs, weights, tag)) != NULL; tag++) {
 		params->packed = packed;
-		if (packed->bias == bias && packed->groups == params->conv.shape.groups)
+		if (packed->bias == bias && serves(&packed->conv, &params->conv))
 			return 0;
 	}
 	packed = aligned_alloc(64, bytes);
 	if (packed == NULL)
 		return gyr_error_set(prepare->error, -ENOMEM, "no memory for weights");
 	packed->bias = bias;
-	packed->groups = params->conv.shape.groups;
+	packed->conv = params->conv;
 	gyr_conv_last_pack(&params->conv, weights, bias, packed->floats);
 	if (!gyr_packs_keep(prepare->packs, weights, tag, packed, bytes, free)) {
 		free(packed);

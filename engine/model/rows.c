@@ -84,7 +84,7 @@ static bool find_batch(const struct gyr_shape *a, const struct gyr_shape *b, int
 
 enum gyr_rows gyr_rows_of_content(const struct gyr_shape *one_shape, const void *one, const struct gyr_shape *many_shape, const void *many, int64_t batch)
 {
-	uint32_t axis;
+	uint32_t axis = 0;
 	size_t bytes, outer = 1;
 	if (!find_batch(one_shape, many_shape, batch, &axis) || !gyr_shape_bytes(one_shape, 1, &bytes))
 		return GYR_ROWS_COUNT;

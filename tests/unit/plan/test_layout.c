@@ -433,12 +433,51 @@ static void test_shuffle_read_twice(void **state)
 	gyr_graph_destroy(build.graph);
 }
 
+/* The weights of one convolution are those of another of a smaller image, or, in another shape, of one with other taps: each has them packed its own way. */
+static void test_shared_weights(void **state)
+{
+	for (int way = 0; way < 4; way++) {
+		uint64_t seed = 13;
+		const bool reshaped = way % 2 == 1;
+		const int64_t ones[4] = {1, 1, 1, 1}, fours[2] = {4, 4}, shape[4] = {16, 144, 1, 1}, image[4] = {0, 144, 4, 4};
+		const struct gyr_attribute pads = {.name = "pads", .type = GYR_ATTRIBUTE_INTS, .integers = {4, ones}};
+		const struct gyr_attribute window[] = {{.name = "kernel_shape", .type = GYR_ATTRIBUTE_INTS, .integers = {2, fours}},
+						       {.name = "strides", .type = GYR_ATTRIBUTE_INTS, .integers = {2, fours}}};
+		struct build build = {.graph = gyr_graph_create("shared", 14), .seed = &seed, .rank = 4};
+		uint32_t x = net_input(build.graph, "f32[N,16,12,12]"), w = net_weights(build.graph, "f32[16,16,3,3]", 0.1f, &seed), results[2];
+		for (int i = 0; i < 2; i++) {
+			if (i == way / 2) {
+				results[i] = add_node(&build, GYR_OP_CONV, 2, (const uint32_t[]){x, w}, 1, &pads);
+			} else if (reshaped) {
+				uint32_t view = net_op2(build.graph, GYR_OP_RESHAPE, w, net_constant(build.graph, "i64[4]", shape));
+				uint32_t from = net_op2(build.graph, GYR_OP_RESHAPE, x, net_constant(build.graph, "i64[4]", image));
+				results[i] = add_node(&build, GYR_OP_CONV, 2, (const uint32_t[]){from, view}, 0, NULL);
+			} else {
+				uint32_t from = add_node(&build, GYR_OP_MAX_POOL, 1, &x, 2, window);
+				results[i] = add_node(&build, GYR_OP_CONV, 2, (const uint32_t[]){from, w}, 1, &pads);
+			}
+			results[i] = net_op1(build.graph, i == way / 2 ? GYR_OP_RELU : GYR_OP_GLOBAL_MAX_POOL, results[i]);
+		}
+		net_finish(build.graph, net_op2(build.graph, GYR_OP_ADD, results[0], results[1]));
+		struct gyr_plan *plan = net_plan(build.graph, 2, false), *twin = net_plan(build.graph, 2, true);
+		size_t count;
+		float *got = net_run(plan, 2, 1, 1, 1, &count), *expected = net_run(twin, 2, 1, 1, 1, &count);
+		for (size_t i = 0; i < count; i++)
+			assert_true(fabsf(got[i] - expected[i]) <= 2e-5f * (1 + fabsf(expected[i])));
+		free(got);
+		free(expected);
+		gyr_plan_destroy(plan);
+		gyr_plan_destroy(twin);
+		gyr_graph_destroy(build.graph);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_nets),        cmocka_unit_test(test_reorders), cmocka_unit_test(test_swish),
 		cmocka_unit_test(test_specials),           cmocka_unit_test(test_3x3),      cmocka_unit_test(test_3x3_specials),
-		cmocka_unit_test(test_shuffle_read_twice),
+		cmocka_unit_test(test_shuffle_read_twice), cmocka_unit_test(test_shared_weights),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
