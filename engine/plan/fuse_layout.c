@@ -222,7 +222,10 @@ static bool may_turn(const struct layout *layout, uint32_t value)
 /* A Conv that the kernel for channels last computes: all constants finite, so that padding by zeros is the same as none. */
 static bool is_conv(const struct layout *layout, const struct gyr_draft_node *node)
 {
+	size_t pixels;
 	if (node->source->op != GYR_OP_CONV || node->dense != NULL || !is_f32(layout, node->inputs[0]) || !may_turn(layout, node->inputs[0]))
+		return false;
+	if (!gyr_shape_count(shape_of(layout, node->inputs[0]), 1, &pixels) || pixels == 0) /* nothing but padding */
 		return false;
 	for (uint32_t i = 1; i < node->input_count; i++) {
 		size_t count;

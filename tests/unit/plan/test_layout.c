@@ -472,12 +472,32 @@ static void test_shared_weights(void **state)
 	}
 }
 
+/* An image without a pixel, which padding makes one that is zero: the result is the bias. */
+static void test_nothing_but_padding(void **state)
+{
+	const int64_t twos[4] = {2, 2, 2, 2};
+	const struct gyr_attribute pads = {.name = "pads", .type = GYR_ATTRIBUTE_INTS, .integers = {4, twos}};
+	uint64_t seed = 17;
+	struct build build = {.graph = gyr_graph_create("empty", 14), .seed = &seed, .rank = 4};
+	uint32_t x = net_input(build.graph, "f32[N,3,0,5]");
+	const uint32_t inputs[] = {x, net_weights(build.graph, "f32[4,3,3,3]", 1, &seed), net_weights(build.graph, "f32[4]", 1, &seed)};
+	net_finish(build.graph, add_node(&build, GYR_OP_CONV, 3, inputs, 1, &pads));
+	net_compare(build.graph, 1, 1e-6f);
+	gyr_graph_destroy(build.graph);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_nets),        cmocka_unit_test(test_reorders), cmocka_unit_test(test_swish),
-		cmocka_unit_test(test_specials),           cmocka_unit_test(test_3x3),      cmocka_unit_test(test_3x3_specials),
-		cmocka_unit_test(test_shuffle_read_twice), cmocka_unit_test(test_shared_weights),
+		cmocka_unit_test(test_random_nets),
+		cmocka_unit_test(test_reorders),
+		cmocka_unit_test(test_swish),
+		cmocka_unit_test(test_specials),
+		cmocka_unit_test(test_3x3),
+		cmocka_unit_test(test_3x3_specials),
+		cmocka_unit_test(test_shuffle_read_twice),
+		cmocka_unit_test(test_shared_weights),
+		cmocka_unit_test(test_nothing_but_padding),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
