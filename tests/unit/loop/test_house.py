@@ -163,7 +163,9 @@ class House(unittest.TestCase):
         peer = self.start()
         self.assertEqual(peer.ask(CHOICES, descriptors=[descriptor])[0], 0)
         self.assertEqual(peer.ask(LOAD, "dense", 1, descriptors=[memfd(content)])[0], 0)
-        self.assertEqual({tuple(entry[:1] + entry[2:]) for entry in msgpack.unpackb(read(choices))[2]}, {tuple(entry[:1] + entry[2:]) for entry in first[2]})
+        # The same is measured; what comes out may differ, and with it the tile width, which the next choices are named by.
+        measured = lambda entries: {(entry[0], *entry[2:5], *entry[6:]) for entry in entries}
+        self.assertEqual(measured(msgpack.unpackb(read(choices))[2]), measured(first[2]))
 
     def test_bad_packets_are_answered_and_survived(self):
         peer = self.start()
