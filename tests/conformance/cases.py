@@ -1,4 +1,8 @@
-"""Makers of random single-operator cases for random_cases.py: MAKERS has (operator, function of a random generator that gives a Case)."""
+"""Makers of random single-operator cases for random_cases.py: MAKERS has (operator, function of a random generator that gives a Case).
+
+The file is long because it is a list: one short maker for each kind of operator, each for itself, and they share the few helpers at the top. Those of
+ai.onnx.ml are in cases_ml.py.
+"""
 import dataclasses
 
 import numpy as np
