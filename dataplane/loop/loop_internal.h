@@ -146,6 +146,11 @@ static inline struct gyr_net_host *gyr_host_of(struct gyr_loop *loop, const stru
 	return &loop->hosts[loop->port_index[mbuf->port]];
 }
 
+static inline struct gyr_version_lane *gyr_lane_of(const struct gyr_lcore *lcore, const struct gyr_version *version)
+{
+	return version->lanes[lcore->engine_index];
+}
+
 /* Where the payload of a datagram that was taken begins, and that of its answer. */
 static inline uint8_t *gyr_payload_of(struct rte_mbuf *mbuf)
 {
@@ -160,10 +165,27 @@ void gyr_send(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
 void gyr_send_flush(struct gyr_lcore *lcore);
 /* Takes the frames of those that send through this lcore; how many. */
 uint32_t gyr_send_poll(struct gyr_lcore *lcore);
+
+/* answer.c: all on the lcore's own thread. */
+
 /* Turns MBUF into the answer whose payload of BYTES is written, counts it and sends it. */
 void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes);
 /* Answers with an error. */
 void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us);
+/* The same for a request, counted with its version where that is chosen. */
+void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text);
+/* Answers with the rows from FIRST_ROW on of what was computed. */
+void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
+
+/* admit.c: on an engine lcore. */
+
+/* Finds the version in ROUTE and checks the request, or answers it. True: it is to be computed. */
+bool gyr_admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct rte_mbuf *mbuf, uint64_t now);
+bool gyr_is_late(const struct gyr_lcore *lcore, const struct gyr_request *request, uint64_t now);
+void gyr_refuse_late(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
+
+/* compute.c: computes COUNT (at most GYR_LOOP_BURST) requests to one version, of batch_max rows together at most, and answers them. */
+void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count, uint64_t dequeued);
 
 /* One turn of the io part, or the engine part: how many frames, or requests, it took. */
 uint32_t gyr_io_poll(struct gyr_lcore *lcore);

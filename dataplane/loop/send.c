@@ -57,18 +57,3 @@ uint32_t gyr_send_poll(struct gyr_lcore *lcore)
 		lcore->began_tsc = rte_rdtsc();
 	return taken;
 }
-
-void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
-{
-	gyr_net_reply(gyr_host_of(lcore->loop, mbuf), mbuf, bytes);
-	gyr_counter_add(&lcore->counters.answers[answer], 1);
-	gyr_send(lcore, mbuf);
-}
-
-void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
-{
-	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
-	size_t bytes = gyr_wire_pack_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
-	GYR_ASSERT(bytes > 0); /* texts are ours, and shorter than the smallest MTU */
-	gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
-}

@@ -1,0 +1,59 @@
+/* Answers: written over the question in its frame, counted, and handed to the sender. */
+#include <string.h>
+
+#include "base/assertion.h"
+#include "dataplane/loop/loop_internal.h"
+
+void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
+{
+	gyr_net_reply(gyr_host_of(lcore->loop, mbuf), mbuf, bytes);
+	gyr_counter_add(&lcore->counters.answers[answer], 1);
+	gyr_send(lcore, mbuf);
+}
+
+void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
+{
+	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
+	size_t bytes = gyr_wire_pack_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
+	GYR_ASSERT(bytes > 0); /* texts are ours, and shorter than the smallest MTU */
+	gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
+}
+
+void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text)
+{
+	const struct gyr_request *request = gyr_request_of(mbuf);
+	if (request->version != NULL)
+		gyr_counter_add(&gyr_lane_of(lcore, request->version)->errors, 1);
+	gyr_answer_error(lcore, mbuf, request->message.id, code, text, 0);
+}
+
+void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])
+{
+	const struct gyr_request *request = gyr_request_of(mbuf);
+	const struct gyr_version *version = request->version;
+	struct gyr_version_lane *lane = gyr_lane_of(lcore, version);
+	struct gyr_wire_output outputs[GYR_WIRE_TENSORS_MAX];
+	for (uint32_t i = 0; i < version->output_count; i++) {
+		const struct gyr_signature_value *value = &version->outputs[i];
+		struct gyr_wire_output *output = &outputs[i];
+		output->form = request->message.tensors[0].form;
+		output->data = lane->outputs + value->place + value->row_bytes * first_row;
+		output->shape = value->shape;
+		if (version->batched && request->has_rows) {
+			output->shape.dims[0] = request->rows;
+		} else if (version->batched) {
+			output->shape.rank--;
+			memmove(output->shape.dims, output->shape.dims + 1, output->shape.rank * sizeof output->shape.dims[0]);
+		}
+	}
+	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
+	size_t bytes = gyr_wire_pack_result(gyr_payload_of(mbuf), room, request->message.id, version->number, outputs, version->output_count,
+					    request->message.want_timing ? timing_ns : NULL, NULL);
+	if (bytes == 0) {
+		gyr_refuse(lcore, mbuf, GYR_WIRE_TOO_LARGE, "no datagram holds the result");
+		return;
+	}
+	gyr_counter_add(&lane->requests, 1);
+	gyr_counter_add(&lane->rows, request->rows);
+	gyr_answer(lcore, mbuf, GYR_ANSWER_RESULT, (uint32_t)bytes);
+}
