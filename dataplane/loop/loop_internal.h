@@ -154,7 +154,7 @@ static inline struct gyr_version_lane *gyr_lane_of(const struct gyr_lcore *lcore
 /* Where the payload of a datagram that was taken begins, and that of its answer. */
 static inline uint8_t *gyr_payload_of(struct rte_mbuf *mbuf)
 {
-	return rte_pktmbuf_mtod_offset(mbuf, uint8_t *, GYR_NET_HEADERS);
+	return gyr_net_payload_of(mbuf);
 }
 
 /* send.c: all on the lcore's own thread. */

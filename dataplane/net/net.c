@@ -3,13 +3,13 @@
 #include <rte_arp.h>
 #include <rte_byteorder.h>
 #include <rte_icmp.h>
-#include <rte_ip.h>
-#include <rte_udp.h>
 
 #include "base/assertion.h"
 #include "dataplane/net/checksum.h"
 
 #define REPLY_TTL 64
+/* l2_len and l3_len of an untagged IPv4 datagram, as mbuf->tx_offload holds them. */
+#define PLAIN_HEADERS ((uint64_t)sizeof(struct rte_ether_hdr) | (uint64_t)sizeof(struct rte_ipv4_hdr) << RTE_MBUF_L2_LEN_BITS)
 #define IP_LOOPBACK_NET 127u
 #define IP_THIS_NET 0u
 #define IP_FIRST_GROUP_NET 224u /* class D, then the reserved class E, which ends in the limited broadcast */
@@ -60,6 +60,7 @@ void gyr_net_host_init(struct gyr_net_host *host, const struct rte_ether_addr *m
 		.mac = *mac,
 		.address = address,
 		.broadcast = address | host_bits,
+		.mtu = mtu,
 		.payload_max = mtu - GYR_NET_IP_HEADERS,
 		.address_be = rte_cpu_to_be_32(address),
 		.udp_port_be = rte_cpu_to_be_16(udp_port),
@@ -151,6 +152,7 @@ static inline enum gyr_net_outcome input_udp(const struct gyr_net_host *host, st
 	if (udp->dgram_cksum != 0 && (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD) == 0 &&
 	    gyr_checksum_fold(gyr_checksum_add(pseudo_sum(ip, udp->dgram_len), udp, bytes)) != UINT16_MAX)
 		return GYR_NET_UDP_CHECKSUM;
+	mbuf->tx_offload = PLAIN_HEADERS;
 	*payload = (uint8_t *)(udp + 1);
 	*payload_bytes = bytes - (uint32_t)sizeof *udp;
 	return GYR_NET_DATAGRAM;
@@ -173,7 +175,7 @@ static inline enum gyr_net_outcome input_ip(const struct gyr_net_host *host, str
 	uint32_t bytes = rte_be_to_cpu_16(ip->total_length);
 	if (bytes < sizeof *ip || bytes > left)
 		return GYR_NET_IP_LENGTH;
-	if (bytes > host->payload_max + GYR_NET_IP_HEADERS)
+	if (bytes > host->mtu)
 		return GYR_NET_IP_MTU;
 	/* The bit is also in CKSUM_NONE: not right in the packet, but known to be whole (a virtual port that never computed it). */
 	if ((mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_GOOD) == 0 && gyr_checksum_fold(gyr_checksum_add(0, ip, sizeof *ip)) != UINT16_MAX)
@@ -227,5 +229,5 @@ void gyr_net_reply(const struct gyr_net_host *host, struct rte_mbuf *mbuf, uint3
 	udp->dgram_cksum = 0;
 	uint16_t sum = gyr_checksum_finish(gyr_checksum_add(pseudo_sum(ip, udp->dgram_len), udp, udp_bytes));
 	udp->dgram_cksum = sum == 0 ? UINT16_MAX : sum; /* a field of 0 would say that there is none */
-	set_frame_length(mbuf, GYR_NET_HEADERS + payload_bytes);
+	set_frame_length(mbuf, (uint32_t)(sizeof *ether + sizeof *ip) + udp_bytes);
 }

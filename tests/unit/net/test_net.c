@@ -20,6 +20,7 @@
 #define THEIR_PORT 33333
 #define MTU 1500
 #define PAYLOAD 102
+#define HEADERS 42u /* Ethernet, IPv4, UDP */
 
 static const struct rte_ether_addr our_mac = {{0x02, 0, 0, 0, 0, 1}}, their_mac = {{0x02, 0, 0, 0, 0, 2}}, all_macs = {{255, 255, 255, 255, 255, 255}};
 
@@ -47,7 +48,7 @@ struct arp_frame {
 	struct rte_arp_hdr arp;
 };
 
-_Static_assert(sizeof(struct udp_frame) == GYR_NET_HEADERS + PAYLOAD && sizeof(struct arp_frame) == 42, "as on the wire");
+_Static_assert(sizeof(struct udp_frame) == HEADERS + PAYLOAD && sizeof(struct arp_frame) == 42, "as on the wire");
 
 static struct gyr_net_host host;
 
@@ -170,6 +171,11 @@ static void takes_a_datagram(void **state)
 	assert_int_equal(gyr_net_input(&host, &frame.mbuf, &payload, &payload_bytes), GYR_NET_DATAGRAM);
 	assert_int_equal(payload_bytes, PAYLOAD);
 	assert_memory_equal(payload, sent.payload, PAYLOAD);
+	assert_ptr_equal(gyr_net_payload_of(&frame.mbuf), payload);
+	struct gyr_net_endpoint source = gyr_net_source(&frame.mbuf);
+	struct gyr_net_address theirs = {{[10] = 255, 255, 192, 0, 2, 77}};
+	assert_memory_equal(&source.address, &theirs, sizeof theirs);
+	assert_int_equal(source.port, THEIR_PORT);
 	sent.udp.dgram_cksum = 0; /* the sender computed none */
 	assert_int_equal(INPUT(sent), GYR_NET_DATAGRAM);
 	sent.ip.total_length = rte_cpu_to_be_16(sizeof sent - sizeof sent.ether - 1);
@@ -196,8 +202,8 @@ static void replies_to_a_datagram(void **state)
 		gyr_net_reply(&host, &frame.mbuf, length);
 		const struct udp_frame *reply = bytes_of(&frame);
 		size_t udp_bytes = sizeof reply->udp + length;
-		assert_int_equal(frame.mbuf.data_len, GYR_NET_HEADERS + length);
-		assert_int_equal(frame.mbuf.pkt_len, GYR_NET_HEADERS + length);
+		assert_int_equal(frame.mbuf.data_len, HEADERS + length);
+		assert_int_equal(frame.mbuf.pkt_len, HEADERS + length);
 		assert_memory_equal(&reply->ether.dst_addr, &their_mac, 6);
 		assert_memory_equal(&reply->ether.src_addr, &our_mac, 6);
 		assert_int_equal(rte_be_to_cpu_32(reply->ip.src_addr), OUR_ADDRESS);
@@ -225,7 +231,7 @@ static void never_sends_a_zero_checksum(void **state)
 	memset(payload, 0, length);
 	gyr_net_reply(&host, &frame.mbuf, length);
 	struct udp_frame reply;
-	memcpy(&reply, bytes_of(&frame), GYR_NET_HEADERS + length);
+	memcpy(&reply, bytes_of(&frame), HEADERS + length);
 	put(&frame, &sent, sizeof sent);
 	assert_int_equal(gyr_net_input(&host, &frame.mbuf, &payload, &payload_bytes), GYR_NET_DATAGRAM);
 	memcpy(payload, &reply.udp.dgram_cksum, 2); /* makes the sum 0xffff, and its complement 0 */
