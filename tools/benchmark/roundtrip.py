@@ -88,7 +88,7 @@ class Figures:
     def add(self, name, values, unit):
         row = {"name": name, "value": statistics.median(values), "unit": unit, "low": min(values), "high": max(values)}
         self.rows.append(row)
-        digits = 0 if unit == "ns" else 3
+        digits = 3 if unit == "ratio" else 0 if row["value"] >= 100 else 1
         print(f"{name}\t{row['value']:.{digits}f}\t{unit}\t({row['low']:.{digits}f} to {row['high']:.{digits}f})", flush=True)
 
 
@@ -208,6 +208,17 @@ def over_udp(figures, rounds, count):
             figures.add(f"roundtrip.{way}.{quantile}_over_ort", [g[quantile] / o[quantile] for g, o in pairs], "ratio")
 
 
+def codec(figures, rounds):
+    """What parsing a request of 100 floats takes, and packing its result."""
+    seen = {}
+    for _ in range(rounds):
+        for line in run(BENCH / "gyr-bench-wire", CPU_SERVER, timeout=60).stdout.splitlines():
+            name, value = line.split("\t")
+            seen.setdefault(name, []).append(float(value))
+    for name, values in seen.items():
+        figures.add(f"roundtrip.{name}", values, "ns")
+
+
 def cpu_name():
     names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return names[0] if names else "unknown"
@@ -231,6 +242,7 @@ def main():
         machine = {"cpu": cpu_name(), "cpus": os.cpu_count(), "kernel": os.uname().release, "hugepages": "used" if huge else "not to be had: without"}
         for name, value in machine.items():
             print(f"machine.{name}\t{value}\t", flush=True)
+        codec(figures, rounds)
         over_memif(figures, rounds, count, huge)
         over_udp(figures, rounds, count // 3)
     finally:
