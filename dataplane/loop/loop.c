@@ -1,22 +1,15 @@
+/* Making and freeing the data path: lcores, ports, who feeds whom. run.c runs it. */
 #include "dataplane/loop/loop.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include <rte_errno.h>
-#include <rte_launch.h>
-#include <rte_pause.h>
 
 #include "base/assertion.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "dataplane/loop/loop_internal.h"
-#include "dataplane/port/quiet.h"
-
-#define ACK_POLL_NS 20000
 
 static struct rte_ring *make_ring(const char *kind, const struct gyr_lcore *lcore, uint32_t entries, unsigned flags)
 {
@@ -185,129 +178,6 @@ int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, str
 	}
 	*loop = made;
 	return 0;
-}
-
-static void count_turn(struct gyr_lcore *lcore)
-{
-	gyr_counter_add(&lcore->counters.polls, 1);
-	if (lcore->began_tsc == 0)
-		return;
-	gyr_counter_add(&lcore->counters.busy_tsc, rte_rdtsc() - lcore->began_tsc);
-	lcore->began_tsc = 0;
-}
-
-/* Waits outside the ports while DPDK's interrupt thread is at work in them. */
-static void wait_while_paused(struct gyr_lcore *lcore)
-{
-	atomic_store_explicit(&lcore->waiting, true, memory_order_release);        /* R6 pairs with A6 in pause_lcores */
-	while (atomic_load_explicit(&lcore->loop->paused, memory_order_acquire)) { /* A7 pairs with R7 in resume_lcores */
-		if (lcore->engine)
-			gyr_route_report(&lcore->loop->route, lcore->engine_index);
-		rte_pause();
-	}
-	atomic_store_explicit(&lcore->waiting, false, memory_order_relaxed);
-}
-
-static void pause_lcores(void *argument)
-{
-	struct gyr_loop *loop = argument;
-	atomic_store_explicit(&loop->paused, true, memory_order_seq_cst);
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		const struct gyr_lcore *lcore = &loop->lcores[i];
-		/* One that has not started, or has ended, is in no port. */
-		while (atomic_load_explicit(&lcore->running, memory_order_seq_cst) && !atomic_load_explicit(&lcore->waiting, memory_order_acquire)) /* A6 */
-			rte_pause();
-	}
-}
-
-static void resume_lcores(void *argument)
-{
-	struct gyr_loop *loop = argument;
-	atomic_store_explicit(&loop->paused, false, memory_order_release); /* R7 pairs with A7 in wait_while_paused */
-	/* So that the next pause does not take this one's word for its own. */
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		while (atomic_load_explicit(&loop->lcores[i].waiting, memory_order_relaxed))
-			rte_pause();
-	}
-}
-
-static int lcore_main(void *argument)
-{
-	struct gyr_lcore *lcore = argument;
-	struct gyr_loop *loop = lcore->loop;
-	if (lcore->engine) {
-		gyr_plan_thread_init();
-		gyr_route_reader_start(&loop->route, lcore->engine_index);
-	}
-	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `paused`, as pause_lcores sets that before it looks
-	 * here. */
-	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
-	if (atomic_load_explicit(&loop->paused, memory_order_seq_cst))
-		wait_while_paused(lcore);
-	uint32_t acked = GYR_PHASE_RUN;
-	while (acked != GYR_PHASE_END) {
-		if (atomic_load_explicit(&loop->paused, memory_order_relaxed))
-			wait_while_paused(lcore);
-		uint32_t phase = atomic_load_explicit(&loop->phase, memory_order_acquire); /* A4 pairs with R4 in gyr_loop_drain */
-		uint32_t work = 0;
-		if (lcore->io && phase == GYR_PHASE_RUN)
-			work += gyr_io_poll(lcore);
-		if (lcore->engine)
-			work += gyr_engine_poll(lcore);
-		if (lcore->inbox_count > 0)
-			work += gyr_send_poll(lcore);
-		if (work > 0)
-			gyr_send_flush(lcore);
-		count_turn(lcore);
-		if (phase != acked && work == 0) {
-			acked = phase;
-			atomic_store_explicit(&lcore->acked_phase, phase, memory_order_release); /* R5 pairs with A5 in all_acked */
-		}
-	}
-	if (lcore->engine)
-		gyr_route_reader_stop(&loop->route, lcore->engine_index);
-	atomic_store_explicit(&lcore->running, false, memory_order_release);
-	return 0;
-}
-
-void gyr_loop_start(struct gyr_loop *loop)
-{
-	loop->started_ns = gyr_clock_ns();
-	loop->started_tsc = rte_rdtsc();
-	gyr_quiet_set(pause_lcores, resume_lcores, loop);
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		int status = rte_eal_remote_launch(lcore_main, &loop->lcores[i], loop->lcores[i].lcore);
-		GYR_ASSERT(status == 0);
-	}
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		while (!atomic_load_explicit(&loop->lcores[i].running, memory_order_acquire)) /* A3 pairs with R3 in lcore_main */
-			nanosleep(&(struct timespec){.tv_nsec = ACK_POLL_NS}, NULL);
-	}
-}
-
-static bool all_acked(const struct gyr_loop *loop, uint32_t phase)
-{
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		if (atomic_load_explicit(&loop->lcores[i].acked_phase, memory_order_acquire) != phase) /* A5 pairs with R5 in lcore_main */
-			return false;
-	}
-	return true;
-}
-
-bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns)
-{
-	uint64_t until_ns = gyr_clock_ns() + timeout_ns;
-	for (uint32_t phase = GYR_PHASE_DRAIN; phase <= GYR_PHASE_END; phase++) {
-		atomic_store_explicit(&loop->phase, phase, memory_order_release); /* R4 pairs with A4 in lcore_main */
-		while (!all_acked(loop, phase)) {
-			if (gyr_clock_ns() >= until_ns)
-				return false;
-			nanosleep(&(struct timespec){.tv_nsec = ACK_POLL_NS}, NULL);
-		}
-	}
-	rte_eal_mp_wait_lcore();
-	gyr_quiet_set(NULL, NULL, NULL);
-	return true;
 }
 
 void gyr_loop_destroy(struct gyr_loop *loop)

@@ -1,4 +1,4 @@
-/* What io.c, engine.c, loop.c, models.c and status.c share. */
+/* What io.c, engine.c, loop.c, run.c, models.c and status.c share. */
 #ifndef GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
 #define GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
 
