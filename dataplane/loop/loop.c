@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 
 #include "base/assertion.h"
 #include "base/clock.h"
