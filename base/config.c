@@ -94,7 +94,7 @@ static int parse_cpus(const char *text, struct gyr_cpu_list *list)
 		last = first;
 		if (*text == '-' && parse_number(text + 1, &text, &last) != 0)
 			return -EINVAL;
-		if (last < first || last > UINT16_MAX || (list->count > 0 && first <= list->cpus[list->count - 1]))
+		if (last < first || last > UINT16_MAX || (list->count > 0 && first < list->cpus[list->count - 1]))
 			return -EINVAL;
 		for (uint32_t cpu = first; cpu <= last; cpu++) {
 			if (list->count == GYR_CONFIG_LCORES_MAX)

@@ -14,14 +14,14 @@
 #define GYR_CONFIG_PATH_MAX 108u /* with its zero; a Unix socket's address holds no more */
 #define GYR_CONFIG_TEXT_MAX 256u
 #define GYR_CONFIG_PORTS_MAX 4u
-#define GYR_CONFIG_LCORES_MAX 64u
+#define GYR_CONFIG_LCORES_MAX 127u
 #define GYR_CONFIG_QUEUES_MAX 16u
 
 enum gyr_config_hugepages { GYR_HUGEPAGES_AUTO, GYR_HUGEPAGES_ON, GYR_HUGEPAGES_OFF };
 
 struct gyr_cpu_list {
 	uint32_t count;
-	uint16_t cpus[GYR_CONFIG_LCORES_MAX]; /* ascending, each once */
+	uint16_t cpus[GYR_CONFIG_LCORES_MAX]; /* ascending; one that is named twice has two lcores */
 };
 
 struct gyr_config {

@@ -1,6 +1,6 @@
 /*
- * The io part of an lcore: takes frames from its RX queues, answers ARP, echo and ping, and puts requests into the ring of an engine lcore. It never looks at
- * the route table.
+ * The io part of an lcore: takes frames from its RX queues, and datagrams that other io lcores handed over (spread.c), answers ARP, echo and ping, and puts
+ * requests into the ring of an engine lcore. It never looks at the route table.
  */
 #include "dataplane/loop/loop_internal.h"
 
@@ -81,6 +81,8 @@ static void take_frame(struct gyr_lcore *lcore, const struct gyr_net_host *host,
 	enum gyr_net_outcome outcome = gyr_net_input(host, mbuf, &payload, &bytes);
 	gyr_counter_add(&lcore->counters.net[outcome], 1);
 	if (outcome == GYR_NET_DATAGRAM) {
+		if (__builtin_expect(lcore->owner_count > 0, 0) && gyr_spread(lcore, mbuf, now))
+			return;
 		if (take_datagram(lcore, mbuf, payload, bytes, now))
 			parcel->mbufs[parcel->count++] = mbuf;
 	} else if (outcome == GYR_NET_ARP_REPLY || outcome == GYR_NET_ECHO_REPLY) {
@@ -115,5 +117,34 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 			deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);
 		taken += count;
 	}
+	if (taken > 0 && __builtin_expect(lcore->owner_count > 0, 0))
+		gyr_spread_flush(lcore);
 	return taken;
+}
+
+uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
+{
+	struct rte_mbuf *mbufs[GYR_LOOP_BURST];
+	struct parcel parcel;
+	uint32_t count = rte_ring_sc_dequeue_burst(lcore->handed, (void **)mbufs, GYR_LOOP_BURST, NULL);
+	if (count == 0)
+		return 0;
+	if (lcore->began_tsc == 0)
+		lcore->began_tsc = rte_rdtsc();
+	parcel.count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (take_datagram(lcore, mbufs[i], gyr_payload_of(mbufs[i]), gyr_net_payload_bytes(mbufs[i]), gyr_request_of(mbufs[i])->arrival_tsc))
+			parcel.mbufs[parcel.count++] = mbufs[i];
+	}
+	if (parcel.count > 0)
+		deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);
+	return count;
+}
+
+void gyr_io_turn_away(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
+{
+	struct gyr_request *request = gyr_request_of(mbuf);
+	if (take_datagram(lcore, mbuf, gyr_payload_of(mbuf), gyr_net_payload_bytes(mbuf), request->arrival_tsc))
+		gyr_answer_error(lcore, mbuf, request->message.id, GYR_WIRE_BUSY, "too many datagrams are waiting",
+				 retry_after_us(lcore->loop, lcore->targets[0]));
 }

@@ -5,7 +5,10 @@
  * A request lives in its mbuf from arrival to reply, parsed into the mbuf's private area. Whoever holds the pointer owns it: an io lcore, then a ring, then an
  * engine lcore, then the port. An lcore that is both io and engine does both in turn, with its ring between.
  *
- * TX queues: every lcore gets its own where the port has one for each. Else the io lcores come first, as they never compute for long (BUSY must not wait for
+ * RX queues are shared out among the io lcores in turn. Where an io lcore is left without, or a port may deal one client's datagrams out to several queues,
+ * datagrams are spread over the io lcores by client in software (spread.c): all that one client sends meets on one io lcore, always.
+ *
+ * TX queues: every lcore gets its own of each port that has one for each. Else the io lcores come first, as they never compute for long (BUSY must not wait for
  * what it is about), and an lcore left without hands its frames, by a ring of its own, to an io lcore that has one. A virtual port has as many as `queues`.
  */
 #ifndef GYR_DATAPLANE_LOOP_LOOP_H
@@ -21,7 +24,7 @@ struct gyr_loop;
 
 /*
  * Starts DPDK and the ports, and lays out lcores and rings. CONFIG (checked) outlives the loop. Once in the life of a process. The errors of gyr_eal_start and
- * gyr_port_start; -EINVAL: more io lcores than RX queues; -ENOMEM.
+ * gyr_port_start; -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, struct gyr_error *error);
 

@@ -53,8 +53,16 @@ struct gyr_lcore_counters {
 
 /* Frames to send through one port. */
 struct gyr_lcore_tx {
+	int32_t queue; /* the lcore's own TX queue; -1: none, frames go to its outbox */
 	uint16_t count;
 	struct rte_mbuf *frames[GYR_LOOP_BURST];
+};
+
+/* Datagrams of clients that belong to another io lcore: those of one burst are handed over together. */
+struct gyr_lcore_owner {
+	struct gyr_lcore *lcore;
+	uint32_t count;
+	struct rte_mbuf *mbufs[GYR_LOOP_BURST];
 };
 
 /* One lcore of the data path. What is not atomic belongs to it alone once it runs. */
@@ -62,6 +70,7 @@ struct gyr_lcore {
 	_Alignas(RTE_CACHE_LINE_SIZE) struct gyr_loop *loop;
 	uint16_t lcore, cpu;
 	bool io, engine;
+	bool yields; /* it shares its CPU with other lcores */
 
 	/* io */
 	uint32_t queue_count;
@@ -69,14 +78,16 @@ struct gyr_lcore {
 		uint16_t port, queue; /* index into loop->ports; DPDK's number of the RX queue */
 	} queues[GYR_LOOP_QUEUES_MAX];
 	uint32_t target_count, target_next;
-	struct gyr_lcore **targets; /* engine lcores that it feeds */
+	struct gyr_lcore **targets;     /* engine lcores that it feeds */
+	uint32_t owner_count;           /* 0: every datagram stays where it was received */
+	struct gyr_lcore_owner *owners; /* all io lcores: a client belongs to the one that its address and port name */
+	struct rte_ring *handed;        /* datagrams from other io lcores; this one consumes */
 
 	/* engine */
 	uint32_t engine_index;     /* among the engine lcores: its lane and its reader number */
 	struct rte_ring *requests; /* mbufs from io lcores; this one consumes */
 
 	/* sending */
-	int tx_queue; /* of every port; -1: none, frames go to outbox */
 	struct gyr_lcore_tx tx[GYR_CONFIG_PORTS_MAX];
 	struct rte_ring *outbox; /* one producer, one consumer */
 	uint32_t inbox_count;
@@ -95,6 +106,7 @@ struct gyr_lcore {
 enum gyr_loop_phase {
 	GYR_PHASE_RUN,
 	GYR_PHASE_DRAIN, /* io lcores take no more frames */
+	GYR_PHASE_OWN,   /* no datagram is handed over any more: io lcores take those that were */
 	GYR_PHASE_EMPTY, /* nothing comes into the request rings: engine lcores empty them */
 	GYR_PHASE_END,   /* nothing comes into the outboxes: they are emptied, and the lcores end */
 };
@@ -106,7 +118,7 @@ struct gyr_loop {
 	struct gyr_port ports[GYR_CONFIG_PORTS_MAX];
 	struct gyr_net_host hosts[GYR_CONFIG_PORTS_MAX];
 	uint8_t port_index[RTE_MAX_ETHPORTS]; /* from DPDK's port number */
-	uint32_t lcore_count, engine_count;
+	uint32_t lcore_count, io_count, engine_count;
 	struct gyr_lcore *lcores; /* lcore_count of them */
 	uint32_t payload_max;     /* the least of the ports */
 	uint64_t tsc_per_us;
@@ -187,8 +199,19 @@ void gyr_refuse_late(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
 /* compute.c: computes COUNT (at most GYR_LOOP_BURST) requests to one version, of batch_max rows together at most, and answers them. */
 void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count, uint64_t dequeued);
 
+/* spread.c: all on the lcore's own thread. */
+
+/* True: the datagram belongs to another io lcore, and goes there with the next flush. Only where owner_count > 0. */
+bool gyr_spread(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t now);
+/* Hands over what was collected. */
+void gyr_spread_flush(struct gyr_lcore *lcore);
+
 /* One turn of the io part, or the engine part: how many frames, or requests, it took. */
 uint32_t gyr_io_poll(struct gyr_lcore *lcore);
+/* The same for datagrams that other io lcores handed over. */
+uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore);
+/* A datagram that its own io lcore has no room for: a request is answered with BUSY, anything else as ever. */
+void gyr_io_turn_away(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
 uint32_t gyr_engine_poll(struct gyr_lcore *lcore);
 
 #endif

@@ -7,6 +7,7 @@
  *                  v
  *                ended
  */
+#include <sched.h>
 #include <time.h>
 
 #include <rte_launch.h>
@@ -35,6 +36,8 @@ static void wait_while_paused(struct gyr_lcore *lcore)
 	while (atomic_load_explicit(&lcore->loop->paused, memory_order_acquire)) { /* A7 pairs with R7 in resume_lcores */
 		if (lcore->engine)
 			gyr_route_report(&lcore->loop->route, lcore->engine_index);
+		if (lcore->yields)
+			sched_yield();
 		rte_pause();
 	}
 	atomic_store_explicit(&lcore->waiting, false, memory_order_relaxed);
@@ -84,12 +87,16 @@ static int lcore_main(void *argument)
 		uint32_t work = 0;
 		if (lcore->io && phase == GYR_PHASE_RUN)
 			work += gyr_io_poll(lcore);
+		if (lcore->owner_count > 0)
+			work += gyr_io_poll_handed(lcore);
 		if (lcore->engine)
 			work += gyr_engine_poll(lcore);
 		if (lcore->inbox_count > 0)
 			work += gyr_send_poll(lcore);
 		if (work > 0)
 			gyr_send_flush(lcore);
+		else if (__builtin_expect(lcore->yields, 0))
+			sched_yield();
 		count_turn(lcore);
 		if (phase != acked && work == 0) {
 			acked = phase;

@@ -16,9 +16,9 @@ static void flush_port(struct gyr_lcore *lcore, uint32_t port)
 {
 	struct gyr_lcore_tx *tx = &lcore->tx[port];
 	uint16_t sent = 0;
-	if (lcore->tx_queue >= 0) {
+	if (tx->queue >= 0) {
 		for (int attempt = 0; sent < tx->count && attempt < TX_ATTEMPTS; attempt++)
-			sent += rte_eth_tx_burst(lcore->loop->ports[port].id, (uint16_t)lcore->tx_queue, tx->frames + sent, tx->count - sent);
+			sent += rte_eth_tx_burst(lcore->loop->ports[port].id, (uint16_t)tx->queue, tx->frames + sent, tx->count - sent);
 	} else {
 		sent = (uint16_t)rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
 	}

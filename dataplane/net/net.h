@@ -76,7 +76,7 @@ void gyr_net_host_init(struct gyr_net_host *host, const struct rte_ether_addr *m
 enum gyr_net_outcome gyr_net_input(const struct gyr_net_host *host, struct rte_mbuf *mbuf, uint8_t **payload, uint32_t *payload_bytes);
 
 /*
- * Of a datagram that gyr_net_input took and gyr_net_reply has not turned: its headers, where its payload begins (and that of its answer), and who sent it. Hot
+ * Of a datagram that gyr_net_input took and gyr_net_reply has not turned: its headers, where its payload begins (and that of its answer), how long it is, and who sent it. Hot
  * path: a few ns.
  */
 static inline struct rte_udp_hdr *gyr_net_udp_of(const struct rte_mbuf *mbuf)
@@ -87,6 +87,11 @@ static inline struct rte_udp_hdr *gyr_net_udp_of(const struct rte_mbuf *mbuf)
 static inline uint8_t *gyr_net_payload_of(const struct rte_mbuf *mbuf)
 {
 	return (uint8_t *)(gyr_net_udp_of(mbuf) + 1);
+}
+
+static inline uint32_t gyr_net_payload_bytes(const struct rte_mbuf *mbuf)
+{
+	return rte_be_to_cpu_16(gyr_net_udp_of(mbuf)->dgram_len) - (uint32_t)sizeof(struct rte_udp_hdr);
 }
 
 static inline struct gyr_net_endpoint gyr_net_source(const struct rte_mbuf *mbuf)

@@ -62,25 +62,32 @@ static int choose_memory(const struct gyr_config *config, struct gyr_eal *eal, s
 	return 0;
 }
 
+static uint32_t count_cpu(const struct gyr_cpu_list *list, uint32_t cpu)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < list->count; i++)
+		count += list->cpus[i] == cpu;
+	return count;
+}
+
 static bool has_cpu(const struct gyr_cpu_list *list, uint32_t cpu)
 {
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (list->cpus[i] == cpu)
-			return true;
-	}
-	return false;
+	return count_cpu(list, cpu) > 0;
 }
 
 static int list_hot(const struct gyr_config *config, struct gyr_eal *eal, struct gyr_error *error)
 {
 	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		bool io = has_cpu(&config->io_cpus, cpu), engine = has_cpu(&config->engine_cpus, cpu);
-		if (!io && !engine)
-			continue;
-		if (eal->hot_count == GYR_EAL_HOT_MAX)
-			return gyr_error_set(error, -EINVAL, "io_cpus and engine_cpus name more than %u CPUs together", GYR_EAL_HOT_MAX);
-		uint16_t lcore = (uint16_t)(GYR_EAL_HOUSE_LCORE + 1 + eal->hot_count);
-		eal->hot[eal->hot_count++] = (struct gyr_eal_lcore){.lcore = lcore, .cpu = (uint16_t)cpu, .io = io, .engine = engine};
+		uint32_t io = count_cpu(&config->io_cpus, cpu), engine = count_cpu(&config->engine_cpus, cpu), count = io > engine ? io : engine;
+		if (count > GYR_EAL_HOT_MAX - eal->hot_count)
+			return gyr_error_set(error, -EINVAL, "io_cpus and engine_cpus ask for more than %u lcores together", GYR_EAL_HOT_MAX);
+		if (count > 1)
+			gyr_log_warning("CPU %u is named more than once: its %u lcores take turns, and a request waits for the others' turns", cpu, count);
+		for (uint32_t i = 0; i < count; i++) {
+			uint16_t lcore = (uint16_t)(GYR_EAL_HOUSE_LCORE + 1 + eal->hot_count);
+			eal->hot[eal->hot_count++] =
+				(struct gyr_eal_lcore){.lcore = lcore, .cpu = (uint16_t)cpu, .io = i < io, .engine = i < engine, .shares_cpu = count > 1};
+		}
 	}
 	GYR_ASSERT(eal->hot_count > 0);
 	return 0;

@@ -15,11 +15,12 @@
 #define GYR_EAL_HOT_MAX 127u /* DPDK's 128 lcores but the house's */
 #define GYR_EAL_HOUSE_LCORE 0u
 
-/* One lcore that runs on a CPU of its own. */
+/* One lcore that runs on a CPU of its own, or shares it where the configuration names a CPU more than once. */
 struct gyr_eal_lcore {
 	uint16_t lcore; /* DPDK's number: 1 and up */
 	uint16_t cpu;
 	bool io, engine; /* at least one */
+	bool shares_cpu; /* with other lcores: they take turns */
 };
 
 struct gyr_eal {
@@ -31,8 +32,8 @@ struct gyr_eal {
 
 /*
  * Starts DPDK and binds the calling thread to the CPUs that the configuration leaves: control_cpus, or else all that are not hot, or else the first hot one
- * (and says so in the log, as it does when hugepages are missing). -ENOMEM: hugepages are asked for and too few are free. -EINVAL: more CPUs than DPDK's
- * lcores. -EIO: DPDK did not start (the message holds its words).
+ * (and says so in the log, as it does when hugepages are missing). -ENOMEM: hugepages are asked for and too few are free. -EINVAL: more lcores than DPDK
+ * has. -EIO: DPDK did not start (the message holds its words).
  */
 GYR_MUST_CHECK int gyr_eal_start(const struct gyr_config *config, struct gyr_eal *eal, struct gyr_error *error);
 

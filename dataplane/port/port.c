@@ -17,8 +17,9 @@
 #include "dataplane/port/eal.h"
 #include "dataplane/port/said.h"
 
-#define DESCRIPTORS 512u /* of each queue, where the port has no wish of its own */
-#define CACHE_MBUFS 256u /* kept by each lcore */
+#define DESCRIPTORS 512u  /* of each queue, where the port has no wish of its own */
+#define RSS_KEY_BYTES 40u /* where a port does not say: what Toeplitz hashing needs for IPv6 */
+#define CACHE_MBUFS 256u  /* kept by each lcore */
 /* What a driver may leave before the frame beyond DPDK's headroom (AF_XDP: 256), and VLAN tags and CRC behind it. */
 #define FRAME_SLACK 288u
 #define BUFFER_MIN 2048u
@@ -90,31 +91,66 @@ static int probe(struct gyr_port *port, struct gyr_error *error)
 	return fail(port, error, -ENODEV, "no driver took it", gyr_said_end(), probe_advice(port->devargs));
 }
 
-static int make_pool(const struct gyr_config *config, uint32_t private_bytes, struct gyr_port *port, struct gyr_error *error)
+/* Where PORT's memory should lie. */
+static int socket_of(const struct gyr_port *port, const struct gyr_port_wishes *wishes)
+{
+	int socket = rte_eth_dev_socket_id(port->id);
+	return socket != SOCKET_ID_ANY ? socket : wishes->socket;
+}
+
+static int make_pool(const struct gyr_config *config, const struct gyr_port_wishes *wishes, struct gyr_port *port, struct gyr_error *error)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 	snprintf(name, sizeof name, "gyr-port-%u", port->id);
 	uint32_t frame = config->mtu + RTE_ETHER_HDR_LEN + FRAME_SLACK;
 	uint32_t buffer = RTE_PKTMBUF_HEADROOM + (frame > BUFFER_MIN ? RTE_ALIGN(frame, RTE_CACHE_LINE_SIZE) : BUFFER_MIN);
-	port->pool = rte_pktmbuf_pool_create(name, config->mbufs, CACHE_MBUFS, (uint16_t)RTE_ALIGN(private_bytes, RTE_MBUF_PRIV_ALIGN), (uint16_t)buffer,
-					     rte_eth_dev_socket_id(port->id));
+	port->pool = rte_pktmbuf_pool_create(name, config->mbufs, CACHE_MBUFS, (uint16_t)RTE_ALIGN(wishes->private_bytes, RTE_MBUF_PRIV_ALIGN),
+					     (uint16_t)buffer, socket_of(port, wishes));
 	if (port->pool == NULL)
 		return fail(port, error, -rte_errno, "no memory for its buffers", "", "make mbufs smaller or memory_mb larger");
 	return 0;
 }
 
-static int configure(const struct gyr_config *config, uint32_t tx_wanted, struct gyr_port *port, struct gyr_error *error)
+/*
+ * A Toeplitz key whose 16 bits repeat hashes a flow and its reverse alike, as source and destination may change places in what is hashed (Woo and Park,
+ * "Scalable TCP Session Monitoring with Symmetric Receive-side Scaling", 2012).
+ */
+static void set_rss(const struct rte_eth_dev_info *info, uint64_t fields, struct rte_eth_conf *conf)
+{
+	static uint8_t key[UINT8_MAX + 1];
+	for (size_t i = 0; i < sizeof key; i++)
+		key[i] = i % 2 == 0 ? 0x6d : 0x5a;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = fields;
+	conf->rx_adv_conf.rss_conf.rss_key = key;
+	conf->rx_adv_conf.rss_conf.rss_key_len = info->hash_key_size != 0 ? info->hash_key_size : RSS_KEY_BYTES;
+}
+
+/* How many RX queues PORT gets. SPREADS: it has RSS, by its own hardware: what virtual ports say of theirs is not so. */
+static uint16_t choose_rx_queues(const struct gyr_config *config, const struct gyr_port_wishes *wishes, const struct gyr_port *port, uint16_t max, bool spreads)
+{
+	/* A memif peer that brings one ring is polled through every queue that we have more than it, and each of its frames taken once for each. */
+	uint32_t most = strncmp(port->devargs, "net_memif", 9) == 0 ? 1 : max, wanted = config->queues;
+	if (wanted > most)
+		gyr_log_warning("port %s: has %u RX queues of the %u asked for", port->devargs, most, wanted);
+	/* Each queue keeps as many buffers as it has descriptors. */
+	uint32_t fed = RTE_MIN(wishes->rx_queues, config->mbufs / (2 * DESCRIPTORS));
+	if (spreads && fed > wanted)
+		wanted = RTE_MIN(fed, GYR_CONFIG_QUEUES_MAX);
+	return (uint16_t)RTE_MIN(wanted, most);
+}
+
+static int configure(const struct gyr_config *config, const struct gyr_port_wishes *wishes, struct gyr_port *port, struct gyr_error *error)
 {
 	struct rte_eth_dev_info info;
 	int status = rte_eth_dev_info_get(port->id, &info);
 	if (status != 0)
 		return fail(port, error, status, "cannot be asked what it offers", "", "");
-	/* A memif peer that brings one ring is polled through every queue that we have more than it, and each of its frames taken once for each. */
-	uint16_t queues_max = strncmp(port->devargs, "net_memif", 9) == 0 ? 1 : info.max_rx_queues;
-	port->rx_queues = (uint16_t)RTE_MIN(config->queues, queues_max);
-	if (port->rx_queues < config->queues)
-		gyr_log_warning("port %s: has %u RX queues of the %u asked for", port->devargs, port->rx_queues, config->queues);
-	port->tx_queues = gyr_eal_is_pci(port->devargs) ? (uint16_t)RTE_MIN(tx_wanted, info.max_tx_queues) : RTE_MIN(port->rx_queues, info.max_tx_queues);
+	bool physical = gyr_eal_is_pci(port->devargs);
+	uint64_t spread = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+	port->rx_queues = choose_rx_queues(config, wishes, port, info.max_rx_queues, physical && spread != 0);
+	port->tx_queues = (uint16_t)RTE_MIN(physical ? wishes->tx_queues : port->rx_queues, info.max_tx_queues);
+	port->keeps_flows = port->rx_queues == 1 || (physical && spread != 0);
 	if (port->rx_queues == 0 || port->tx_queues == 0)
 		return fail(port, error, -EINVAL, "can only send or only receive", "", "give it a way in and a way out");
 
@@ -124,11 +160,8 @@ static int configure(const struct gyr_config *config, uint32_t tx_wanted, struct
 		/* Every mbuf that a queue sends comes from the port's one pool and has one owner. */
 		.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
 	};
-	uint64_t spread = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
-	if (port->rx_queues > 1 && spread != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = spread;
-	}
+	if (port->rx_queues > 1 && spread != 0)
+		set_rss(&info, spread, &conf);
 	gyr_said_keep();
 	status = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
 	const char *said = gyr_said_end();
@@ -141,12 +174,12 @@ static int configure(const struct gyr_config *config, uint32_t tx_wanted, struct
 	return 0;
 }
 
-static int set_up_queues(const struct gyr_config *config, struct gyr_port *port, struct gyr_error *error)
+static int set_up_queues(const struct gyr_config *config, const struct gyr_port_wishes *wishes, struct gyr_port *port, struct gyr_error *error)
 {
 	uint16_t rx_descriptors = DESCRIPTORS, tx_descriptors = DESCRIPTORS;
 	int status = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx_descriptors, &tx_descriptors);
 	gyr_said_keep();
-	int socket = rte_eth_dev_socket_id(port->id);
+	int socket = socket_of(port, wishes);
 	for (uint16_t q = 0; status == 0 && q < port->rx_queues; q++)
 		status = rte_eth_rx_queue_setup(port->id, q, rx_descriptors, (unsigned)socket, NULL, port->pool);
 	for (uint16_t q = 0; status == 0 && q < port->tx_queues; q++)
@@ -180,17 +213,17 @@ static int start(const struct gyr_config *config, struct gyr_port *port, struct 
 	return 0;
 }
 
-int gyr_port_start(const struct gyr_config *config, uint32_t index, uint32_t tx_wanted, uint32_t private_bytes, struct gyr_port *port, struct gyr_error *error)
+int gyr_port_start(const struct gyr_config *config, uint32_t index, const struct gyr_port_wishes *wishes, struct gyr_port *port, struct gyr_error *error)
 {
 	*port = (struct gyr_port){.id = RTE_MAX_ETHPORTS};
 	snprintf(port->devargs, sizeof port->devargs, "%s", config->ports[index]);
 	int status = probe(port, error);
 	if (status == 0)
-		status = configure(config, tx_wanted, port, error);
+		status = configure(config, wishes, port, error);
 	if (status == 0)
-		status = make_pool(config, private_bytes, port, error);
+		status = make_pool(config, wishes, port, error);
 	if (status == 0)
-		status = set_up_queues(config, port, error);
+		status = set_up_queues(config, wishes, port, error);
 	if (status == 0)
 		status = start(config, port, error);
 	if (status != 0)

@@ -19,17 +19,26 @@ struct gyr_port {
 	uint16_t rx_queues; /* 1 to GYR_CONFIG_QUEUES_MAX */
 	uint16_t tx_queues; /* 1 or more */
 	bool started;
+	bool keeps_flows; /* what one client sends comes in by one RX queue */
 	struct rte_ether_addr mac;
 	struct rte_mempool *pool;
 };
 
+/* What the lcores would like of a port. */
+struct gyr_port_wishes {
+	uint32_t rx_queues, tx_queues; /* so many lcores poll, and send */
+	uint32_t private_bytes;        /* of each buffer */
+	int socket;                    /* the NUMA node for a port that has none; SOCKET_ID_ANY: anywhere */
+};
+
 /*
- * Brings up port INDEX of the configuration: probes it, gives it its own buffers (each with PRIVATE_BYTES of private area), RSS and checksum offload where it
- * has them, queues, MTU. RX queues are config->queues, or fewer where the port has fewer (logged); a memif port has one. A physical port gets up to TX_WANTED
- * TX queues; the queues of a virtual one come in pairs. Every message names the devargs. -ENODEV: no such device, or no driver took it; -ENOMEM: too few mbufs
+ * Brings up port INDEX of the configuration: probes it, gives it its own buffers on its own NUMA node, RSS (by a key that gives both directions of a
+ * flow one queue) and checksum offload where it has them, queues, MTU. RX queues are config->queues, or fewer where the port has fewer (logged); a memif port
+ * has one, and a physical port that has RSS as many as WISHES has, if that is more. A physical port gets as many TX queues as WISHES has, where it has
+ * them; the queues of a virtual one come in pairs. Every message names the devargs. -ENODEV: no such device, or no driver took it; -ENOMEM: too few mbufs
  * or too little memory; -EINVAL or DPDK's own errno: it refused a setting. On failure nothing is left.
  */
-GYR_MUST_CHECK int gyr_port_start(const struct gyr_config *config, uint32_t index, uint32_t tx_wanted, uint32_t private_bytes, struct gyr_port *port,
+GYR_MUST_CHECK int gyr_port_start(const struct gyr_config *config, uint32_t index, const struct gyr_port_wishes *wishes, struct gyr_port *port,
 				  struct gyr_error *error);
 
 /* Stops, closes and frees; nothing polls it any more. */

@@ -93,7 +93,7 @@ static void test_refuses(void **state)
 	refuses("[dataplane]\nport =\n", "port", "devargs");
 	refuses("[dataplane]\nport = a b c d e\n", "port", "1 to 4");
 	refuses("[dataplane]\nio_cpus = 1-0\n", "io_cpus", "ascending");
-	refuses("[dataplane]\nio_cpus = 0,0\n", "io_cpus", "ascending");
+	refuses("[dataplane]\nio_cpus = 1,0\n", "io_cpus", "ascending");
 	refuses("[dataplane]\nio_cpus = 0,\n", "io_cpus", "ascending");
 	refuses("[dataplane]\nio_cpus = 0-70000\n", "io_cpus", "ascending");
 	refuses("[dataplane]\nio_cpus = 60000\n", "io_cpus: CPU 60000 is not there", "this machine has 0 to");

@@ -140,6 +140,11 @@ void client_stop(void)
 	rte_mempool_free(client.pool);
 }
 
+void client_set_port(uint16_t port)
+{
+	client.host.udp_port_be = rte_cpu_to_be_16(port);
+}
+
 uint64_t client_frames_sent(void)
 {
 	return client.sent;
@@ -150,7 +155,7 @@ void client_send(const void *payload, size_t bytes)
 	struct rte_mbuf *mbuf = start_frame(RTE_ETHER_TYPE_IPV4, &client.server_mac);
 	start_ip(mbuf, IPPROTO_UDP, sizeof(struct rte_udp_hdr) + bytes);
 	struct rte_udp_hdr *udp = append(mbuf, sizeof *udp);
-	udp->src_port = RTE_BE16(OUR_PORT);
+	udp->src_port = client.host.udp_port_be;
 	udp->dst_port = RTE_BE16(GYR_WIRE_PORT);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof *udp + bytes));
 	memcpy(append(mbuf, bytes), payload, bytes);

@@ -19,6 +19,9 @@ struct client_answer {
 void client_start(const char *socket, uint32_t server);
 void client_stop(void);
 
+/* From here on datagrams are sent from this port, and answers to it taken. */
+void client_set_port(uint16_t port);
+
 uint64_t client_frames_sent(void);
 
 /* Sends a payload as one datagram. */
