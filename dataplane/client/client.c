@@ -116,7 +116,8 @@ static int status_of(enum gyr_wire_code code)
 	case GYR_WIRE_TOO_LARGE: return -EMSGSIZE;
 	case GYR_WIRE_DEADLINE: return -ETIME;
 	case GYR_WIRE_BUSY: return -EBUSY;
-	case GYR_WIRE_INTERNAL: return -EIO;
+	case GYR_WIRE_INTERNAL:
+	case GYR_WIRE_INCOMPLETE: return -EIO;
 	default: return -EPROTO;
 	}
 }

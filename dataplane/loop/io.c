@@ -68,6 +68,8 @@ static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const 
 		/* To answer an answer could go round for ever; without an id nobody could tell what was answered. */
 		gyr_counter_add(&lcore->counters.answers[GYR_ANSWER_NONE], 1);
 		rte_pktmbuf_free(mbuf);
+	} else if (code == GYR_WIRE_OK) {
+		gyr_answer_error(lcore, mbuf, message->id, GYR_WIRE_UNSUPPORTED, "messages in pieces are not taken here", 0);
 	} else {
 		gyr_answer_error(lcore, mbuf, message->id, code, reason, 0);
 	}

@@ -240,6 +240,35 @@ size_t gyr_wire_pack_ping(void *to, size_t size, uint64_t id, const void *body, 
 	return finish(&out);
 }
 
+size_t gyr_wire_pack_fragment(void *to, size_t size, uint64_t id, uint32_t total, uint32_t offset, const void *piece, uint32_t bytes)
+{
+	struct out out;
+	start(&out, to, size, 6, GYR_WIRE_FRAGMENT, id);
+	msgpack_pack_uint32(&out, total);
+	msgpack_pack_uint32(&out, offset);
+	pack_elements(&out, piece, bytes, NULL);
+	return finish(&out);
+}
+
+size_t gyr_wire_pack_missing(void *to, size_t size, uint64_t id, uint32_t total, const struct gyr_wire_range *ranges, uint32_t count)
+{
+	GYR_ASSERT(count >= 1 && count <= GYR_WIRE_RANGES_MAX);
+	for (; count > 0; count /= 2) {
+		struct out out;
+		start(&out, to, size, 5, GYR_WIRE_MISSING, id);
+		msgpack_pack_uint32(&out, total);
+		msgpack_pack_array(&out, count);
+		for (uint32_t i = 0; i < count; i++) {
+			msgpack_pack_array(&out, 2);
+			msgpack_pack_uint32(&out, ranges[i].offset);
+			msgpack_pack_uint32(&out, ranges[i].bytes);
+		}
+		if (!out.overflow)
+			return out.used;
+	}
+	return 0;
+}
+
 static void pack_values(struct out *out, const char *key, const struct gyr_wire_value *values, uint32_t count)
 {
 	pack_string(out, key);

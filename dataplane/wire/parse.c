@@ -5,6 +5,7 @@
 #include "dataplane/wire/wire.h"
 
 #include "base/unpack.h"
+#include "dataplane/wire/pieces.h"
 #include "dataplane/wire/wire_internal.h"
 
 #define OPTIONS_MAX 16u     /* pairs of a request's options */
@@ -258,7 +259,72 @@ static bool parse_ping(struct parser *parser, struct gyr_wire_message *message)
 	return true;
 }
 
-/* Everything but the tensors and what is set beside them. */
+static bool parse_total(struct parser *parser, struct gyr_wire_message *message)
+{
+	uint64_t total;
+	if (!gyr_unpack_uint(&parser->cursor, &total) || total == 0 || total > UINT32_MAX)
+		return refuse(parser, "total: no whole number from 1 to 2^32 - 1");
+	message->total = (uint32_t)total;
+	return true;
+}
+
+static bool parse_fragment(struct parser *parser, struct gyr_wire_message *message)
+{
+	uint64_t offset;
+	if (parser->places != 6)
+		return refuse(parser, "fragment: not an array of 6");
+	if (!parse_total(parser, message))
+		return false;
+	if (!gyr_unpack_uint(&parser->cursor, &offset) || !gyr_unpack_bin(&parser->cursor, &message->body, &message->body_bytes))
+		return refuse(parser, "fragment: no offset, or no whole bin");
+	if (!gyr_pieces_may_be(message->total, offset, message->body_bytes))
+		return refuse(parser, "fragment: outside the message, or not of whole 64 bytes");
+	message->offset = (uint32_t)offset;
+	return true;
+}
+
+/* [offset, bytes], of a message of TOTAL bytes. */
+static bool parse_range(struct gyr_unpack *cursor, uint32_t total, struct gyr_wire_range *range)
+{
+	uint32_t places;
+	uint64_t offset, bytes;
+	if (!gyr_unpack_array(cursor, &places) || places != 2 || !gyr_unpack_uint(cursor, &offset) || !gyr_unpack_uint(cursor, &bytes) ||
+	    !gyr_pieces_may_be(total, offset, bytes))
+		return false;
+	*range = (struct gyr_wire_range){(uint32_t)offset, (uint32_t)bytes};
+	return true;
+}
+
+static bool parse_missing(struct parser *parser, struct gyr_wire_message *message)
+{
+	uint32_t count;
+	struct gyr_wire_range range;
+	if (parser->places != 5)
+		return refuse(parser, "missing: not an array of 5");
+	if (!parse_total(parser, message))
+		return false;
+	if (!gyr_unpack_array(&parser->cursor, &count) || count == 0 || count > GYR_WIRE_RANGES_MAX)
+		return refuse(parser, "missing: not an array of 1 to 64 ranges");
+	message->body = parser->cursor.at;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!parse_range(&parser->cursor, message->total, &range))
+			return refuse(parser, "missing: a range is no [offset, bytes] within the message, of whole 64 bytes");
+	}
+	message->body_bytes = (uint32_t)(parser->cursor.at - message->body);
+	return true;
+}
+
+bool gyr_wire_next_range(struct gyr_wire_message *message, struct gyr_wire_range *range)
+{
+	struct gyr_unpack cursor = {message->body, message->body + message->body_bytes};
+	if (message->body_bytes == 0 || !parse_range(&cursor, message->total, range))
+		return false;
+	message->body = cursor.at;
+	message->body_bytes = (uint32_t)(cursor.end - cursor.at);
+	return true;
+}
+
+/* Everything but the tensors, a piece's place, and what is set beside them. */
 static void clear(struct gyr_wire_message *message)
 {
 	message->type = (enum gyr_wire_type)0;
@@ -299,7 +365,7 @@ enum gyr_wire_code gyr_wire_parse(const void *bytes, size_t size, struct gyr_wir
 		return GYR_WIRE_MALFORMED;
 	}
 	message->has_id = true;
-	message->type = (enum gyr_wire_type)(type <= GYR_WIRE_PING ? type : 0);
+	message->type = (enum gyr_wire_type)(type <= GYR_WIRE_MISSING ? type : 0);
 	if (version != GYR_WIRE_VERSION) {
 		*reason = "version: only 1 is served";
 		return GYR_WIRE_UNSUPPORTED;
@@ -312,7 +378,8 @@ enum gyr_wire_code gyr_wire_parse(const void *bytes, size_t size, struct gyr_wir
 	case GYR_WIRE_DESCRIBE: good = parse_describe(&parser, message); break;
 	case GYR_WIRE_DESCRIPTION: good = parse_description(&parser, message); break;
 	case GYR_WIRE_PING: good = parse_ping(&parser, message); break;
-	case GYR_WIRE_FRAGMENT: *reason = "type: fragments are not served"; return GYR_WIRE_UNSUPPORTED;
+	case GYR_WIRE_FRAGMENT: good = parse_fragment(&parser, message); break;
+	case GYR_WIRE_MISSING: good = parse_missing(&parser, message); break;
 	default: *reason = "type: none of WIRE.md's"; return GYR_WIRE_UNSUPPORTED;
 	}
 	if (good && cursor->at != cursor->end)
@@ -338,6 +405,7 @@ const char *gyr_wire_code_name(enum gyr_wire_code code)
 		[GYR_WIRE_DEADLINE] = "deadline passed",
 		[GYR_WIRE_BUSY] = "busy",
 		[GYR_WIRE_INTERNAL] = "internal",
+		[GYR_WIRE_INCOMPLETE] = "incomplete",
 	};
 	return (unsigned)code < GYR_WIRE_CODE_COUNT ? names[code] : "?";
 }

@@ -19,6 +19,8 @@
 #define GYR_WIRE_DATAGRAM_MAX 65507u
 #define GYR_WIRE_SEALED 0xC1u /* first byte of a sealed datagram: reserved */
 #define GYR_WIRE_DEADLINE_US_MAX 60000000u
+#define GYR_WIRE_FRAGMENT_HEAD_MAX 25u /* bytes of a fragment before its piece */
+#define GYR_WIRE_RANGES_MAX 64u        /* that one message asks for again */
 
 enum gyr_wire_type {
 	GYR_WIRE_REQUEST = 1,
@@ -26,8 +28,9 @@ enum gyr_wire_type {
 	GYR_WIRE_ERROR = 3,
 	GYR_WIRE_DESCRIBE = 4,
 	GYR_WIRE_DESCRIPTION = 5,
-	GYR_WIRE_FRAGMENT = 6, /* reserved: refused as unsupported */
+	GYR_WIRE_FRAGMENT = 6, /* a piece of a message that no datagram holds */
 	GYR_WIRE_PING = 7,
+	GYR_WIRE_MISSING = 8, /* asks for pieces again */
 };
 
 /* Codes of an error message. */
@@ -44,6 +47,7 @@ enum gyr_wire_code {
 	GYR_WIRE_DEADLINE = 9,  /* passed before the work began */
 	GYR_WIRE_BUSY = 10,     /* turned away; retry_after_us says when to come back */
 	GYR_WIRE_INTERNAL = 11,
+	GYR_WIRE_INCOMPLETE = 12, /* pieces were asked for again and did not come, or are not kept any more */
 	GYR_WIRE_CODE_COUNT
 };
 
@@ -77,7 +81,7 @@ struct gyr_wire_ref {
 };
 
 struct gyr_wire_message {
-	enum gyr_wire_type type;    /* 0: none of ours */
+	enum gyr_wire_type type; /* 0: none of ours */
 	uint64_t id;
 	bool has_id;                /* set, like type, as soon as the id was read, also when parsing then failed: an error can be answered */
 	struct gyr_wire_ref model;  /* REQUEST, DESCRIBE */
@@ -93,8 +97,14 @@ struct gyr_wire_message {
 	const char *text;        /* ERROR, not zero-terminated */
 	uint32_t text_length;
 	uint32_t retry_after_us; /* ERROR; 0 none */
-	const uint8_t *body;     /* PING: the bin; DESCRIPTION: the msgpack map */
+	const uint8_t *body;     /* PING, FRAGMENT: the bin; DESCRIPTION: the msgpack map; MISSING: the ranges, for gyr_wire_next_range */
 	uint32_t body_bytes;
+	uint32_t total, offset; /* FRAGMENT, MISSING: bytes of the whole message; FRAGMENT: where the piece belongs in it */
+};
+
+/* Bytes [offset, offset + bytes) of a message: see pieces.h for what can be one. */
+struct gyr_wire_range {
+	uint32_t offset, bytes;
 };
 
 /*
@@ -102,6 +112,9 @@ struct gyr_wire_message {
  * array may follow. Hot path: under 100 ns for a request with one bare tensor.
  */
 enum gyr_wire_code gyr_wire_parse(const void *bytes, size_t size, struct gyr_wire_message *message, const char **reason);
+
+/* Takes the next range from what is left of a MISSING message's body, which gyr_wire_parse has checked. False: there is none. */
+bool gyr_wire_next_range(struct gyr_wire_message *message, struct gyr_wire_range *range);
 
 /*
  * Converts the numbers of a PLAIN tensor to COUNT elements of DTYPE at TO. MALFORMED, BAD_SHAPE (another count), BAD_DTYPE (a number that DTYPE cannot hold).
@@ -127,6 +140,10 @@ size_t gyr_wire_pack_request(void *to, size_t size, uint64_t id, const struct gy
 			     const struct gyr_wire_output *inputs, uint32_t count, bool want_timing);
 size_t gyr_wire_pack_describe(void *to, size_t size, uint64_t id, const struct gyr_wire_ref *model, const struct gyr_wire_ref *select);
 size_t gyr_wire_pack_ping(void *to, size_t size, uint64_t id, const void *body, uint32_t body_bytes);
+/* BYTES of PIECE, which belong at OFFSET of a message of TOTAL bytes. */
+size_t gyr_wire_pack_fragment(void *to, size_t size, uint64_t id, uint32_t total, uint32_t offset, const void *piece, uint32_t bytes);
+/* As many of RANGES (COUNT, 1 to GYR_WIRE_RANGES_MAX) as fit, from the first on. */
+size_t gyr_wire_pack_missing(void *to, size_t size, uint64_t id, uint32_t total, const struct gyr_wire_range *ranges, uint32_t count);
 
 /* What the answer to describe holds for one model (packed by the data plane's house thread once for each route table, or on demand). */
 struct gyr_wire_value {

@@ -85,7 +85,7 @@ def ask_everything(appliance):
     refused(client.predict("net", bare(x[:1]), deadline_us=-1), MALFORMED)
     refused(client.predict("net", "inputs"), MALFORMED)
     refused(client.predict("UPPER", bare(x[:1])), MALFORMED)
-    refused(client.ask([6, 1000, 0, b"part"]), UNSUPPORTED)
+    refused(client.ask([6, 1000, 0, b"part"]), MALFORMED, "fragment")
     refused(client.ask([99]), UNSUPPORTED)
     # What is not a message of ours, or has no id, is dropped and counted, not answered.
     for datagram in (b"", b"\xc1sealed", b"\x93\x01", msgpack.packb({"a": 1}), msgpack.packb([1, 1]), b"\x91" * 1400, os.urandom(8)[:0] + b"GET / HTTP/1.1\r\n\r\n"):

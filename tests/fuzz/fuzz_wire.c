@@ -82,6 +82,16 @@ static void outputs_of(const struct gyr_wire_message *message, struct gyr_wire_o
 	}
 }
 
+static size_t pack_ranges(uint8_t *to, size_t size, struct gyr_wire_message message)
+{
+	struct gyr_wire_range ranges[GYR_WIRE_RANGES_MAX];
+	uint32_t count = 0;
+	while (gyr_wire_next_range(&message, &ranges[count < GYR_WIRE_RANGES_MAX ? count : 0]))
+		MUST(++count <= GYR_WIRE_RANGES_MAX);
+	MUST(count > 0 && message.body_bytes == 0);
+	return gyr_wire_pack_missing(to, size, message.id, message.total, ranges, count);
+}
+
 static size_t pack_again(uint8_t *to, size_t size, const struct gyr_wire_message *message)
 {
 	struct gyr_wire_output outputs[GYR_WIRE_TENSORS_MAX];
@@ -101,6 +111,8 @@ static size_t pack_again(uint8_t *to, size_t size, const struct gyr_wire_message
 		return gyr_wire_pack_error(to, size, message->id, message->code, text, message->retry_after_us);
 	case GYR_WIRE_DESCRIBE: return gyr_wire_pack_describe(to, size, message->id, &message->model, &message->select);
 	case GYR_WIRE_PING: return gyr_wire_pack_ping(to, size, message->id, message->body, message->body_bytes);
+	case GYR_WIRE_FRAGMENT: return gyr_wire_pack_fragment(to, size, message->id, message->total, message->offset, message->body, message->body_bytes);
+	case GYR_WIRE_MISSING: return pack_ranges(to, size, *message);
 	default: return 0; /* a description: what it holds is not parsed */
 	}
 }

@@ -20,7 +20,7 @@ ALLOWED = {
     "dataplane/client": ["base", "dataplane/wire"],
     "dataplane/port": ["base"],
     "dataplane/net": ["base"],
-    "dataplane/flow": ["base"],
+    "dataplane/flow": ["base", "dataplane/wire"],
     "dataplane/loop": ["base", "engine/model", "engine/plan", "dataplane/wire", "dataplane/link", "dataplane/net", "dataplane/port", "dataplane/flow"],
     "dataplane": ["base", "dataplane/loop", "dataplane/port"],
     "control/event": ["base"],

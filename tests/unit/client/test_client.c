@@ -214,7 +214,8 @@ static void test_codes(void **unused)
 	static const int expected[GYR_WIRE_CODE_COUNT + 1] = {
 		[GYR_WIRE_MALFORMED] = -EPROTO,     [GYR_WIRE_UNSUPPORTED] = -EPROTO, [GYR_WIRE_UNKNOWN_MODEL] = -ENOENT, [GYR_WIRE_UNKNOWN_VERSION] = -ENOENT,
 		[GYR_WIRE_UNKNOWN_LABEL] = -ENOENT, [GYR_WIRE_BAD_SHAPE] = -EINVAL,   [GYR_WIRE_BAD_DTYPE] = -EINVAL,     [GYR_WIRE_TOO_LARGE] = -EMSGSIZE,
-		[GYR_WIRE_DEADLINE] = -ETIME,       [GYR_WIRE_BUSY] = -EBUSY,         [GYR_WIRE_INTERNAL] = -EIO,         [GYR_WIRE_CODE_COUNT] = -EPROTO,
+		[GYR_WIRE_DEADLINE] = -ETIME,       [GYR_WIRE_BUSY] = -EBUSY,         [GYR_WIRE_INTERNAL] = -EIO,         [GYR_WIRE_INCOMPLETE] = -EIO,
+		[GYR_WIRE_CODE_COUNT] = -EPROTO,
 	};
 	float values[2];
 	struct gyr_reply reply;

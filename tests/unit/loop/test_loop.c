@@ -290,14 +290,14 @@ static void refuses_bad_tensors(void **state)
 
 static void answers_datagrams_that_are_no_message(void **state)
 {
-	/* [1, 9, 7], [2, 1, 7], [1, 6, 7, ...], a request whose deadline is nil */
+	/* [1, 9, 7], [2, 1, 7], a fragment of nothing, a request whose deadline is nil */
 	static const struct {
 		uint8_t bytes[8];
 		size_t size;
 		enum gyr_wire_code code;
 	} cases[] = {{{0x93, 1, 9, 7}, 4, GYR_WIRE_UNSUPPORTED},
 		     {{0x93, 2, 1, 7}, 4, GYR_WIRE_UNSUPPORTED},
-		     {{0x96, 1, 6, 7, 0, 0, 0xc4, 0}, 8, GYR_WIRE_UNSUPPORTED},
+		     {{0x96, 1, 6, 7, 0, 0, 0xc4, 0}, 8, GYR_WIRE_MALFORMED},
 		     {{0x97, 1, 1, 7, 0xa1, 'm', 0xc0, 0xc0}, 8, GYR_WIRE_MALFORMED}};
 	struct client_answer answer;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

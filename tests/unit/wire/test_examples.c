@@ -20,8 +20,9 @@ static bool check(const uint8_t *bytes, size_t size, unsigned line, bool *seen)
 
 int main(int argc, char **argv)
 {
-	static const enum gyr_wire_type wanted[] = {GYR_WIRE_REQUEST, GYR_WIRE_RESULT, GYR_WIRE_ERROR, GYR_WIRE_DESCRIBE, GYR_WIRE_DESCRIPTION, GYR_WIRE_PING};
-	bool seen[GYR_WIRE_PING + 1] = {false}, inside = false, good = true;
+	static const enum gyr_wire_type wanted[] = {GYR_WIRE_REQUEST,     GYR_WIRE_RESULT,   GYR_WIRE_ERROR, GYR_WIRE_DESCRIBE,
+						    GYR_WIRE_DESCRIPTION, GYR_WIRE_FRAGMENT, GYR_WIRE_PING,  GYR_WIRE_MISSING};
+	bool seen[GYR_WIRE_MISSING + 1] = {false}, inside = false, good = true;
 	char text[4096];
 	uint8_t bytes[4096];
 	size_t size = 0;

@@ -197,9 +197,48 @@ static void test_no_room(void **unused)
 	assert_int_equal(gyr_wire_pack_result(bytes, sizeof bytes, 1, 1, &huge, 1, NULL, NULL), 0);
 }
 
+static void test_fragment(void **unused)
+{
+	uint8_t piece[128];
+	memset(piece, 7, sizeof piece);
+	/* The head is never longer than it is said to be. */
+	size_t size = gyr_wire_pack_fragment(bytes, sizeof bytes, UINT64_MAX, UINT32_MAX, 1u << 31, piece, sizeof piece);
+	assert_true(size <= GYR_WIRE_FRAGMENT_HEAD_MAX + sizeof piece);
+	parse(size, GYR_WIRE_FRAGMENT, 6);
+	assert_int_equal(message.id, UINT64_MAX);
+	assert_int_equal(message.total, UINT32_MAX);
+	assert_int_equal(message.offset, 1u << 31);
+	assert_int_equal(message.body_bytes, sizeof piece);
+	assert_memory_equal(message.body, piece, sizeof piece);
+	assert_int_equal(gyr_wire_pack_fragment(bytes, size - 1, UINT64_MAX, UINT32_MAX, 1u << 31, piece, sizeof piece), 0);
+}
+
+static void test_missing(void **unused)
+{
+	struct gyr_wire_range ranges[GYR_WIRE_RANGES_MAX], back;
+	for (uint32_t i = 0; i < GYR_WIRE_RANGES_MAX; i++)
+		ranges[i] = (struct gyr_wire_range){.offset = i * 65536, .bytes = 64 * (i + 1)};
+	size_t size = gyr_wire_pack_missing(bytes, sizeof bytes, 5, 1u << 30, ranges, GYR_WIRE_RANGES_MAX);
+	parse(size, GYR_WIRE_MISSING, 5);
+	for (uint32_t i = 0; i < GYR_WIRE_RANGES_MAX; i++) {
+		assert_true(gyr_wire_next_range(&message, &back));
+		assert_memory_equal(&back, &ranges[i], sizeof back);
+	}
+	assert_false(gyr_wire_next_range(&message, &back));
+	/* The first half goes where not all fit; nothing where none does. */
+	parse(gyr_wire_pack_missing(bytes, size - 1, 5, 1u << 30, ranges, GYR_WIRE_RANGES_MAX), GYR_WIRE_MISSING, 5);
+	uint32_t count = 0;
+	while (gyr_wire_next_range(&message, &back))
+		count++;
+	assert_int_equal(count, GYR_WIRE_RANGES_MAX / 2);
+	assert_int_equal(gyr_wire_pack_missing(bytes, 10, 5, 1u << 30, ranges, GYR_WIRE_RANGES_MAX), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fragment),
+		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_result),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_request),

@@ -61,6 +61,9 @@ static void refuse(const char *hex, enum gyr_wire_code code, const char *place, 
 		fail_msg("%s: %s, \"%s\", id %d; expected %s, \"%s\"", hex, gyr_wire_code_name(got), reason, message.has_id, gyr_wire_code_name(code), place);
 }
 
+#define X7 "aaaaaaaaaaaaaa"
+#define X21 X7 X7 X7
+#define X63 X21 X21 X21
 #define HEAD "97 01 01 07 a1 6d c0 00 " /* [1, 1, 7, "m", nil, 0, of 7 */
 #define HEAD8 "98 01 01 07 a1 6d c0 00 91 c4 01 aa "
 
@@ -261,12 +264,59 @@ static void test_heads(void **unused)
 	refuse("94 01 03 09 02", GYR_WIRE_MALFORMED, "error", true);
 	assert_int_equal(message.type, GYR_WIRE_ERROR);
 	refuse("94 00 07 09 c4 00", GYR_WIRE_UNSUPPORTED, "version", true);
-	refuse("96 01 06 09 05 00 c4 00", GYR_WIRE_UNSUPPORTED, "type: fragments", true);
 	refuse("94 01 00 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
-	refuse("94 01 08 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
+	refuse("94 01 09 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
 	refuse("94 01 cf0000000100000007 09 c4 00", GYR_WIRE_UNSUPPORTED, "type", true);
 	assert_int_equal(message.type, 0);
 	refuse("94 01 07 09 c4 00 00", GYR_WIRE_MALFORMED, "message: bytes follow", true);
+}
+
+static void test_fragment(void **unused)
+{
+	accept("96 01 06 09 43 40 c4 03 616263"); /* the last three bytes of 67 */
+	assert_int_equal(message.type, GYR_WIRE_FRAGMENT);
+	assert_int_equal(message.total, 67);
+	assert_int_equal(message.offset, 64);
+	assert_int_equal(message.body_bytes, 3);
+	assert_memory_equal(message.body, "abc", 3);
+	accept("96 01 06 09 ceffffffff ceffffffc0 c4 3f" X63);
+	refuse("95 01 06 09 43 40", GYR_WIRE_MALFORMED, "fragment: not an array", true);
+	refuse("96 01 06 09 00 00 c4 00", GYR_WIRE_MALFORMED, "total", true);
+	refuse("96 01 06 09 cf0000000100000000 00 c4 01 61", GYR_WIRE_MALFORMED, "total", true);
+	refuse("96 01 06 09 c0 00 c4 01 61", GYR_WIRE_MALFORMED, "total", true);
+	refuse("96 01 06 09 01 ff c4 01 61", GYR_WIRE_MALFORMED, "fragment: no offset", true);
+	refuse("96 01 06 09 01 00 a1 61", GYR_WIRE_MALFORMED, "fragment: no offset", true);
+	refuse("96 01 06 09 01 00 c4 02 61", GYR_WIRE_MALFORMED, "fragment: no offset", true);
+	refuse("96 01 06 09 01 00 c4 00", GYR_WIRE_MALFORMED, "fragment: outside", true);                    /* empty */
+	refuse("96 01 06 09 01 00 c4 02 6161", GYR_WIRE_MALFORMED, "fragment: outside", true);               /* past the end */
+	refuse("96 01 06 09 43 41 c4 02 6161", GYR_WIRE_MALFORMED, "fragment: outside", true);               /* offset no multiple of 64 */
+	refuse("96 01 06 09 43 00 c4 03 616263", GYR_WIRE_MALFORMED, "fragment: outside", true);             /* neither 64 nor the end */
+	refuse("96 01 06 09 43 cc80 c4 01 61", GYR_WIRE_MALFORMED, "fragment: outside", true);               /* begins past the end */
+	refuse("96 01 06 09 43 cfffffffffffffffc0 c4 01 61", GYR_WIRE_MALFORMED, "fragment: outside", true); /* would wrap */
+}
+
+static void test_missing(void **unused)
+{
+	struct gyr_wire_range range;
+	accept("95 01 08 09 43 92 92 00 40 92 40 03");
+	assert_int_equal(message.type, GYR_WIRE_MISSING);
+	assert_int_equal(message.total, 67);
+	assert_true(gyr_wire_next_range(&message, &range));
+	assert_int_equal(range.offset, 0);
+	assert_int_equal(range.bytes, 64);
+	assert_true(gyr_wire_next_range(&message, &range));
+	assert_int_equal(range.offset, 64);
+	assert_int_equal(range.bytes, 3);
+	assert_false(gyr_wire_next_range(&message, &range));
+	refuse("94 01 08 09 43", GYR_WIRE_MALFORMED, "missing: not an array of 5", true);
+	refuse("95 01 08 09 00 91 92 00 40", GYR_WIRE_MALFORMED, "total", true);
+	refuse("95 01 08 09 43 90", GYR_WIRE_MALFORMED, "missing: not an array of 1", true);
+	refuse("95 01 08 09 43 c0", GYR_WIRE_MALFORMED, "missing: not an array of 1", true);
+	refuse("95 01 08 09 43 91 93 00 40 00", GYR_WIRE_MALFORMED, "missing: a range", true);
+	refuse("95 01 08 09 43 91 92 00 00", GYR_WIRE_MALFORMED, "missing: a range", true);
+	refuse("95 01 08 09 43 92 92 00 40 92 40 04", GYR_WIRE_MALFORMED, "missing: a range", true);
+	refuse("95 01 08 09 43 92 92 00 40 92 40", GYR_WIRE_MALFORMED, "missing: a range", true);
+	refuse("95 01 08 09 43 dc0041" X63 X63 X63 "920040 920040", GYR_WIRE_MALFORMED, "missing: not an array of 1", true);
 }
 
 static void test_request_fields(void **unused)
@@ -339,9 +389,10 @@ static void test_code_names(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_request),        cmocka_unit_test(test_options), cmocka_unit_test(test_typed),      cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_tensor_counts),  cmocka_unit_test(test_answers), cmocka_unit_test(test_the_others), cmocka_unit_test(test_heads),
-		cmocka_unit_test(test_request_fields), cmocka_unit_test(test_names),   cmocka_unit_test(test_truncation), cmocka_unit_test(test_code_names),
+		cmocka_unit_test(test_request),       cmocka_unit_test(test_options),    cmocka_unit_test(test_typed),          cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_tensor_counts), cmocka_unit_test(test_answers),    cmocka_unit_test(test_the_others),     cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_fragment),      cmocka_unit_test(test_missing),    cmocka_unit_test(test_request_fields), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_truncation),    cmocka_unit_test(test_code_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
