@@ -45,7 +45,7 @@ static void pack_port(struct gyr_pack *pack, const struct gyr_loop *loop, const 
 	rte_eth_dev_get_name_by_port(port->id, name);
 	rte_ether_format_addr(mac, sizeof mac, &port->mac);
 	snprintf(address, sizeof address, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, loop->config->prefix);
-	msgpack_pack_map(&pack->packer, 6);
+	msgpack_pack_map(&pack->packer, 7);
 	pack_text(pack, "name", name);
 	pack_text(pack, "devargs", port->devargs);
 	pack_text(pack, "mac", mac);
@@ -56,6 +56,7 @@ static void pack_port(struct gyr_pack *pack, const struct gyr_loop *loop, const 
 	else
 		msgpack_pack_false(&pack->packer);
 	pack_uint(pack, "queues", port->rx_queues);
+	pack_uint(pack, "mbufs_used", rte_mempool_in_use_count(port->pool));
 }
 
 static void pack_lcore(struct gyr_pack *pack, const struct gyr_loop *loop, const struct gyr_lcore *lcore)
