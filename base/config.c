@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum kind { KIND_PATH, KIND_BOOL, KIND_CPUS, KIND_PORTS, KIND_ADDRESS, KIND_U8, KIND_U16, KIND_U32, KIND_POWER, KIND_HUGEPAGES };
+#include "base/config_internal.h"
+
+enum kind { KIND_PATH, KIND_BOOL, KIND_CPUS, KIND_PORTS, KIND_ADDRESS, KIND_ADDRESS6, KIND_GATEWAY, KIND_GATEWAY6, KIND_NETWORKS, KIND_U8, KIND_U16, KIND_U32, KIND_POWER, KIND_HUGEPAGES };
 
 #define AT(field) offsetof(struct gyr_config, field)
 
@@ -27,6 +29,11 @@ static const struct key {
 	{"gyrd.control_cpus", KIND_CPUS, AT(control_cpus), 0, 0},
 	{"dataplane.port", KIND_PORTS, AT(ports), 0, 0},
 	{"dataplane.address", KIND_ADDRESS, AT(address), 0, 0},
+	{"dataplane.address6", KIND_ADDRESS6, AT(address6), 0, 0},
+	{"dataplane.gateway", KIND_GATEWAY, AT(gateway), 0, 0},
+	{"dataplane.gateway6", KIND_GATEWAY6, AT(gateway6), 0, 0},
+	{"dataplane.vlan", KIND_U16, AT(vlan), 0, 4094},
+	{"dataplane.trusted", KIND_NETWORKS, AT(trusted), 0, 0},
 	{"dataplane.udp_port", KIND_U16, AT(udp_port), 1, 65535},
 	{"dataplane.queues", KIND_U32, AT(queues), 1, GYR_CONFIG_QUEUES_MAX},
 	{"dataplane.io_cpus", KIND_CPUS, AT(io_cpus), 0, 0},
@@ -127,25 +134,6 @@ static int parse_ports(const char *text, struct gyr_config *config)
 	return 0;
 }
 
-/* "192.0.2.1/24" */
-static int parse_address(const char *text, struct gyr_config *config)
-{
-	uint32_t address = 0, part;
-	for (int i = 0; i < 4; i++) {
-		if (parse_number(text, &text, &part) != 0 || part > 255 || *text != (i < 3 ? '.' : '/'))
-			return -EINVAL;
-		address = address << 8 | part;
-		text++;
-	}
-	if (parse_number(text, &text, &part) != 0 || part > 32 || *text != '\0')
-		return -EINVAL;
-	if (address == 0 || address >> 28 >= 14)
-		return -EINVAL;
-	config->address = address;
-	config->prefix = (uint8_t)part;
-	return 0;
-}
-
 static int set_number(const struct key *key, void *at, const char *text)
 {
 	uint32_t value;
@@ -201,7 +189,13 @@ static int set_value(const struct key *key, struct gyr_config *config, const cha
 	case KIND_PORTS:
 		snprintf(accepted, size, "1 to %u DPDK devargs separated by spaces, each shorter than %u bytes", GYR_CONFIG_PORTS_MAX, GYR_CONFIG_TEXT_MAX);
 		return parse_ports(value, config);
-	case KIND_ADDRESS: snprintf(accepted, size, "a unicast IPv4 address with its prefix, such as 192.0.2.1/24"); return parse_address(value, config);
+	case KIND_ADDRESS: snprintf(accepted, size, "a unicast IPv4 address with its prefix, such as 192.0.2.1/24"); return gyr_config_parse_address(value, config);
+	case KIND_ADDRESS6: snprintf(accepted, size, "a unicast IPv6 address with its prefix, such as 2001:db8::1/64, or nothing"); return gyr_config_parse_address6(value, config);
+	case KIND_GATEWAY: snprintf(accepted, size, "an IPv4 address, such as 192.0.2.254, or nothing"); return gyr_config_parse_gateway(value, true, at);
+	case KIND_GATEWAY6: snprintf(accepted, size, "a unicast IPv6 address, such as fe80::1, or nothing"); return gyr_config_parse_gateway(value, false, at);
+	case KIND_NETWORKS:
+		snprintf(accepted, size, "at most %u networks separated by spaces, such as 192.0.2.0/24 2001:db8::/32, or nothing", GYR_CONFIG_TRUSTED_MAX);
+		return gyr_config_parse_networks(value, config);
 	case KIND_POWER: snprintf(accepted, size, "a power of two from %u to %u", key->min, key->max); return set_number(key, at, value);
 	default: snprintf(accepted, size, "a whole number from %u to %u", key->min, key->max); return set_number(key, at, value);
 	}
@@ -248,7 +242,7 @@ int gyr_config_check(const struct gyr_config *config, struct gyr_error *error)
 		status = check_cpus(&config->engine_cpus, "dataplane.engine_cpus", error);
 	if (status == 0)
 		status = check_cpus(&config->control_cpus, "gyrd.control_cpus", error);
-	return status;
+	return status == 0 ? gyr_config_check_network(config, error) : status;
 }
 
 struct reading {

@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/net_address.h"
 
 #define GYR_CONFIG_PATH_MAX 108u /* with its zero; a Unix socket's address holds no more */
 #define GYR_CONFIG_TEXT_MAX 256u
 #define GYR_CONFIG_PORTS_MAX 4u
 #define GYR_CONFIG_LCORES_MAX 127u
 #define GYR_CONFIG_QUEUES_MAX 16u
+#define GYR_CONFIG_TRUSTED_MAX 16u
 
 enum gyr_config_hugepages { GYR_HUGEPAGES_AUTO, GYR_HUGEPAGES_ON, GYR_HUGEPAGES_OFF };
 
@@ -36,6 +38,12 @@ struct gyr_config {
 	char ports[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX]; /* DPDK devargs: PCI addresses or vdevs; key "port", separated by spaces */
 	uint32_t address;                                      /* IPv4, host byte order */
 	uint8_t prefix;                                        /* 0 to 32 */
+	struct gyr_net_address address6;                       /* all zeros: no IPv6 */
+	uint8_t prefix6;                                       /* 0 to 128 */
+	struct gyr_net_address gateway, gateway6;              /* all zeros: none, replies go where the question came from */
+	uint16_t vlan;                                         /* 0: untagged; or 1 to 4094 */
+	uint32_t trusted_count;                                /* 0: the subnets of our own addresses */
+	struct gyr_net_network trusted[GYR_CONFIG_TRUSTED_MAX];
 	uint16_t udp_port;
 	uint32_t queues;                          /* RX queues a port, 1 to GYR_CONFIG_QUEUES_MAX */
 	struct gyr_cpu_list io_cpus, engine_cpus; /* a CPU in both lists polls and computes (fused) */

@@ -118,6 +118,7 @@ static int status_of(enum gyr_wire_code code)
 	case GYR_WIRE_BUSY: return -EBUSY;
 	case GYR_WIRE_INTERNAL:
 	case GYR_WIRE_INCOMPLETE: return -EIO;
+	case GYR_WIRE_FORBIDDEN: return -EPERM;
 	default: return -EPROTO;
 	}
 }

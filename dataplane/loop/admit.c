@@ -91,7 +91,7 @@ static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struc
 		.input_count = version->input_count,
 		.output_count = version->output_count,
 		.batch_max = version->batch_max,
-		.datagram_max = host->payload_max,
+		.datagram_max = gyr_net_payload_max(host, mbuf),
 		.versions = model->numbers,
 		.labels = model->labels,
 		.inputs = version->input_values,
@@ -100,7 +100,7 @@ static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struc
 	uint64_t id = gyr_request_of(mbuf)->message.id;
 	size_t bytes = gyr_wire_pack_description(gyr_payload_of(mbuf), gyr_net_payload_room(host, mbuf), id, &description);
 	if (bytes == 0)
-		gyr_refuse(lcore, mbuf, GYR_WIRE_TOO_LARGE, "no datagram holds the description");
+		gyr_refuse_long(lcore, mbuf, "no datagram holds the description");
 	else
 		gyr_answer(lcore, mbuf, GYR_ANSWER_DESCRIPTION, (uint32_t)bytes);
 }

@@ -1,8 +1,11 @@
 /* Answers: written over the question in its frame, counted, and handed to the sender. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assertion.h"
 #include "dataplane/loop/loop_internal.h"
+
+#define ERROR_TEXT_MAX 128u
 
 void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
 {
@@ -11,12 +14,38 @@ void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer 
 	gyr_send(lcore, mbuf);
 }
 
+/* Packs an error with as much of TEXT as ROOM holds; 0 when it does not even hold one without words. */
+static size_t pack_short_error(void *to, uint32_t room, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
+{
+	char some[ERROR_TEXT_MAX];
+	size_t least = gyr_wire_pack_error(to, room, id, code, "", retry_after_us);
+	if (least == 0)
+		return 0;
+	/* A longer text may need one more byte for its length. */
+	for (size_t length = RTE_MIN(room - least, sizeof some - 1); length > 0; length--) {
+		snprintf(some, length + 1, "%s", text);
+		size_t bytes = gyr_wire_pack_error(to, room, id, code, some, retry_after_us);
+		if (bytes > 0)
+			return bytes;
+	}
+	return gyr_wire_pack_error(to, room, id, code, "", retry_after_us);
+}
+
 void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
 {
-	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
+	struct gyr_net_host *host = gyr_host_of(lcore->loop, mbuf);
+	uint32_t room = gyr_net_payload_room(host, mbuf);
 	size_t bytes = gyr_wire_pack_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
-	GYR_ASSERT(bytes > 0); /* texts are ours, and shorter than the smallest MTU */
-	gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
+	if (bytes == 0) {
+		GYR_ASSERT(!gyr_net_is_trusted(host, mbuf)); /* texts are ours, and shorter than the smallest MTU */
+		bytes = pack_short_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
+	}
+	if (bytes > 0) {
+		gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
+		return;
+	}
+	gyr_counter_add(&lcore->counters.answers[GYR_ANSWER_WITHHELD], 1);
+	rte_pktmbuf_free(mbuf);
 }
 
 void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text)
@@ -25,6 +54,14 @@ void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_co
 	if (request->version != NULL)
 		gyr_counter_add(&gyr_lane_of(lcore, request->version)->errors, 1);
 	gyr_answer_error(lcore, mbuf, request->message.id, code, text, 0);
+}
+
+void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large)
+{
+	if (gyr_net_is_trusted(gyr_host_of(lcore->loop, mbuf), mbuf))
+		gyr_refuse(lcore, mbuf, GYR_WIRE_TOO_LARGE, too_large);
+	else
+		gyr_refuse(lcore, mbuf, GYR_WIRE_FORBIDDEN, "the answer is larger than the question, and your address is not trusted with that");
 }
 
 void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])
@@ -50,7 +87,7 @@ void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t 
 	size_t bytes = gyr_wire_pack_result(gyr_payload_of(mbuf), room, request->message.id, version->number, outputs, version->output_count,
 					    request->message.want_timing ? timing_ns : NULL, NULL);
 	if (bytes == 0) {
-		gyr_refuse(lcore, mbuf, GYR_WIRE_TOO_LARGE, "no datagram holds the result");
+		gyr_refuse_long(lcore, mbuf, "no datagram holds the result");
 		return;
 	}
 	gyr_counter_add(&lane->requests, 1);

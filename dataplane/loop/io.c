@@ -76,7 +76,7 @@ static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const 
 	return false;
 }
 
-static void take_frame(struct gyr_lcore *lcore, const struct gyr_net_host *host, struct rte_mbuf *mbuf, uint64_t now, struct parcel *parcel)
+static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struct rte_mbuf *mbuf, uint64_t now, struct parcel *parcel)
 {
 	uint8_t *payload;
 	uint32_t bytes;
@@ -87,7 +87,7 @@ static void take_frame(struct gyr_lcore *lcore, const struct gyr_net_host *host,
 			return;
 		if (take_datagram(lcore, mbuf, payload, bytes, now))
 			parcel->mbufs[parcel->count++] = mbuf;
-	} else if (outcome == GYR_NET_ARP_REPLY || outcome == GYR_NET_ECHO_REPLY) {
+	} else if (gyr_net_is_reply(outcome)) {
 		gyr_send(lcore, mbuf);
 	} else {
 		rte_pktmbuf_free(mbuf);

@@ -23,7 +23,9 @@ static int start_ports(struct gyr_loop *loop, struct gyr_error *error)
 			return status;
 		loop->port_count++;
 		loop->port_index[port->id] = (uint8_t)p;
-		gyr_net_host_init(&loop->hosts[p], &port->mac, config->address, config->prefix, config->udp_port, config->mtu);
+		gyr_net_host_init(&loop->hosts[p], config, &port->mac, port->tx_offloads);
+		struct rte_ether_addr groups[GYR_NET_GROUPS];
+		gyr_port_join(port, groups, gyr_net_groups(&loop->hosts[p], groups));
 		loop->payload_max = RTE_MIN(loop->payload_max, loop->hosts[p].payload_max);
 	}
 	return 0;

@@ -38,6 +38,7 @@ enum gyr_answer {
 	GYR_ANSWER_RESULT = GYR_WIRE_OK,
 	GYR_ANSWER_DESCRIPTION = GYR_WIRE_CODE_COUNT,
 	GYR_ANSWER_PONG,
+	GYR_ANSWER_WITHHELD, /* not even an error without words would have been as short as the question of a client that is not trusted */
 	GYR_ANSWER_NONE, /* an answer sent to us, or nothing that carries an id */
 	GYR_ANSWERS
 };
@@ -93,6 +94,7 @@ struct gyr_lcore {
 	uint32_t inbox_count;
 	struct rte_ring **inboxes; /* the outboxes of those that send through this one */
 
+	uint64_t upkeep_tsc; /* when its hosts' turn comes again */
 	uint64_t began_tsc; /* when this turn found its first work; 0: none yet */
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
@@ -178,6 +180,9 @@ void gyr_send_flush(struct gyr_lcore *lcore);
 /* Takes the frames of those that send through this lcore; how many. */
 uint32_t gyr_send_poll(struct gyr_lcore *lcore);
 
+/* upkeep.c: what the hosts of this io lcore's ports send unasked, and forget. Now and then. */
+void gyr_upkeep(struct gyr_lcore *lcore);
+
 /* answer.c: all on the lcore's own thread. */
 
 /* Turns MBUF into the answer whose payload of BYTES is written, counts it and sends it. */
@@ -186,6 +191,8 @@ void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer 
 void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us);
 /* The same for a request, counted with its version where that is chosen. */
 void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text);
+/* Refuses a request to which WHAT, its answer, is too long: for any datagram, or for an address that is not trusted. */
+void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large);
 /* Answers with the rows from FIRST_ROW on of what was computed. */
 void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
 

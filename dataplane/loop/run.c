@@ -19,6 +19,7 @@
 #include "dataplane/port/quiet.h"
 
 #define ACK_POLL_NS 20000
+#define UPKEEP_TURNS 1024u /* between looks at the clock: well below a millisecond */
 
 static void count_turn(struct gyr_lcore *lcore)
 {
@@ -98,6 +99,8 @@ static int lcore_main(void *argument)
 		else if (__builtin_expect(lcore->yields, 0))
 			sched_yield();
 		count_turn(lcore);
+		if (lcore->io && phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->counters.polls, memory_order_relaxed) % UPKEEP_TURNS == 0)
+			gyr_upkeep(lcore);
 		if (phase != acked && work == 0) {
 			acked = phase;
 			atomic_store_explicit(&lcore->acked_phase, phase, memory_order_release); /* R5 pairs with A5 in all_acked */

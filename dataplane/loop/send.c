@@ -1,5 +1,6 @@
 /* Sending: frames collect for each port through one turn of the loop and go out in one burst at its end. */
-#include "base/assertion.h"
+#include <string.h>
+
 #include "dataplane/loop/loop_internal.h"
 
 #define TX_ATTEMPTS 64 /* a full TX queue is offered its frames again so often, a few microseconds in all, before they are dropped */
@@ -12,11 +13,27 @@ static void drop(struct gyr_lcore *lcore, struct rte_mbuf **frames, uint32_t cou
 	gyr_counter_add(&lcore->counters.unsent, count);
 }
 
+/* Has the driver look at frames for which it is to do something. Those that it refuses are dropped. */
+static void prepare(struct gyr_lcore *lcore, const struct gyr_port *port, struct gyr_lcore_tx *tx)
+{
+	uint16_t ready = 0;
+	while (ready < tx->count) {
+		ready += rte_eth_tx_prepare(port->id, (uint16_t)tx->queue, tx->frames + ready, tx->count - ready);
+		if (ready == tx->count)
+			break;
+		drop(lcore, tx->frames + ready, 1);
+		tx->count--;
+		memmove(tx->frames + ready, tx->frames + ready + 1, (tx->count - ready) * sizeof tx->frames[0]);
+	}
+}
+
 static void flush_port(struct gyr_lcore *lcore, uint32_t port)
 {
 	struct gyr_lcore_tx *tx = &lcore->tx[port];
 	uint16_t sent = 0;
 	if (tx->queue >= 0) {
+		if (lcore->loop->ports[port].tx_offloads != 0)
+			prepare(lcore, &lcore->loop->ports[port], tx);
 		for (int attempt = 0; sent < tx->count && attempt < TX_ATTEMPTS; attempt++)
 			sent += rte_eth_tx_burst(lcore->loop->ports[port].id, (uint16_t)tx->queue, tx->frames + sent, tx->count - sent);
 	} else {

@@ -121,6 +121,7 @@ static const char *answer_name(unsigned answer)
 	case GYR_ANSWER_RESULT: return "result";
 	case GYR_ANSWER_DESCRIPTION: return "description";
 	case GYR_ANSWER_PONG: return "pong";
+	case GYR_ANSWER_WITHHELD: return "withheld";
 	case GYR_ANSWER_NONE: return "none";
 	default: return gyr_wire_code_name((enum gyr_wire_code)answer);
 	}

@@ -154,11 +154,18 @@ static int configure(const struct gyr_config *config, const struct gyr_port_wish
 	if (port->rx_queues == 0 || port->tx_queues == 0)
 		return fail(port, error, -EINVAL, "can only send or only receive", "", "give it a way in and a way out");
 
+	port->tx_offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
+	uint64_t rx_offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+	/* A tag is left to the port only both ways: a reply's is then the question's. */
+	if (config->vlan != 0 && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0 && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0) {
+		rx_offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		port->tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	}
 	struct rte_eth_conf conf = {
 		.rxmode.mtu = config->mtu,
-		.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM),
+		.rxmode.offloads = rx_offloads,
 		/* Every mbuf that a queue sends comes from the port's one pool and has one owner. */
-		.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
+		.txmode.offloads = port->tx_offloads | (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE),
 	};
 	if (port->rx_queues > 1 && spread != 0)
 		set_rss(&info, spread, &conf);
@@ -229,6 +236,15 @@ int gyr_port_start(const struct gyr_config *config, uint32_t index, const struct
 	if (status != 0)
 		gyr_port_stop(port);
 	return status;
+}
+
+void gyr_port_join(struct gyr_port *port, struct rte_ether_addr *groups, uint32_t count)
+{
+	if (count == 0 || rte_eth_dev_set_mc_addr_list(port->id, groups, count) == 0 || rte_eth_allmulticast_enable(port->id) == 0)
+		return;
+	int status = rte_eth_promiscuous_enable(port->id);
+	if (status != 0 && status != -ENOTSUP)
+		gyr_log_warning("port %s: takes no frames to groups: %s; neighbour discovery will not find us", port->devargs, strerror(-status));
 }
 
 void gyr_port_stop(struct gyr_port *port)

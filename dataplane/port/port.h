@@ -18,6 +18,7 @@ struct gyr_port {
 	uint16_t id;        /* DPDK's */
 	uint16_t rx_queues; /* 1 to GYR_CONFIG_QUEUES_MAX */
 	uint16_t tx_queues; /* 1 or more */
+	uint64_t tx_offloads; /* what it does on the way out: RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, _UDP_CKSUM, _VLAN_INSERT, or nothing */
 	bool started;
 	bool keeps_flows; /* what one client sends comes in by one RX queue */
 	struct rte_ether_addr mac;
@@ -40,6 +41,12 @@ struct gyr_port_wishes {
  */
 GYR_MUST_CHECK int gyr_port_start(const struct gyr_config *config, uint32_t index, const struct gyr_port_wishes *wishes, struct gyr_port *port,
 				  struct gyr_error *error);
+
+/*
+ * Has the port take frames to COUNT group addresses too: by their list, or else by taking all groups, or else all frames. A port that has none of this (memif)
+ * takes everything. House thread.
+ */
+void gyr_port_join(struct gyr_port *port, struct rte_ether_addr *groups, uint32_t count);
 
 /* Stops, closes and frees; nothing polls it any more. */
 void gyr_port_stop(struct gyr_port *port);

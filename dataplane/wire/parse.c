@@ -406,6 +406,7 @@ const char *gyr_wire_code_name(enum gyr_wire_code code)
 		[GYR_WIRE_BUSY] = "busy",
 		[GYR_WIRE_INTERNAL] = "internal",
 		[GYR_WIRE_INCOMPLETE] = "incomplete",
+		[GYR_WIRE_FORBIDDEN] = "forbidden",
 	};
 	return (unsigned)code < GYR_WIRE_CODE_COUNT ? names[code] : "?";
 }

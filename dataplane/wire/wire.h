@@ -48,6 +48,7 @@ enum gyr_wire_code {
 	GYR_WIRE_BUSY = 10,     /* turned away; retry_after_us says when to come back */
 	GYR_WIRE_INTERNAL = 11,
 	GYR_WIRE_INCOMPLETE = 12, /* pieces were asked for again and did not come, or are not kept any more */
+	GYR_WIRE_FORBIDDEN = 13,  /* the answer is larger than the question, and the client's address is not trusted with that */
 	GYR_WIRE_CODE_COUNT
 };
 

@@ -48,7 +48,8 @@ static void test_reads_every_key(void **state)
 	struct gyr_config config;
 	struct gyr_error error;
 	const char *text = "# a comment\n[gyrd]\nstate_dir = /a/state\nrun_dir=/a/run\nsupervise = no\ncontrol_cpus = 0\n"
-			   "; another\n[dataplane]\nport = net_ring0  0000:3b:00.0\naddress = 198.51.100.7/25\nudp_port = 65535\nqueues = 16\nio_cpus = 0\n"
+			   "; another\n[dataplane]\nport = net_ring0  0000:3b:00.0\naddress = 198.51.100.7/25\naddress6 = 2001:db8::7/48\n"
+			   "gateway = 198.51.100.1\ngateway6 = fe80::1\nvlan = 4094\ntrusted = 10.1.2.3/8  2001:db8:1::/33\nudp_port = 65535\nqueues = 16\nio_cpus = 0\n"
 			   "engine_cpus = 0\nhugepages = off\nmemory_mb = 64\nmbufs = 1024\nmtu = 9000\nring_entries = 64\nbatch_max = 1\n";
 	if (read_text(text, &config, &error) != 0)
 		fail_msg("%s", error.text);
@@ -61,6 +62,17 @@ static void test_reads_every_key(void **state)
 	assert_string_equal(config.ports[1], "0000:3b:00.0");
 	assert_int_equal(config.address, 198u << 24 | 51u << 16 | 100u << 8 | 7u);
 	assert_int_equal(config.prefix, 25);
+	static const struct gyr_net_address address6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 7}}, gateway6 = {{0xfe, 0x80, [15] = 1}};
+	static const struct gyr_net_address gateway = {{[10] = 0xff, 0xff, 198, 51, 100, 1}}, first = {{[10] = 0xff, 0xff, 10}};
+	assert_memory_equal(&config.address6, &address6, sizeof address6);
+	assert_int_equal(config.prefix6, 48);
+	assert_memory_equal(&config.gateway, &gateway, sizeof gateway);
+	assert_memory_equal(&config.gateway6, &gateway6, sizeof gateway6);
+	assert_int_equal(config.vlan, 4094);
+	assert_int_equal(config.trusted_count, 2);
+	assert_memory_equal(&config.trusted[0].address, &first, sizeof first);
+	assert_int_equal(config.trusted[0].prefix, 104);
+	assert_int_equal(config.trusted[1].prefix, 33);
 	assert_int_equal(config.udp_port, 65535);
 	assert_int_equal(config.queues, 16);
 	assert_int_equal(config.io_cpus.cpus[0], 0);
@@ -90,6 +102,27 @@ static void test_refuses(void **state)
 	refuses("[dataplane]\naddress = 192.0.2.256/24\n", "address", "unicast");
 	refuses("[dataplane]\naddress = 192.0.2.1/33\n", "address", "unicast");
 	refuses("[dataplane]\naddress = 224.0.0.1/8\n", "address", "unicast");
+	refuses("[dataplane]\naddress = 2001:db8::1/64\n", "address", "unicast IPv4");
+	refuses("[dataplane]\naddress = 0.0.0.0/8\n", "address", "unicast IPv4");
+	refuses("[dataplane]\naddress6 = 2001:db8::1\n", "address6", "2001:db8::1/64");
+	refuses("[dataplane]\naddress6 = 2001:db8::1/129\n", "address6", "unicast IPv6");
+	refuses("[dataplane]\naddress6 = ff02::1/64\n", "address6", "unicast IPv6");
+	refuses("[dataplane]\naddress6 = ::1/64\n", "address6", "unicast IPv6");
+	refuses("[dataplane]\naddress6 = 192.0.2.1/24\n", "address6", "unicast IPv6");
+	refuses("[dataplane]\naddress6 = ::ffff:192.0.2.1/120\n", "address6", "unicast IPv6");
+	refuses("[dataplane]\naddress6 = 2001:db8::1/64\nmtu = 1279\n", "mtu", "1280");
+	refuses("[dataplane]\ngateway = fe80::1\n", "gateway", "an IPv4 address");
+	refuses("[dataplane]\ngateway = 198.51.100.1\n", "dataplane.gateway:", "the subnet");
+	refuses("[dataplane]\ngateway = 192.0.2.1\n", "dataplane.gateway:", "another address");
+	refuses("[dataplane]\ngateway6 = 192.0.2.1\n", "gateway6", "unicast IPv6");
+	refuses("[dataplane]\ngateway6 = fe80::1\n", "gateway6", "without dataplane.address6");
+	refuses("[dataplane]\naddress6 = 2001:db8::1/64\ngateway6 = 2001:db8:1::1\n", "gateway6", "the subnet");
+	refuses("[dataplane]\naddress6 = 2001:db8::1/64\ngateway6 = 2001:db8::1\n", "gateway6", "another address");
+	refuses("[dataplane]\nvlan = 4095\n", "vlan", "0 to 4094");
+	refuses("[dataplane]\ntrusted = 192.0.2.0\n", "trusted", "at most 16 networks");
+	refuses("[dataplane]\ntrusted = 192.0.2.0/33\n", "trusted", "at most 16 networks");
+	refuses("[dataplane]\ntrusted = 0/0 1/0 2/0\n", "trusted", "at most 16 networks");
+	refuses("[dataplane]\ntrusted = ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0 ::/0\n", "trusted", "at most 16");
 	refuses("[dataplane]\nport =\n", "port", "devargs");
 	refuses("[dataplane]\nport = a b c d e\n", "port", "1 to 4");
 	refuses("[dataplane]\nio_cpus = 1-0\n", "io_cpus", "ascending");

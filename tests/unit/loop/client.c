@@ -123,7 +123,11 @@ void client_start(const char *socket, uint32_t server)
 	assert_int_equal(rte_eth_tx_queue_setup(client.port, 0, 1024, SOCKET_ID_ANY, NULL), 0);
 	assert_int_equal(rte_eth_dev_start(client.port), 0);
 	assert_int_equal(rte_eth_macaddr_get(client.port, &mac), 0);
-	gyr_net_host_init(&client.host, &mac, OUR_ADDRESS, 24, OUR_PORT, 1500);
+	struct gyr_config config;
+	gyr_config_defaults(&config);
+	config.address = OUR_ADDRESS;
+	config.udp_port = OUR_PORT;
+	gyr_net_host_init(&client.host, &config, &mac, 0);
 	client.server = server;
 	uint64_t until_ns = gyr_clock_ns() + PATIENCE_NS;
 	do {

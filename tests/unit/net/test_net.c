@@ -52,9 +52,20 @@ _Static_assert(sizeof(struct udp_frame) == HEADERS + PAYLOAD && sizeof(struct ar
 
 static struct gyr_net_host host;
 
+static void set_host(uint32_t address, uint8_t prefix, uint32_t mtu)
+{
+	struct gyr_config config;
+	gyr_config_defaults(&config);
+	config.address = address;
+	config.prefix = prefix;
+	config.udp_port = OUR_PORT;
+	config.mtu = mtu;
+	gyr_net_host_init(&host, &config, &our_mac, 0);
+}
+
 static int set_up(void **state)
 {
-	gyr_net_host_init(&host, &our_mac, OUR_ADDRESS, 24, OUR_PORT, MTU);
+	set_host(OUR_ADDRESS, 24, MTU);
 	return 0;
 }
 
@@ -344,7 +355,7 @@ static void refuses_bad_arp(void **state)
 	assert_int_equal(INPUT(sent), GYR_NET_ARP_OTHER);
 	sent = arp_frame();
 	sent.arp.arp_data.arp_sip = rte_cpu_to_be_32(OUR_ADDRESS); /* somebody claims our address */
-	assert_int_equal(INPUT(sent), GYR_NET_ARP_OTHER);
+	assert_int_equal(INPUT(sent), GYR_NET_ARP_CONFLICT);
 }
 
 static void refuses_bad_ip(void **state)
@@ -365,9 +376,9 @@ static void refuses_bad_ip(void **state)
 	assert_int_equal(INPUT(sent), GYR_NET_IP_LENGTH);
 	/* The last MTU that the datagram fits, and one byte less. */
 	sent = udp_frame();
-	gyr_net_host_init(&host, &our_mac, OUR_ADDRESS, 24, OUR_PORT, sizeof sent - sizeof sent.ether);
+	set_host(OUR_ADDRESS, 24, sizeof sent - sizeof sent.ether);
 	assert_int_equal(INPUT(sent), GYR_NET_DATAGRAM);
-	gyr_net_host_init(&host, &our_mac, OUR_ADDRESS, 24, OUR_PORT, sizeof sent - sizeof sent.ether - 1);
+	set_host(OUR_ADDRESS, 24, sizeof sent - sizeof sent.ether - 1);
 	assert_int_equal(INPUT(sent), GYR_NET_IP_MTU);
 	struct echo_frame echo = echo_frame();
 	assert_int_equal(INPUT(echo), GYR_NET_IP_MTU);
@@ -428,10 +439,10 @@ static void small_subnets_have_no_broadcast(void **state)
 	sum_ip(&sent.ip);
 	sum_udp(&sent);
 	for (uint8_t prefix = 30; prefix <= 32; prefix++) {
-		gyr_net_host_init(&host, &our_mac, RTE_IPV4(192u, 0, 2, 2), prefix, OUR_PORT, MTU);
+		set_host(RTE_IPV4(192u, 0, 2, 2), prefix, MTU);
 		assert_int_equal(INPUT(sent), prefix == 30 ? GYR_NET_IP_SOURCE : GYR_NET_DATAGRAM);
 	}
-	gyr_net_host_init(&host, &our_mac, RTE_IPV4(192u, 0, 2, 2), 0, OUR_PORT, MTU);
+	set_host(RTE_IPV4(192u, 0, 2, 2), 0, MTU);
 	assert_int_equal(INPUT(sent), GYR_NET_DATAGRAM);
 }
 
