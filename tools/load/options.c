@@ -1,76 +1,58 @@
 /* The command line of gyr-load. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "tools/load/load.h"
+#include "tools/load/read.h"
+#include "tools/load/source.h"
 
-static const char help[] = "usage: gyr-load [OPTION...]\n"
-			   "Asks a Gyr over UDP and measures the round trip. Exit status: 0 when every question was answered as it should be, 1 when not, 2 "
-			   "for a bad command line.\n"
-			   "\n"
-			   "the way there\n"
-			   "  --server ADDR[:PORT]  IPv4 of the server (127.0.0.1:4970; with --memif 192.0.2.1:4970)\n"
-			   "  --memif SOCKET        over a DPDK memif port, as its client, instead of a UDP socket\n"
-			   "  --address ADDR        memif: our own IPv4 (the server's neighbour)\n"
-			   "  --hugepages           memif: use hugepages\n"
-			   "  --cpu N               run on this CPU\n"
-			   "  --busy-poll           spin on the socket instead of sleeping (memif always spins)\n"
-			   "what is asked\n"
-			   "  --model NAME          (fashion)\n"
-			   "  --select TEXT         a version in digits, or a label (the promoted version)\n"
-			   "  --tensor-bytes N      random tensors of N bytes: f32 from 0 to 1 (784)\n"
-			   "  --images FILE         the images of an IDX file, .gz or not, as bare u8 tensors\n"
-			   "  --labels FILE         their labels: the largest f32 of the answer is compared with it\n"
-			   "  --deadline-us N       the deadline of each question (0: none)\n"
-			   "  --timing              ask for the server's own times and show them\n"
-			   "  --echo                the other end is no Gyr but sends each datagram back as it came\n"
-			   "how\n"
-			   "  --in-flight N         questions under way at once (1; with --rate 4096)\n"
-			   "  --rate N              open loop: N questions a second; the time is taken from when each was due\n"
-			   "  --count N             so many questions (all images once, or 10000)\n"
-			   "  --seconds S           for so long\n"
-			   "  --repeat              until SIGINT or SIGTERM\n"
-			   "  --until-version V     until version V has answered, and\n"
-			   "  --then N              that N times (1)\n"
-			   "  --warm-up N           N questions before those that are measured (0)\n"
-			   "  --timeout-ms N        ask again after so long (100)\n"
-			   "  --attempts N          at most so often (5)\n"
-			   "what is told\n"
-			   "  --progress            a line each second, on stderr\n"
-			   "  --json[=FILE]         the figures as JSON, on stdout or in FILE\n"
-			   "  --help, --version\n";
-
-enum {
+enum key {
 	SERVER = 1,
 	MEMIF,
+	PORT,
 	ADDRESS,
+	GATEWAY,
+	MTU,
 	HUGEPAGES,
 	CPU,
 	BUSY_POLL,
 	MODEL,
 	SELECT,
 	TENSOR_BYTES,
+	ROWS,
+	MIX,
 	IMAGES,
 	LABELS,
+	INPUTS,
+	OUTPUTS,
+	CHECK,
+	TOLERANCE,
 	DEADLINE,
 	TIMING,
 	ECHO,
+	CLIENTS,
 	IN_FLIGHT,
 	RATE,
+	POISSON,
+	STREAM,
+	BACKOFF,
+	SEED,
 	COUNT,
 	SECONDS,
 	REPEAT,
 	UNTIL_VERSION,
 	THEN,
+	UNTIL_STABLE,
 	WARM_UP,
 	TIMEOUT,
 	ATTEMPTS,
+	FIND_RATE,
+	P99,
+	WITHIN,
+	WINDOW,
 	PROGRESS,
+	CSV,
 	JSON,
 	HELP,
 	VERSION,
@@ -79,154 +61,271 @@ enum {
 static const struct option known[] = {
 	{"server", required_argument, NULL, SERVER},
 	{"memif", required_argument, NULL, MEMIF},
+	{"port", required_argument, NULL, PORT},
 	{"address", required_argument, NULL, ADDRESS},
+	{"gateway", required_argument, NULL, GATEWAY},
+	{"mtu", required_argument, NULL, MTU},
 	{"hugepages", no_argument, NULL, HUGEPAGES},
 	{"cpu", required_argument, NULL, CPU},
 	{"busy-poll", no_argument, NULL, BUSY_POLL},
 	{"model", required_argument, NULL, MODEL},
 	{"select", required_argument, NULL, SELECT},
 	{"tensor-bytes", required_argument, NULL, TENSOR_BYTES},
+	{"rows", required_argument, NULL, ROWS},
+	{"mix", required_argument, NULL, MIX},
 	{"images", required_argument, NULL, IMAGES},
 	{"labels", required_argument, NULL, LABELS},
+	{"inputs", required_argument, NULL, INPUTS},
+	{"outputs", required_argument, NULL, OUTPUTS},
+	{"check", no_argument, NULL, CHECK},
+	{"tolerance", required_argument, NULL, TOLERANCE},
 	{"deadline-us", required_argument, NULL, DEADLINE},
 	{"timing", no_argument, NULL, TIMING},
 	{"echo", no_argument, NULL, ECHO},
+	{"clients", required_argument, NULL, CLIENTS},
 	{"in-flight", required_argument, NULL, IN_FLIGHT},
 	{"rate", required_argument, NULL, RATE},
+	{"poisson", no_argument, NULL, POISSON},
+	{"stream", required_argument, NULL, STREAM},
+	{"backoff", no_argument, NULL, BACKOFF},
+	{"seed", required_argument, NULL, SEED},
 	{"count", required_argument, NULL, COUNT},
 	{"seconds", required_argument, NULL, SECONDS},
 	{"repeat", no_argument, NULL, REPEAT},
 	{"until-version", required_argument, NULL, UNTIL_VERSION},
 	{"then", required_argument, NULL, THEN},
+	{"until-stable", required_argument, NULL, UNTIL_STABLE},
 	{"warm-up", required_argument, NULL, WARM_UP},
 	{"timeout-ms", required_argument, NULL, TIMEOUT},
 	{"attempts", required_argument, NULL, ATTEMPTS},
+	{"find-rate", no_argument, NULL, FIND_RATE},
+	{"p99-us", required_argument, NULL, P99},
+	{"within", required_argument, NULL, WITHIN},
+	{"window", required_argument, NULL, WINDOW},
 	{"progress", no_argument, NULL, PROGRESS},
+	{"csv", optional_argument, NULL, CSV},
 	{"json", optional_argument, NULL, JSON},
 	{"help", no_argument, NULL, HELP},
 	{"version", no_argument, NULL, VERSION},
 	{NULL, 0, NULL, 0},
 };
 
-static int read_whole(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *value, struct gyr_error *error)
-{
-	char *end;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || *value < least || *value > most)
-		return gyr_error_set(error, -EINVAL, "--%s %s: a whole number from %llu to %llu is expected", name, text, (unsigned long long)least,
-				     (unsigned long long)most);
-	return 0;
-}
+/* What the options of the first stream say, until all are read. */
+struct reading {
+	struct load_options *options;
+	struct load_stream main;
+	struct load_kind kind;
+	char *mix, *streams[LOAD_STREAMS_MAX];
+	uint32_t stream_count;
+	bool repeat, bytes_given;
+};
 
-static int read_real(const char *name, const char *text, double *value, struct gyr_error *error)
-{
-	char *end;
-	*value = strtod(text, &end);
-	if (end == text || *end != 0 || !isfinite(*value) || *value <= 0)
-		return gyr_error_set(error, -EINVAL, "--%s %s: a number above 0 is expected", name, text);
-	return 0;
-}
+/* Options with a whole number. */
+static const struct whole {
+	enum key key;
+	uint64_t least, most;
+} wholes[] = {
+	{MTU, 576, 9000},
+	{CPU, 0, 1023},
+	{TENSOR_BYTES, 1, LOAD_TENSOR_MAX},
+	{ROWS, 1, LOAD_TENSOR_MAX},
+	{DEADLINE, 0, GYR_WIRE_DEADLINE_US_MAX},
+	{CLIENTS, 1, LOAD_CLIENTS_MAX},
+	{IN_FLIGHT, 1, LOAD_IN_FLIGHT_MAX},
+	{SEED, 0, UINT64_MAX},
+	{COUNT, 1, UINT64_MAX},
+	{UNTIL_VERSION, 1, UINT64_MAX},
+	{THEN, 1, UINT64_MAX},
+	{WARM_UP, 0, UINT64_MAX},
+	{TIMEOUT, 1, 60000},
+	{ATTEMPTS, 1, 1000},
+};
 
-/* ADDR or, with PORT not NULL, ADDR:PORT. */
-static int read_address(const char *name, const char *text, uint32_t *address, uint16_t *port, struct gyr_error *error)
+static void set_whole(struct reading *reading, enum key key, uint64_t number)
 {
-	char host[INET_ADDRSTRLEN];
-	struct in_addr parsed;
-	const char *colon = port == NULL ? NULL : strchr(text, ':');
-	size_t length = colon == NULL ? strlen(text) : (size_t)(colon - text);
-	uint64_t number = 0;
-	if (length < sizeof host) {
-		memcpy(host, text, length);
-		host[length] = 0;
-	}
-	if (length >= sizeof host || inet_pton(AF_INET, host, &parsed) != 1)
-		return gyr_error_set(error, -EINVAL, "--%s %s: a numeric IPv4 address%s is expected", name, text, port == NULL ? "" : ", or ADDR:PORT,");
-	if (colon != NULL) {
-		int status = read_whole(name, colon + 1, 1, UINT16_MAX, &number, error);
-		if (status != 0)
-			return status;
-		*port = (uint16_t)number;
-	}
-	*address = ntohl(parsed.s_addr);
-	return 0;
-}
-
-static int read_select(const char *text, struct gyr_wire_ref *select, struct gyr_error *error)
-{
-	*select = (struct gyr_wire_ref){.present = true};
-	if (text[0] != 0 && text[strspn(text, "0123456789")] == 0)
-		return read_whole("select", text, 0, UINT64_MAX, &select->number, error);
-	select->name = text;
-	select->length = (uint32_t)strlen(text);
-	if (!gyr_wire_name_is_valid(text, strlen(text)))
-		return gyr_error_set(error, -EINVAL, "--select %s: neither a version nor a label", text);
-	return 0;
-}
-
-static int read_one(int key, const char *name, const char *text, struct load_options *options, struct gyr_error *error)
-{
-	uint64_t number = 0;
-	int status = 0;
+	struct load_options *options = reading->options;
 	switch (key) {
-	case SERVER: return read_address(name, text, &options->server, &options->port, error);
-	case ADDRESS: return read_address(name, text, &options->address, NULL, error);
-	case MEMIF: options->memif = text; break;
-	case HUGEPAGES: options->hugepages = true; break;
-	case BUSY_POLL: options->busy_poll = true; break;
-	case MODEL:
-		options->model = (struct gyr_wire_ref){.name = text, .length = (uint32_t)strlen(text), .present = true};
-		if (!gyr_wire_name_is_valid(text, strlen(text)))
-			status = gyr_error_set(error, -EINVAL, "--model %s: a name is 1 to %u of a-z 0-9 . _ -, the first a letter or digit", text,
-					       GYR_WIRE_NAME_MAX);
-		break;
-	case SELECT: return read_select(text, &options->select, error);
-	case IMAGES: options->images = text; break;
-	case LABELS: options->labels = text; break;
-	case TIMING: options->want_timing = true; break;
-	case ECHO: options->echo = true; break;
-	case RATE: return read_real(name, text, &options->rate, error);
-	case SECONDS: return read_real(name, text, &options->seconds, error);
-	case COUNT: return read_whole(name, text, 1, UINT64_MAX, &options->count, error);
-	case UNTIL_VERSION: return read_whole(name, text, 1, UINT64_MAX, &options->until_version, error);
-	case THEN: return read_whole(name, text, 1, UINT64_MAX, &options->then, error);
-	case WARM_UP: return read_whole(name, text, 0, UINT64_MAX, &options->warm_up, error);
-	case PROGRESS: options->progress = true; break;
-	case JSON: options->json = text == NULL ? "-" : text; break;
-	case CPU:
-		status = read_whole(name, text, 0, 1023, &number, error);
-		options->cpu = (int)number;
-		break;
+	case MTU: options->mtu = (uint32_t)number; break;
+	case CPU: options->cpu = (int)number; break;
 	case TENSOR_BYTES:
-		status = read_whole(name, text, 1, 65000, &number, error);
-		options->tensor_bytes = (uint32_t)number;
+		reading->kind.tensor_bytes = (uint32_t)number;
+		reading->bytes_given = true;
 		break;
-	case DEADLINE:
-		status = read_whole(name, text, 0, GYR_WIRE_DEADLINE_US_MAX, &number, error);
-		options->deadline_us = (uint32_t)number;
-		break;
-	case IN_FLIGHT:
-		status = read_whole(name, text, 1, LOAD_IN_FLIGHT_MAX, &number, error);
-		options->in_flight = (uint32_t)number;
-		break;
-	case TIMEOUT:
-		status = read_whole(name, text, 1, 60000, &number, error);
-		options->timeout_ms = (uint32_t)number;
-		break;
-	case ATTEMPTS:
-		status = read_whole(name, text, 1, 1000, &number, error);
-		options->attempts = (uint32_t)number;
-		break;
+	case ROWS: reading->kind.rows = (uint32_t)number; break;
+	case DEADLINE: options->deadline_us = (uint32_t)number; break;
+	case CLIENTS: reading->main.client_count = (uint32_t)number; break;
+	case IN_FLIGHT: reading->main.in_flight = (uint32_t)number; break;
+	case SEED: options->seed = number; break;
+	case COUNT: options->count = number; break;
+	case UNTIL_VERSION: options->until_version = number; break;
+	case THEN: options->then = number; break;
+	case WARM_UP: options->warm_up = number; break;
+	case TIMEOUT: options->timeout_ms = (uint32_t)number; break;
+	case ATTEMPTS: options->attempts = (uint32_t)number; break;
 	default: break;
 	}
+}
+
+static int read_one(struct reading *reading, enum key key, const char *name, char *text, struct gyr_error *error)
+{
+	struct load_options *options = reading->options;
+	struct load_kind *kind = &reading->kind;
+	double percent = 0;
+	int status = 0;
+	switch (key) {
+	case SERVER: return load_read_address(name, text, &options->server, &options->port, &options->scope, error);
+	case ADDRESS: return load_read_address(name, text, &options->address, NULL, NULL, error);
+	case GATEWAY: return load_read_address(name, text, &options->gateway, NULL, NULL, error);
+	case MEMIF: options->memif = text; return 0;
+	case PORT: options->devargs = text; return 0;
+	case HUGEPAGES: options->hugepages = true; return 0;
+	case BUSY_POLL: options->busy_poll = true; return 0;
+	case MODEL: return load_read_model(name, text, &kind->model, error);
+	case SELECT: return load_read_select(name, text, &kind->select, error);
+	case MIX: reading->mix = text; return 0;
+	case IMAGES: kind->images = text; return 0;
+	case LABELS: kind->labels = text; return 0;
+	case INPUTS: kind->inputs = text; return 0;
+	case OUTPUTS: kind->outputs = text; return 0;
+	case CHECK: options->check = true; return 0;
+	case TOLERANCE: return strcmp(text, "0") == 0 ? (options->tolerance = 0) : load_read_real(name, text, &options->tolerance, error);
+	case TIMING: options->want_timing = true; return 0;
+	case ECHO: options->echo = true; return 0;
+	case RATE: return load_read_real(name, text, &reading->main.rate, error);
+	case POISSON: reading->main.poisson = true; return 0;
+	case STREAM:
+		/* The place of the first stream is not theirs. */
+		if (reading->stream_count + 1 == LOAD_STREAMS_MAX)
+			return gyr_error_set(error, -EINVAL, "--stream: at most %u are taken, with the first", LOAD_STREAMS_MAX);
+		reading->streams[reading->stream_count++] = text;
+		return 0;
+	case BACKOFF: options->backoff = true; return 0;
+	case SECONDS: return load_read_real(name, text, &options->seconds, error);
+	case REPEAT: reading->repeat = true; return 0;
+	case UNTIL_STABLE:
+		status = load_read_real(name, text, &percent, error);
+		options->until_stable = percent / 100;
+		return status;
+	case FIND_RATE: options->find_rate = true; return 0;
+	case P99: return load_read_real(name, text, &options->p99_us, error);
+	case WITHIN:
+		status = load_read_real(name, text, &percent, error);
+		options->within = percent / 100;
+		return status;
+	case WINDOW: return load_read_real(name, text, &options->window, error);
+	case PROGRESS: options->progress = true; return 0;
+	case CSV: options->csv = text == NULL ? "-" : text; return 0;
+	case JSON: options->json = text == NULL ? "-" : text; return 0;
+	default: break;
+	}
+	for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++)
+		if (wholes[i].key == key) {
+			uint64_t number = 0;
+			status = load_read_whole(name, text, wholes[i].least, wholes[i].most, &number, error);
+			set_whole(reading, key, number);
+		}
+	return status;
+}
+
+static int check_together(const struct reading *reading, struct gyr_error *error)
+{
+	const struct load_options *options = reading->options;
+	const struct load_kind *kind = &reading->kind;
+	bool file = kind->images != NULL || kind->inputs != NULL, judged = kind->labels != NULL || kind->outputs != NULL || options->check;
+	const struct {
+		bool wrong;
+		const char *why;
+	} rules[] = {
+		{kind->labels != NULL && kind->images == NULL, "--labels needs --images"},
+		{kind->outputs != NULL && kind->inputs == NULL, "--outputs needs --inputs"},
+		{judged && options->echo, "--labels, --outputs or --check, and --echo: an echo answers nothing that could be right"},
+		{kind->images != NULL && kind->inputs != NULL, "--images and --inputs: one of them"},
+		{file && (reading->bytes_given || kind->rows != 1 || reading->mix != NULL),
+		 "--images or --inputs, and --tensor-bytes, --rows or --mix: a file says what is asked"},
+		{file && reading->stream_count > 0, "--images or --inputs, and --stream: a file serves one stream"},
+		{options->tolerance >= 0 && !judged, "--tolerance needs --outputs or --check"},
+		{reading->repeat && options->count != 0, "--repeat and --count: one of them"},
+		{reading->main.poisson && reading->main.rate == 0 && !options->find_rate, "--poisson needs --rate"},
+		{options->memif != NULL && options->devargs != NULL, "--memif and --port: one of them"},
+		{options->find_rate && options->p99_us == 0, "--find-rate needs --p99-us"},
+		{options->find_rate && (options->count != 0 || reading->repeat || options->until_stable > 0 || options->until_version != 0),
+		 "--find-rate and --count, --repeat, --until-version or --until-stable: its trials last --seconds"},
+		{options->csv != NULL && options->json != NULL && strcmp(options->csv, "-") == 0 && strcmp(options->json, "-") == 0,
+		 "--csv and --json: at most one on stdout"},
+		{load_address_is_given(&options->address) && load_address_is_given(&options->server) &&
+			 load_address_is_ipv4(&options->address) != load_address_is_ipv4(&options->server),
+		 "--address and --server: both IPv4 or both IPv6"},
+		{load_address_is_given(&options->gateway) && load_address_is_given(&options->server) &&
+			 load_address_is_ipv4(&options->gateway) != load_address_is_ipv4(&options->server),
+		 "--gateway and --server: both IPv4 or both IPv6"},
+	};
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		if (rules[i].wrong)
+			return gyr_error_set(error, -EINVAL, "%s", rules[i].why);
+	return 0;
+}
+
+/* What was not said. */
+static void fill_in(struct reading *reading)
+{
+	struct load_options *options = reading->options;
+	bool dpdk = options->memif != NULL || options->devargs != NULL, open = false;
+	if (!load_address_is_given(&options->server))
+		options->server = (struct load_address){{[10] = 0xff, 0xff, dpdk ? 192 : 127, 0, dpdk ? 2 : 0, 1}};
+	if (dpdk && !load_address_is_given(&options->address)) {
+		options->address = load_address_of(&options->server, 1);
+		if (options->server.bytes[15] >= 254)
+			options->address = load_address_of(&options->server, UINT32_MAX);
+	}
+	for (uint32_t i = 0; i < options->stream_count; i++) {
+		struct load_stream *stream = &options->streams[i];
+		open |= stream->rate > 0;
+		if (stream->in_flight == 0)
+			stream->in_flight = stream->rate > 0 || (i == 0 && options->find_rate) ? LOAD_IN_FLIGHT_MAX : 1;
+		stream->client_first = options->client_count;
+		options->client_count += stream->client_count;
+	}
+	/* A question that is asked again is load beyond the rate. */
+	if (options->attempts == 0)
+		options->attempts = (open || options->find_rate) && !options->backoff ? 1 : 5;
+	if (options->tolerance < 0)
+		options->tolerance = reading->kind.outputs != NULL ? 1e-4 : 0;
+	if (options->find_rate && options->seconds == 0)
+		options->seconds = 1;
+	if (!reading->repeat && options->count == 0 && options->seconds == 0 && options->until_version == 0 && options->until_stable == 0) {
+		options->once = reading->kind.images != NULL || reading->kind.inputs != NULL;
+		options->count = options->once ? 0 : 10000;
+	}
+}
+
+static int make_streams(struct reading *reading, struct gyr_error *error)
+{
+	struct load_options *options = reading->options;
+	options->streams[0] = reading->main;
+	options->stream_count = 1;
+	int status = 0;
+	if (reading->mix != NULL) {
+		status = load_read_mix(reading->mix, &reading->kind, options, &options->streams[0], error);
+	} else {
+		options->kinds[options->kind_count++] = reading->kind;
+		options->streams[0].kind_count = 1;
+	}
+	if (status == 0 && reading->kind.images == NULL && reading->kind.inputs == NULL &&
+	    (uint64_t)reading->kind.tensor_bytes * reading->kind.rows > LOAD_TENSOR_MAX)
+		status = gyr_error_set(error, -EINVAL, "--rows %u: of %u bytes each; a datagram holds %u", reading->kind.rows, reading->kind.tensor_bytes,
+				       LOAD_TENSOR_MAX);
+	for (uint32_t i = 0; status == 0 && i < reading->stream_count; i++)
+		status = load_read_stream(reading->streams[i], &reading->kind, options, error);
 	return status;
 }
 
 int load_options_read(int argc, char **argv, struct load_options *options, struct gyr_error *error)
 {
-	bool repeat = false;
+	static const struct gyr_wire_ref fashion = {.name = "fashion", .length = 7, .present = true};
+	struct reading reading = {
+		.options = options, .main = {.name = "main", .client_count = 1}, .kind = {.model = fashion, .weight = 1, .tensor_bytes = 784, .rows = 1}};
 	*options = (struct load_options){
-		.port = GYR_WIRE_PORT, .cpu = -1, .model = {.name = "fashion", .length = 7, .present = true}, .then = 1, .timeout_ms = 100, .attempts = 5};
+		.port = GYR_WIRE_PORT, .cpu = -1, .mtu = 1500, .then = 1, .timeout_ms = 100, .tolerance = -1, .seed = 1, .window = 1, .within = 0.02};
 	opterr = 0;
 	for (;;) {
 		int index = 0, key = getopt_long(argc, argv, "", known, &index);
@@ -235,35 +334,21 @@ int load_options_read(int argc, char **argv, struct load_options *options, struc
 		if (key == '?')
 			return gyr_error_set(error, -EINVAL, "%s: no such option, or its value is missing; --help lists them", argv[optind - 1]);
 		if (key == HELP || key == VERSION) {
-			fputs(key == HELP ? help : "gyr-load " GYR_VERSION "\n", stdout);
+			fputs(key == HELP ? load_help : "gyr-load " GYR_VERSION "\n", stdout);
 			return 1;
 		}
-		repeat |= key == REPEAT;
-		int status = read_one(key, known[index].name, optarg, options, error);
+		int status = read_one(&reading, (enum key)key, known[index].name, optarg, error);
 		if (status != 0)
 			return status;
 	}
 	if (optind < argc)
 		return gyr_error_set(error, -EINVAL, "%s: only options are taken; --help lists them", argv[optind]);
-	if (options->labels != NULL && options->images == NULL)
-		return gyr_error_set(error, -EINVAL, "--labels needs --images");
-	if (options->labels != NULL && options->echo)
-		return gyr_error_set(error, -EINVAL, "--labels and --echo: an echo answers nothing that could be right");
-	if (options->images != NULL && options->tensor_bytes != 0)
-		return gyr_error_set(error, -EINVAL, "--images and --tensor-bytes: one of them");
-	if (repeat && options->count != 0)
-		return gyr_error_set(error, -EINVAL, "--repeat and --count: one of them");
-	if (options->server == 0)
-		options->server = options->memif != NULL ? 192u << 24 | 2u << 8 | 1u : INADDR_LOOPBACK;
-	if (options->address == 0)
-		options->address = (options->server & 0xff) < 254 ? options->server + 1 : options->server - 1;
-	if (options->tensor_bytes == 0)
-		options->tensor_bytes = 784;
-	if (options->in_flight == 0)
-		options->in_flight = options->rate > 0 ? 4096 : 1;
-	if (!repeat && options->count == 0 && options->seconds == 0 && options->until_version == 0) {
-		options->once = options->images != NULL;
-		options->count = options->once ? 0 : 10000;
-	}
-	return 0;
+	int status = check_together(&reading, error);
+	if (status == 0)
+		status = make_streams(&reading, error);
+	if (status == 0)
+		fill_in(&reading);
+	if (status == 0 && options->client_count > LOAD_CLIENTS_MAX)
+		status = gyr_error_set(error, -EINVAL, "--clients: at most %u in all", LOAD_CLIENTS_MAX);
+	return status;
 }

@@ -1,312 +1,266 @@
-/*
- * The loop that asks. A question has a slot from its first datagram until it is answered or given up; slots are used in turn, so that a slot still remembers
- * its last question when a second answer to it comes. The id tells the slot. Questions under way hang on a list, oldest datagram first, whose head is the next
- * to be asked again.
- */
+/* The loop that asks. */
+#include "tools/load/run.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/assertion.h"
 #include "base/clock.h"
-#include "tools/load/load.h"
+#include "tools/load/run_internal.h"
 
-#define SLOT_BITS 18u /* more than twice LOAD_IN_FLIGHT_MAX */
-#define SLOTS_MIN 1024u
-#define NONE UINT32_MAX
+#define LATE_WAIT_NS (GYR_NS_PER_S / 4) /* the longest wait: often enough for --seconds, --progress and a signal that came before it */
 
-_Static_assert(LOAD_IN_FLIGHT_MAX * 2 <= 1u << SLOT_BITS, "a slot for each question under way and as many that remember");
-
-struct slot {
-	uint64_t id;
-	uint64_t due_ns, sent_ns; /* the time it is measured from; its latest datagram */
-	uint32_t example;
-	uint32_t attempts, answers;
-	uint32_t older, newer; /* on the list of those under way */
-	bool waiting, measured;
-};
-
-struct run {
-	const struct load_options *options;
-	const struct load_source *source;
-	struct load_transport *transport;
-	struct load_stats *stats;
-	struct slot *slots;
-	uint32_t slot_count, next_slot;
-	uint32_t oldest, newest; /* under way */
-	uint32_t waiting;
-	uint64_t sequence;                    /* the upper bits of ids */
-	uint64_t issued;                      /* with the warm-up */
-	uint64_t start_ns, first_ns, last_ns; /* of the loop, of what is measured */
-};
-
-static void unlink_slot(struct run *run, struct slot *slot)
-{
-	*(slot->older == NONE ? &run->oldest : &run->slots[slot->older].newer) = slot->newer;
-	*(slot->newer == NONE ? &run->newest : &run->slots[slot->newer].older) = slot->older;
-}
-
-static void append_slot(struct run *run, struct slot *slot)
-{
-	uint32_t index = (uint32_t)(slot - run->slots);
-	slot->older = run->newest;
-	slot->newer = NONE;
-	*(run->newest == NONE ? &run->oldest : &run->slots[run->newest].newer) = index;
-	run->newest = index;
-}
-
-/* The question is over, however it ended. */
-static void end_slot(struct run *run, struct slot *slot)
-{
-	unlink_slot(run, slot);
-	slot->waiting = false;
-	run->waiting--;
-}
-
-/* Packs the question in SLOT where the transport wants it. 0: it does not fit, or there is no buffer now. */
-static size_t pack_slot(struct run *run, const struct slot *slot)
+/* Packs QUESTION where the transport wants it. 0: it does not fit, or there is no buffer now. */
+static size_t pack(struct load_run *run, const struct load_question *question)
 {
 	const struct load_options *options = run->options;
-	struct gyr_wire_output input = {.shape = {.dtype = GYR_DTYPE_U8, .rank = 1, .dims = {run->source->bytes}},
-					.data = run->source->tensors + (size_t)slot->example * run->source->bytes,
+	const struct load_kind *kind = &options->kinds[question->kind];
+	const struct load_source *source = &run->sources[question->kind];
+	struct gyr_wire_output input = {.shape = {.dtype = GYR_DTYPE_U8, .rank = 1, .dims = {source->bytes}},
+					.data = source->tensors + (size_t)question->example * source->bytes,
 					.form = GYR_WIRE_BARE};
 	size_t size;
-	uint8_t *to = run->transport->methods->buffer(run->transport, &size);
+	uint8_t *to = run->transport->methods->buffer(run->transport, question->client, &size);
 	if (to == NULL)
 		return 0;
-	return gyr_wire_pack_request(to, size, slot->id, &options->model, &options->select, options->deadline_us, &input, 1, options->want_timing);
+	return gyr_wire_pack_request(to, size, question->id, &kind->model, &kind->select, options->deadline_us, &input, 1, options->want_timing);
 }
 
-/* One datagram for the question in SLOT. Without a buffer nothing goes, as if the path had lost it. */
-static void send_slot(struct run *run, struct slot *slot)
+/* One datagram for QUESTION. Without a buffer nothing goes, as if the path had lost it. */
+static void ask(struct load_run *run, struct load_question *question, uint64_t now_ns)
 {
-	size_t bytes = pack_slot(run, slot);
+	size_t bytes = pack(run, question);
 	if (bytes != 0)
 		run->transport->methods->send(run->transport, bytes);
-	slot->attempts++;
-	append_slot(run, slot);
+	else
+		run->transport->unsent++;
+	question->sent_ns = now_ns;
+	question->attempts++;
+	load_list_append(&run->questions, &run->lanes[question->lane].under_way, question);
 }
 
-/* Whether the slot whose turn it is can be used. One long unanswered question must not stop the others, so those under way are passed over. */
-static struct slot *free_slot(struct run *run)
+static void lose(struct load_run *run, struct load_question *question)
 {
-	for (;;) {
-		struct slot *slot = &run->slots[run->next_slot];
-		run->next_slot = run->next_slot + 1 == run->slot_count ? 0 : run->next_slot + 1;
-		if (!slot->waiting)
-			return slot;
-	}
-}
-
-static void issue(struct run *run, uint64_t due_ns, uint64_t now_ns)
-{
-	struct slot *slot = free_slot(run);
-	*slot = (struct slot){
-		.id = run->sequence++ << SLOT_BITS | (uint64_t)(slot - run->slots),
-		.due_ns = due_ns,
-		.sent_ns = now_ns,
-		.example = (uint32_t)(run->issued % run->source->count),
-		.waiting = true,
-		.measured = run->issued >= run->options->warm_up,
-	};
-	run->issued++;
-	run->waiting++;
-	if (slot->measured && run->stats->asked++ == 0)
-		run->first_ns = now_ns;
-	send_slot(run, slot);
+	load_question_end(run, question);
+	run->stats->kinds[question->kind].lost++;
+	if (run->windows != NULL)
+		run->windows->kinds[question->kind].lost++;
 }
 
 /* Asks again, or gives up, what has waited too long. */
-static void expire(struct run *run, uint64_t now_ns)
+static void expire(struct load_run *run, struct load_lane *lane, uint64_t now_ns)
 {
 	uint64_t timeout_ns = run->options->timeout_ms * GYR_NS_PER_MS;
-	while (run->oldest != NONE && now_ns - run->slots[run->oldest].sent_ns >= timeout_ns) {
-		struct slot *slot = &run->slots[run->oldest];
-		if (slot->attempts >= run->options->attempts) {
-			end_slot(run, slot);
-			run->stats->lost++;
+	while (lane->under_way.oldest != LOAD_NONE && now_ns - run->questions.all[lane->under_way.oldest].sent_ns >= timeout_ns) {
+		struct load_question *question = &run->questions.all[lane->under_way.oldest];
+		if (question->attempts >= run->options->attempts) {
+			lose(run, question);
 			continue;
 		}
-		unlink_slot(run, slot);
-		slot->sent_ns = now_ns;
+		load_list_remove(&run->questions, &lane->under_way, question);
 		run->stats->resent++;
-		send_slot(run, slot);
+		ask(run, question, now_ns);
 	}
 }
 
-static struct load_version *version_of(struct load_stats *stats, uint64_t number)
+/* Asks again what has rested. */
+static void wake(struct load_run *run, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < stats->version_count; i++)
-		if (stats->versions[i].version == number)
-			return &stats->versions[i];
-	/* Beyond the last place all share it. */
-	if (stats->version_count == LOAD_VERSIONS_MAX)
-		return &stats->versions[LOAD_VERSIONS_MAX - 1];
-	stats->versions[stats->version_count] = (struct load_version){.version = number};
-	return &stats->versions[stats->version_count++];
+	while (load_rest_due_ns(&run->rest) <= now_ns) {
+		struct load_question *question = load_question_of(&run->questions, load_rest_take(&run->rest));
+		/* A late answer to an earlier attempt may have ended it. */
+		if (question == NULL || !question->resting)
+			continue;
+		question->resting = false;
+		run->stats->resent++;
+		ask(run, question, now_ns);
+	}
 }
 
-static bool is_correct(const struct load_source *source, uint32_t example, const struct gyr_wire_tensor *scores)
+static uint32_t draw_kind(struct load_run *run, struct load_lane *lane)
 {
-	uint32_t best = 0;
-	float most = 0;
-	for (uint32_t i = 0; i < scores->bytes / sizeof(float); i++) {
-		float score;
-		memcpy(&score, scores->data + i * sizeof score, sizeof score);
-		if (i == 0 || score > most) {
-			most = score;
-			best = i;
+	const struct load_stream *stream = lane->stream;
+	uint32_t kind = stream->kind_first, last = kind + stream->kind_count - 1;
+	if (kind == last)
+		return kind;
+	double drawn = load_random_unit(&lane->random) * lane->weight;
+	while (kind < last && drawn >= run->options->kinds[kind].weight)
+		drawn -= run->options->kinds[kind++].weight;
+	return kind;
+}
+
+static void issue(struct load_run *run, struct load_lane *lane, uint64_t due_ns, uint64_t now_ns)
+{
+	const struct load_stream *stream = lane->stream;
+	uint32_t kind = draw_kind(run, lane);
+	bool measured = run->issued++ >= run->options->warm_up;
+	uint32_t example = (uint32_t)(run->kind_asked[kind]++ % run->sources[kind].count);
+	uint32_t client = stream->client_first + lane->client_next;
+	lane->client_next = lane->client_next + 1 == stream->client_count ? 0 : lane->client_next + 1;
+	if (measured) {
+		run->stats->kinds[kind].asked++;
+		run->asked_ns = now_ns;
+		if (run->measured++ == 0)
+			run->first_ns = now_ns;
+		if (run->windows != NULL)
+			run->windows->kinds[kind].asked++;
+		if (stream->rate > 0)
+			gyr_histogram_add(&run->stats->late, now_ns - due_ns);
+	}
+	if (lane->waiting == stream->in_flight) {
+		/* The schedule waits for nobody: the oldest goes, or where all rest, this one. */
+		run->stats->crowded++;
+		if (lane->under_way.oldest == LOAD_NONE) {
+			run->stats->kinds[kind].lost++;
+			return;
 		}
+		lose(run, &run->questions.all[lane->under_way.oldest]);
 	}
-	return best == source->labels[example];
-}
-
-static void count_result(struct run *run, const struct slot *slot, const struct gyr_wire_message *answer)
-{
-	struct load_stats *stats = run->stats;
-	stats->answered++;
-	if (run->options->echo)
-		return;
-	struct load_version *version = version_of(stats, answer->version);
-	version->answers++;
-	if (run->source->labels != NULL && is_correct(run->source, slot->example, &answer->tensors[0])) {
-		stats->correct++;
-		version->correct++;
-	}
-	if (answer->has_timing)
-		for (unsigned i = 0; i < 3; i++)
-			gyr_histogram_add(&stats->timing[i], answer->timing_ns[i]);
-}
-
-static void handle(void *context, const uint8_t *bytes, size_t size)
-{
-	struct run *run = context;
-	uint64_t now_ns = gyr_clock_ns();
-	struct gyr_wire_message answer;
-	const char *reason;
-	enum gyr_wire_code code = gyr_wire_parse(bytes, size, &answer, &reason);
-	uint64_t index = answer.id & ((1u << SLOT_BITS) - 1);
-	struct slot *slot = &run->slots[index < run->slot_count ? index : 0];
-	if (!answer.has_id || slot->attempts == 0 || slot->id != answer.id) {
-		run->stats->stray++;
-		return;
-	}
-	slot->answers++;
-	if (!slot->waiting) {
-		/* A second answer is right when we asked twice. */
-		run->stats->doubled += slot->answers > slot->attempts;
-		return;
-	}
-	end_slot(run, slot);
-	if (!slot->measured)
-		return;
-	run->last_ns = now_ns;
-	if (code == GYR_WIRE_OK && answer.type == (run->options->echo ? GYR_WIRE_REQUEST : GYR_WIRE_RESULT)) {
-		count_result(run, slot, &answer);
-		gyr_histogram_add(&run->stats->round_trip, now_ns - slot->due_ns);
-	} else if (code == GYR_WIRE_OK && answer.type == GYR_WIRE_ERROR) {
-		run->stats->errors[answer.code < GYR_WIRE_CODE_COUNT ? answer.code : GYR_WIRE_CODE_COUNT]++;
-	} else {
-		run->stats->malformed++;
-	}
-}
-
-static bool has_answered(const struct load_options *options, const struct load_stats *stats)
-{
-	for (uint32_t i = 0; i < stats->version_count; i++)
-		if (stats->versions[i].version == options->until_version)
-			return stats->versions[i].answers >= options->then;
-	return false;
+	struct load_question *question = load_question_take(&run->questions);
+	question->due_ns = due_ns;
+	question->client = client;
+	question->example = example;
+	question->kind = (uint16_t)kind;
+	question->lane = (uint8_t)(lane - run->lanes);
+	question->waiting = true;
+	question->measured = measured;
+	lane->waiting++;
+	run->waiting++;
+	ask(run, question, now_ns);
 }
 
 /* Nothing more is to be asked. */
-static bool is_over(const struct run *run, uint64_t now_ns)
+static bool is_over(const struct load_run *run, uint64_t start_ns, uint64_t now_ns)
 {
 	const struct load_options *options = run->options;
-	if (options->count != 0 && run->stats->asked >= options->count)
+	if (options->count != 0 && run->measured >= options->count)
 		return true;
-	if (options->once && run->stats->asked >= run->source->count)
+	if (options->once && run->measured >= run->sources[0].count)
 		return true;
-	if (options->seconds > 0 && (double)(now_ns - run->start_ns) >= options->seconds * (double)GYR_NS_PER_S)
+	if (options->seconds > 0 && (double)(now_ns - start_ns) >= options->seconds * (double)GYR_NS_PER_S)
 		return true;
-	return options->until_version != 0 && has_answered(options, run->stats);
+	return options->until_version != 0 && load_has_answered(options, run->stats);
 }
 
-static void progress(const struct run *run, uint64_t now_ns, uint64_t *told_ns, uint64_t *told_answered)
+/* When LANE asks next, if nothing comes before; UINT64_MAX: only after an answer, or never. */
+static uint64_t next_ns(const struct load_lane *lane, uint64_t now_ns)
 {
-	if (now_ns - *told_ns < GYR_NS_PER_S)
-		return;
-	load_report_progress(run->stats, (double)(now_ns - run->start_ns) / (double)GYR_NS_PER_S, *told_answered,
-			     (double)(now_ns - *told_ns) / (double)GYR_NS_PER_S);
-	*told_ns = now_ns;
-	*told_answered = run->stats->answered;
+	const struct load_stream *stream = lane->stream;
+	uint64_t next = now_ns > lane->from_ns ? now_ns : lane->from_ns;
+	if (stream->rate > 0)
+		next = load_schedule_due_ns(&lane->schedule);
+	else if (lane->waiting == stream->in_flight)
+		return UINT64_MAX;
+	return next >= lane->until_ns ? UINT64_MAX : next;
 }
 
-static void loop(struct run *run, const atomic_bool *stop)
+/* Asks what is due in LANE: no more than a burst, so that answers are not left lying while a schedule that fell behind is caught up with. True: all is asked.
+ */
+static bool ask_due(struct load_run *run, struct load_lane *lane, uint64_t start_ns, uint64_t *now_ns)
 {
-	const struct load_options *options = run->options;
+	for (unsigned i = 0; i < LOAD_BURST && !is_over(run, start_ns, *now_ns); i++) {
+		uint64_t due_ns = next_ns(lane, *now_ns);
+		if (due_ns > *now_ns)
+			return false;
+		issue(run, lane, lane->stream->rate > 0 ? due_ns : *now_ns, *now_ns);
+		if (lane->stream->rate > 0)
+			load_schedule_step(&lane->schedule);
+		*now_ns = gyr_clock_ns();
+	}
+	return is_over(run, start_ns, *now_ns);
+}
+
+/* Until when there is nothing to do, if nothing comes. */
+static uint64_t idle_until_ns(const struct load_run *run, bool over, uint64_t now_ns)
+{
+	uint64_t until_ns = now_ns + LATE_WAIT_NS, rested_ns = load_rest_due_ns(&run->rest);
+	if (run->windows != NULL) {
+		uint64_t window_ns = run->windows->begun_ns + (uint64_t)(run->options->window * (double)GYR_NS_PER_S);
+		until_ns = window_ns < until_ns ? window_ns : until_ns;
+	}
+	until_ns = rested_ns < until_ns ? rested_ns : until_ns;
+	for (uint32_t i = 0; i < run->options->stream_count; i++) {
+		const struct load_lane *lane = &run->lanes[i];
+		if (lane->under_way.oldest != LOAD_NONE) {
+			uint64_t expires_ns = run->questions.all[lane->under_way.oldest].sent_ns + run->options->timeout_ms * GYR_NS_PER_MS;
+			until_ns = expires_ns < until_ns ? expires_ns : until_ns;
+		}
+		uint64_t due_ns = over ? UINT64_MAX : next_ns(lane, now_ns);
+		until_ns = due_ns < until_ns ? due_ns : until_ns;
+	}
+	return until_ns;
+}
+
+static void start_lanes(struct load_run *run, uint64_t start_ns)
+{
+	uint64_t seed = run->options->seed;
+	for (uint32_t i = 0; i < run->options->stream_count; i++) {
+		const struct load_stream *stream = &run->options->streams[i];
+		struct load_lane *lane = &run->lanes[i];
+		*lane = (struct load_lane){.stream = stream, .under_way = {LOAD_NONE, LOAD_NONE}, .random = load_random(&seed)};
+		lane->from_ns = start_ns + (uint64_t)(stream->from_s * (double)GYR_NS_PER_S);
+		lane->until_ns = stream->until_s > 0 ? start_ns + (uint64_t)(stream->until_s * (double)GYR_NS_PER_S) : UINT64_MAX;
+		if (stream->rate > 0)
+			load_schedule_start(&lane->schedule, stream->rate, stream->poisson, load_random(&seed), lane->from_ns);
+		for (uint32_t k = stream->kind_first; k < stream->kind_first + stream->kind_count; k++)
+			lane->weight += run->options->kinds[k].weight;
+	}
+}
+
+static void loop(struct load_run *run, const atomic_bool *stop)
+{
 	const struct load_transport_methods *methods = run->transport->methods;
-	uint64_t now_ns = gyr_clock_ns(), told_ns = now_ns, told_answered = 0, scheduled = 0, next_ns = now_ns;
+	uint64_t start_ns = gyr_clock_ns(), now_ns = start_ns;
 	bool over = false;
-	run->start_ns = now_ns;
+	start_lanes(run, start_ns);
+	if (run->windows != NULL)
+		load_windows_start(run->windows, start_ns);
 	while (!over || run->waiting > 0) {
 		unsigned most = run->waiting == 0 ? 1 : run->waiting < LOAD_BURST ? run->waiting : LOAD_BURST;
-		unsigned received = methods->receive(run->transport, most, handle, run);
+		unsigned received = methods->receive(run->transport, most, load_take_answer, run);
 		now_ns = gyr_clock_ns();
-		expire(run, now_ns);
-		over = over || atomic_load_explicit(stop, memory_order_relaxed) || is_over(run, now_ns);
-		/* No more than a burst, so that answers are not left lying while a schedule that fell behind is caught up with. */
-		for (unsigned i = 0; i < LOAD_BURST && !over && run->waiting < options->in_flight && (options->rate == 0 || next_ns <= now_ns); i++) {
-			issue(run, options->rate == 0 ? now_ns : next_ns, now_ns);
-			next_ns = run->start_ns + (uint64_t)((double)++scheduled * (double)GYR_NS_PER_S / (options->rate == 0 ? 1 : options->rate));
-			now_ns = gyr_clock_ns();
-			over = is_over(run, now_ns);
+		over = over || atomic_load_explicit(stop, memory_order_relaxed);
+		wake(run, now_ns);
+		for (uint32_t i = 0; i < run->options->stream_count; i++) {
+			expire(run, &run->lanes[i], now_ns);
+			over = over || ask_due(run, &run->lanes[i], start_ns, &now_ns);
 		}
 		methods->flush(run->transport);
-		if (options->progress)
-			progress(run, now_ns, &told_ns, &told_answered);
-		if (received > 0)
-			continue;
-		uint64_t until_ns = now_ns + GYR_NS_PER_S / 4; /* often enough for --seconds, --progress and a signal that came before the wait */
-		if (run->oldest != NONE && run->slots[run->oldest].sent_ns + options->timeout_ms * GYR_NS_PER_MS < until_ns)
-			until_ns = run->slots[run->oldest].sent_ns + options->timeout_ms * GYR_NS_PER_MS;
-		if (!over && options->rate > 0 && run->waiting < options->in_flight && next_ns < until_ns)
-			until_ns = next_ns;
-		if (!over || run->waiting > 0)
-			methods->wait(run->transport, until_ns);
+		if (run->windows != NULL && load_windows_turn(run->windows, now_ns) && !over)
+			over = run->stats->stable = true;
+		if (received == 0 && (!over || run->waiting > 0))
+			methods->wait(run->transport, idle_until_ns(run, over, now_ns));
 	}
 }
 
-int load_run(const struct load_options *options, const struct load_source *source, struct load_transport *transport, const atomic_bool *stop,
-	     struct load_stats *stats, struct gyr_error *error)
+/* Whether each kind's longest question fits a datagram. */
+static int try_sizes(struct load_run *run, struct gyr_error *error)
 {
-	uint32_t start = 0;
-	struct run run = {.options = options, .source = source, .transport = transport, .stats = stats, .oldest = NONE, .newest = NONE};
-	run.slot_count = options->in_flight * 2 < SLOTS_MIN ? SLOTS_MIN : options->in_flight * 2;
-	run.slots = calloc(run.slot_count, sizeof *run.slots);
-	if (run.slots == NULL)
-		return gyr_error_set(error, -ENOMEM, "no memory for %u questions under way", options->in_flight);
-	/* A random start, so that an answer to an earlier run on the same port is a stray one. */
-	if (getrandom(&start, sizeof start, 0) != sizeof start)
-		start = (uint32_t)gyr_clock_ns();
-	run.sequence = start;
-	/* The longest id there is. */
-	if (pack_slot(&run, &(struct slot){.id = UINT64_MAX}) == 0) {
-		free(run.slots);
-		return gyr_error_set(error, -EMSGSIZE, "questions of %u bytes do not fit a datagram on this way", source->bytes);
-	}
-	loop(&run, stop);
-	stats->rejected = transport->rejected;
-	stats->elapsed_ns = run.last_ns > run.first_ns ? run.last_ns - run.first_ns : 0;
-	free(run.slots);
+	for (uint32_t i = 0; i < run->options->kind_count; i++)
+		if (pack(run, &(struct load_question){.id = UINT64_MAX, .kind = (uint16_t)i}) == 0)
+			return gyr_error_set(error, -EMSGSIZE, "questions of %u bytes to \"%.*s\" do not fit a datagram on this way", run->sources[i].bytes,
+					     (int)run->options->kinds[i].model.length, run->options->kinds[i].model.name);
 	return 0;
 }
 
-bool load_is_clean(const struct load_options *options, const struct load_stats *stats)
+int load_run(const struct load_options *options, const struct load_source *sources, struct load_transport *transport, struct load_windows *windows,
+	     const atomic_bool *stop, struct load_stats *stats, struct gyr_error *error)
 {
-	uint64_t bad = stats->lost + stats->doubled + stats->malformed;
-	for (unsigned i = 0; i <= GYR_WIRE_CODE_COUNT; i++)
-		bad += stats->errors[i];
-	return bad == 0 && stats->answered > 0 && (options->until_version == 0 || has_answered(options, stats));
+	struct load_run run = {.options = options, .sources = sources, .transport = transport, .windows = windows, .stats = stats};
+	uint32_t in_flight = 0;
+	for (uint32_t i = 0; i < options->stream_count; i++)
+		in_flight += options->streams[i].in_flight;
+	load_stats_clear(stats);
+	transport->rejected = transport->unsent = 0;
+	bool ready = load_questions_init(&run.questions, in_flight) && (!options->backoff || load_rest_init(&run.rest, in_flight));
+	int status = ready ? try_sizes(&run, error) : gyr_error_set(error, -ENOMEM, "no memory for %u questions under way", in_flight);
+	if (status == 0) {
+		loop(&run, stop);
+		stats->rejected = transport->rejected;
+		stats->unsent = transport->unsent;
+		stats->elapsed_ns = run.last_ns > run.first_ns ? run.last_ns - run.first_ns : 0;
+		stats->asking_ns = run.asked_ns - run.first_ns;
+	}
+	load_questions_fini(&run.questions);
+	load_rest_fini(&run.rest);
+	return status;
 }

@@ -1,10 +1,12 @@
-/* The examples that are asked: IDX files (of MNIST and its kin), or random tensors. */
+/* The examples that are asked: IDX files (of MNIST and its kin), npy files, or random tensors. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#include "tools/load/load.h"
+#include "tools/load/judge.h"
+#include "tools/load/schedule.h"
+#include "tools/load/source.h"
 
 #define RANDOM_TENSORS 64u /* enough that no two questions under way need be the same */
 #define IDX_U8 8
@@ -58,43 +60,61 @@ close:
 	return status;
 }
 
-static int open_images(const struct load_options *options, struct load_source *source, struct gyr_error *error)
+static int open_images(const struct load_kind *kind, struct load_source *source, struct gyr_error *error)
 {
 	uint32_t label_count, label_bytes;
-	int status = read_idx(options->images, &source->count, &source->bytes, &source->tensors, error);
-	if (status != 0)
+	int status = read_idx(kind->images, &source->count, &source->bytes, &source->tensors, error);
+	if (status != 0 || kind->labels == NULL)
 		return status;
-	if (source->bytes > 65000)
-		return gyr_error_set(error, -EINVAL, "%s: %u bytes an image; a datagram holds 65000", options->images, source->bytes);
-	if (options->labels == NULL)
-		return 0;
-	status = read_idx(options->labels, &label_count, &label_bytes, &source->labels, error);
+	status = read_idx(kind->labels, &label_count, &label_bytes, &source->labels, error);
 	if (status == 0 && (label_count != source->count || label_bytes != 1))
-		status = gyr_error_set(error, -EINVAL, "%s: %u labels of %u bytes; %s has %u images, which take one byte each", options->labels, label_count,
-				       label_bytes, options->images, source->count);
+		status = gyr_error_set(error, -EINVAL, "%s: %u labels of %u bytes; %s has %u images, which take one byte each", kind->labels, label_count,
+				       label_bytes, kind->images, source->count);
+	return status;
+}
+
+static int open_arrays(const struct load_kind *kind, struct load_source *source, struct gyr_error *error)
+{
+	uint32_t count;
+	bool f32;
+	int status = load_npy_read(kind->inputs, &source->count, &source->bytes, &f32, &source->tensors, error);
+	if (status != 0 || kind->outputs == NULL)
+		return status;
+	status = load_npy_read(kind->outputs, &count, &source->output_bytes, &source->output_f32, &source->outputs, error);
+	if (status == 0 && count != source->count)
+		status = gyr_error_set(error, -EINVAL, "%s: %u rows; %s has %u", kind->outputs, count, kind->inputs, source->count);
 	return status;
 }
 
 /* Numbers from 0 to 1, since the bits of any number would make NaN and denormals, which no model is asked and which are slow to compute with. */
-static int make_random(uint32_t bytes, struct load_source *source, struct gyr_error *error)
+static int make_random(uint32_t bytes, uint64_t seed, struct load_source *source, struct gyr_error *error)
 {
-	uint64_t state = 0x9e3779b97f4a7c15;
 	*source = (struct load_source){.count = RANDOM_TENSORS, .bytes = bytes, .tensors = calloc(RANDOM_TENSORS, bytes)};
 	if (source->tensors == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for %u tensors of %u bytes", RANDOM_TENSORS, bytes);
 	for (size_t tensor = 0; tensor < RANDOM_TENSORS; tensor++)
 		for (size_t i = 0; i + 4 <= bytes; i += 4) {
-			state = state * 6364136223846793005 + 1442695040888963407;
-			float value = (float)(state >> 40) * 0x1p-24f;
+			float value = (float)(load_random(&seed) >> 40) * 0x1p-24f;
 			memcpy(source->tensors + tensor * bytes + i, &value, 4);
 		}
 	return 0;
 }
 
-int load_source_open(const struct load_options *options, struct load_source *source, struct gyr_error *error)
+int load_source_open(const struct load_options *options, const struct load_kind *kind, struct load_source *source, struct gyr_error *error)
 {
 	*source = (struct load_source){0};
-	int status = options->images == NULL ? make_random(options->tensor_bytes, source, error) : open_images(options, source, error);
+	int status;
+	if (kind->images != NULL)
+		status = open_images(kind, source, error);
+	else if (kind->inputs != NULL)
+		status = open_arrays(kind, source, error);
+	else
+		status = make_random(kind->tensor_bytes * kind->rows, options->seed, source, error);
+	if (status == 0 && source->bytes > LOAD_TENSOR_MAX)
+		status = gyr_error_set(error, -EINVAL, "%s: %u bytes each; a datagram holds %u", kind->images != NULL ? kind->images : kind->inputs,
+				       source->bytes, LOAD_TENSOR_MAX);
+	if (status == 0 && options->check)
+		status = load_memory_make(source->count, &source->memory, error);
 	if (status != 0)
 		load_source_close(source);
 	return status;
@@ -104,5 +124,7 @@ void load_source_close(struct load_source *source)
 {
 	free(source->tensors);
 	free(source->labels);
+	free(source->outputs);
+	load_memory_free(source->memory);
 	*source = (struct load_source){0};
 }

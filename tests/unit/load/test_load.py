@@ -4,74 +4,15 @@
     test_load.py GYR-LOAD
 """
 import gzip
-import json
 import pathlib
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 
-import msgpack
+from responder import LOAD, expect, has, load, result
 
-LOAD = sys.argv[1]
 IMAGES = 50
-
-
-class Responder:
-    """Answers each request with MANNER(number of the datagram, message): a list of datagrams to send back."""
-
-    def __init__(self, manner):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.server = "127.0.0.1:%d" % self.socket.getsockname()[1]
-        self.manner = manner
-        self.count = 0
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        while True:
-            datagram, peer = self.socket.recvfrom(65536)
-            if not datagram:
-                return
-            self.count += 1
-            for answer in self.manner(self.count, msgpack.unpackb(datagram)):
-                self.socket.sendto(answer if isinstance(answer, bytes) else msgpack.packb(answer), peer)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.socket.sendto(b"", self.socket.getsockname())
-        self.thread.join()
-        self.socket.close()
-
-
-def scores(best):
-    return struct.pack("<10f", *[float(i == best) for i in range(10)])
-
-
-def result(message, version=1):
-    """The first byte of the input is the class that is told."""
-    return [1, 2, message[2], version, [scores(message[6][0][0] % 10)]]
-
-
-def load(manner, *arguments):
-    with Responder(manner) as responder:
-        run = subprocess.run([LOAD, "--server", responder.server, "--json", *arguments], capture_output=True, text=True, timeout=60)
-        return run.returncode, json.loads(run.stdout), responder.count
-
-
-def expect(what, got, wanted):
-    if got != wanted:
-        sys.exit(f"{what}: {got}; expected {wanted}")
-
-
-def has(figures, **wanted):
-    for name, value in wanted.items():
-        expect(name, figures[name], value)
 
 
 def test_clean():
