@@ -128,6 +128,8 @@ bool gyr_admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct rt
 	}
 	enum gyr_wire_code code = gyr_route_find(route, &message->model, &message->select, &model, &request->version);
 	if (code != GYR_WIRE_OK) {
+		if (model != NULL)
+			gyr_counter_add(&gyr_model_counters_of(lcore, model)->refused[code], 1);
 		gyr_refuse(lcore, mbuf, code, route_text(code, &message->select));
 		return false;
 	}

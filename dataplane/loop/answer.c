@@ -10,7 +10,7 @@
 void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
 {
 	gyr_net_reply(gyr_host_of(lcore->loop, mbuf), mbuf, bytes);
-	gyr_counter_add(&lcore->counters.answers[answer], 1);
+	gyr_counter_add(&lcore->counters->answers[answer], 1);
 	gyr_send(lcore, mbuf);
 }
 
@@ -44,7 +44,7 @@ void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t i
 		gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
 		return;
 	}
-	gyr_counter_add(&lcore->counters.answers[GYR_ANSWER_WITHHELD], 1);
+	gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_WITHHELD], 1);
 	rte_pktmbuf_free(mbuf);
 }
 
@@ -52,7 +52,7 @@ void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_co
 {
 	const struct gyr_request *request = gyr_request_of(mbuf);
 	if (request->version != NULL)
-		gyr_counter_add(&gyr_lane_of(lcore, request->version)->errors, 1);
+		gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->refused[code], 1);
 	gyr_answer_error(lcore, mbuf, request->message.id, code, text, 0);
 }
 
@@ -64,7 +64,7 @@ void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char 
 		gyr_refuse(lcore, mbuf, GYR_WIRE_FORBIDDEN, "the answer is larger than the question, and your address is not trusted with that");
 }
 
-void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])
+bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])
 {
 	const struct gyr_request *request = gyr_request_of(mbuf);
 	const struct gyr_version *version = request->version;
@@ -88,9 +88,10 @@ void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t 
 					    request->message.want_timing ? timing_ns : NULL, NULL);
 	if (bytes == 0) {
 		gyr_refuse_long(lcore, mbuf, "no datagram holds the result");
-		return;
+		return false;
 	}
-	gyr_counter_add(&lane->requests, 1);
-	gyr_counter_add(&lane->rows, request->rows);
+	gyr_counter_add(&lane->counters->requests, 1);
+	gyr_counter_add(&lane->counters->rows, request->rows);
 	gyr_answer(lcore, mbuf, GYR_ANSWER_RESULT, (uint32_t)bytes);
+	return true;
 }

@@ -81,14 +81,14 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 	uint64_t end = rte_rdtsc();
 
 	uint64_t compute_ns = gyr_loop_ns(loop, end - start);
-	struct gyr_histogram *stages = lane->stages[atomic_load_explicit(&loop->histogram_side, memory_order_acquire)]; /* A2 pairs with R2 in status.c */
+	gyr_counter_add(&lane->counters->engine_cycles, end - start);
+	gyr_counter_add(&lane->counters->runs[gyr_counters_batch(rows)], 1);
 	for (uint32_t i = 0; i < member_count; i++) {
-		uint64_t arrival = gyr_request_of(members[i].mbuf)->arrival_tsc;
-		uint64_t queued_ns = gyr_loop_ns(loop, gyr_tsc_since(arrival, dequeued)), total_ns = gyr_loop_ns(loop, gyr_tsc_since(arrival, end));
+		const struct gyr_request *request = gyr_request_of(members[i].mbuf);
+		const struct gyr_stage_times times = {.arrival = request->arrival_tsc, .parsed = request->parsed_tsc, .begin = start, .end = end};
+		uint64_t queued_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, dequeued)), total_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, end));
 		const uint32_t timing_ns[3] = {timing_of(queued_ns), timing_of(compute_ns), timing_of(total_ns)};
-		gyr_histogram_add(&stages[GYR_STAGE_QUEUED], queued_ns);
-		gyr_histogram_add(&stages[GYR_STAGE_COMPUTE], compute_ns);
-		gyr_histogram_add(&stages[GYR_STAGE_TOTAL], total_ns);
-		gyr_answer_result(lcore, members[i].mbuf, members[i].first_row, timing_ns);
+		if (gyr_answer_result(lcore, members[i].mbuf, members[i].first_row, timing_ns))
+			gyr_stages_note(lcore, lane->counters, &times);
 	}
 }

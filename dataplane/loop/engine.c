@@ -43,7 +43,9 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 {
 	struct gyr_loop *loop = lcore->loop;
 	struct rte_mbuf *mbufs[GYR_LOOP_BURST];
-	uint32_t count = rte_ring_sc_dequeue_burst(lcore->requests, (void **)mbufs, GYR_LOOP_BURST, NULL);
+	unsigned left_behind = 0;
+	uint32_t count = rte_ring_sc_dequeue_burst(lcore->requests, (void **)mbufs, GYR_LOOP_BURST, &left_behind);
+	atomic_store_explicit(&lcore->counters->queued, count + left_behind, memory_order_relaxed);
 	if (count > 0) {
 		uint64_t now = rte_rdtsc();
 		if (lcore->began_tsc == 0)
@@ -62,6 +64,5 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 		uint64_t mean = (known * (SERVICE_WEIGHT - 1) + service) / SERVICE_WEIGHT;
 		atomic_store_explicit(&lcore->service_tsc, mean < UINT32_MAX ? (uint32_t)mean : UINT32_MAX, memory_order_relaxed);
 	}
-	gyr_route_report(&loop->route, lcore->engine_index);
 	return count;
 }

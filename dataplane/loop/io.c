@@ -20,6 +20,9 @@ static uint32_t retry_after_us(const struct gyr_loop *loop, const struct gyr_lco
 
 static void deliver(struct gyr_lcore *lcore, struct gyr_lcore *target, struct parcel *parcel)
 {
+	uint64_t now = rte_rdtsc();
+	for (uint32_t i = 0; i < parcel->count; i++)
+		gyr_request_of(parcel->mbufs[i])->parsed_tsc = now;
 	/* The ring knows whether it has one producer. */
 	uint32_t taken = rte_ring_enqueue_burst(target->requests, (void **)parcel->mbufs, parcel->count, NULL);
 	if (taken < parcel->count) {
@@ -66,7 +69,7 @@ static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const 
 		gyr_answer(lcore, mbuf, GYR_ANSWER_PONG, bytes);
 	} else if (answers_type(message->type) || !message->has_id) {
 		/* To answer an answer could go round for ever; without an id nobody could tell what was answered. */
-		gyr_counter_add(&lcore->counters.answers[GYR_ANSWER_NONE], 1);
+		gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_NONE], 1);
 		rte_pktmbuf_free(mbuf);
 	} else if (code == GYR_WIRE_OK) {
 		gyr_answer_error(lcore, mbuf, message->id, GYR_WIRE_UNSUPPORTED, "messages in pieces are not taken here", 0);
@@ -81,7 +84,7 @@ static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struc
 	uint8_t *payload;
 	uint32_t bytes;
 	enum gyr_net_outcome outcome = gyr_net_input(host, mbuf, &payload, &bytes);
-	gyr_counter_add(&lcore->counters.net[outcome], 1);
+	gyr_counter_add(&lcore->counters->net[outcome], 1);
 	if (outcome == GYR_NET_DATAGRAM) {
 		if (__builtin_expect(lcore->owner_count > 0, 0) && gyr_spread(lcore, mbuf, now))
 			return;
@@ -92,6 +95,15 @@ static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struc
 	} else {
 		rte_pktmbuf_free(mbuf);
 	}
+}
+
+static void count_burst(struct gyr_rx_counters *counters, uint16_t frames, uint64_t bytes)
+{
+	gyr_counter_add(&counters->frames, frames);
+	gyr_counter_add(&counters->bytes, bytes);
+	gyr_counter_add(&counters->bursts, 1);
+	if (frames == GYR_LOOP_BURST)
+		gyr_counter_add(&counters->full, 1);
 }
 
 uint32_t gyr_io_poll(struct gyr_lcore *lcore)
@@ -109,12 +121,15 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 			lcore->began_tsc = now;
 		struct parcel parcel;
 		parcel.count = 0;
+		uint64_t bytes = 0;
 		for (uint16_t i = 0; i < count; i++) {
 			if (i + 1 < count)
 				rte_prefetch0(rte_pktmbuf_mtod(frames[i + 1], void *));
 			frames[i]->port = loop->ports[port].id; /* not every driver sets it */
+			bytes += rte_pktmbuf_pkt_len(frames[i]);
 			take_frame(lcore, &loop->hosts[port], frames[i], now, &parcel);
 		}
+		count_burst(lcore->queues[q].counters, count, bytes);
 		if (parcel.count > 0)
 			deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);
 		taken += count;

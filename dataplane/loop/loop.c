@@ -52,6 +52,8 @@ int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, str
 		status = gyr_layout_connect(made, error);
 	if (status == 0)
 		status = gyr_route_cell_init(&made->route, made->engine_count, error);
+	if (status == 0)
+		status = gyr_counting_init(made, error);
 	if (status != 0) {
 		gyr_loop_destroy(made);
 		return status;
@@ -67,5 +69,6 @@ void gyr_loop_destroy(struct gyr_loop *loop)
 	for (uint32_t p = 0; p < loop->port_count; p++)
 		gyr_port_stop(&loop->ports[p]);
 	gyr_layout_free(loop);
+	gyr_stats_destroy(loop->stats);
 	free(loop);
 }

@@ -1,4 +1,4 @@
-/* What io.c, engine.c, loop.c, run.c, models.c and status.c share. */
+/* What the files of this room share. */
 #ifndef GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
 #define GYR_DATAPLANE_LOOP_LOOP_INTERNAL_H
 
@@ -12,6 +12,7 @@
 #include <rte_ring.h>
 
 #include "base/config.h"
+#include "dataplane/loop/counters.h"
 #include "dataplane/loop/loop.h"
 #include "dataplane/loop/route.h"
 #include "dataplane/loop/version.h"
@@ -28,33 +29,16 @@
 struct gyr_request {
 	struct gyr_wire_message message; /* points into the mbuf's frame */
 	uint64_t arrival_tsc;
+	uint64_t parsed_tsc;
 	struct gyr_version *version; /* from dequeue on */
 	uint32_t rows;
 	bool has_rows; /* the question's tensors had the dimension of rows; so will the answer's */
 };
 
-/* What became of a datagram for us: exactly one of these, beside those under way. Error codes of the wire come first, under their own numbers. */
-enum gyr_answer {
-	GYR_ANSWER_RESULT = GYR_WIRE_OK,
-	GYR_ANSWER_DESCRIPTION = GYR_WIRE_CODE_COUNT,
-	GYR_ANSWER_PONG,
-	GYR_ANSWER_WITHHELD, /* not even an error without words would have been as short as the question of a client that is not trusted */
-	GYR_ANSWER_NONE, /* an answer sent to us, or nothing that carries an id */
-	GYR_ANSWERS
-};
-
-/* One writer, the lcore; the house thread reads. */
-struct gyr_lcore_counters {
-	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t polls;
-	_Atomic uint64_t busy_tsc; /* spent in turns of the loop that had work */
-	_Atomic uint64_t unsent;   /* answers dropped because the port, or the ring to it, stayed full */
-	_Atomic uint64_t net[GYR_NET_OUTCOMES];
-	_Atomic uint64_t answers[GYR_ANSWERS];
-};
-
 /* Frames to send through one port. */
 struct gyr_lcore_tx {
-	int32_t queue; /* the lcore's own TX queue; -1: none, frames go to its outbox */
+	int32_t queue;                    /* the lcore's own TX queue; -1: none, frames go to its outbox */
+	struct gyr_tx_counters *counters; /* NULL for an lcore without a queue of its own */
 	uint16_t count;
 	struct rte_mbuf *frames[GYR_LOOP_BURST];
 };
@@ -64,6 +48,17 @@ struct gyr_lcore_owner {
 	struct gyr_lcore *lcore;
 	uint32_t count;
 	struct rte_mbuf *mbufs[GYR_LOOP_BURST];
+};
+
+/* When a request went from one stage to the next. */
+struct gyr_stage_times {
+	uint64_t arrival, parsed, begin, end;
+};
+
+/* A request whose answer is on its way out. */
+struct gyr_done {
+	struct gyr_version_counters *counters;
+	struct gyr_stage_times times;
 };
 
 /* One lcore of the data path. What is not atomic belongs to it alone once it runs. */
@@ -77,6 +72,7 @@ struct gyr_lcore {
 	uint32_t queue_count;
 	struct {
 		uint16_t port, queue; /* index into loop->ports; DPDK's number of the RX queue */
+		struct gyr_rx_counters *counters;
 	} queues[GYR_LOOP_QUEUES_MAX];
 	uint32_t target_count, target_next;
 	struct gyr_lcore **targets;     /* engine lcores that it feeds */
@@ -95,13 +91,16 @@ struct gyr_lcore {
 	struct rte_ring **inboxes; /* the outboxes of those that send through this one */
 
 	uint64_t upkeep_tsc; /* when its hosts' turn comes again */
-	uint64_t began_tsc; /* when this turn found its first work; 0: none yet */
+	uint64_t began_tsc;  /* when this turn found its first work; 0: none yet */
+	uint64_t sent_tsc;   /* when this turn's answers had been sent; 0: nothing was computed */
+	struct gyr_lcore_counters *counters;
+	uint32_t done_count;
+	struct gyr_done done[GYR_LOOP_BURST]; /* computed in this turn, not counted yet */
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
 	_Atomic bool waiting; /* outside the ports, until loop->paused ends */
 	_Atomic uint32_t acked_phase;
 	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
-	struct gyr_lcore_counters counters;
 };
 
 /* The life of the loop; each phase begins when every lcore has acknowledged the one before, with a turn that found no work. */
@@ -126,18 +125,14 @@ struct gyr_loop {
 	uint64_t tsc_per_us;
 	uint64_t ns_per_tsc_32; /* nanoseconds of 2^32 cycles */
 	uint64_t started_ns, started_tsc;
+	struct gyr_stats *stats;
+	struct gyr_port_counters *port_counters[GYR_CONFIG_PORTS_MAX];
+	struct gyr_house_counters *house_counters;
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase; /* enum gyr_loop_phase */
 	_Atomic bool paused;                                  /* lcores stay out of the ports */
-	_Atomic uint32_t histogram_side;                      /* of struct gyr_version_lane: where engine lcores count */
 	struct gyr_route_cell route;
 };
-
-/* One more, or N more, of a counter that only this thread writes. */
-static inline void gyr_counter_add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
-}
 
 static inline uint64_t gyr_loop_ns(const struct gyr_loop *loop, uint64_t tsc)
 {
@@ -165,6 +160,11 @@ static inline struct gyr_version_lane *gyr_lane_of(const struct gyr_lcore *lcore
 	return version->lanes[lcore->engine_index];
 }
 
+static inline struct gyr_model_counters *gyr_model_counters_of(const struct gyr_lcore *lcore, const struct gyr_route_model *model)
+{
+	return &model->counters[lcore->engine_index];
+}
+
 /* Where the payload of a datagram that was taken begins, and that of its answer. */
 static inline uint8_t *gyr_payload_of(struct rte_mbuf *mbuf)
 {
@@ -175,7 +175,7 @@ static inline uint8_t *gyr_payload_of(struct rte_mbuf *mbuf)
 
 /* Takes the frame over; it goes out with the next flush. */
 void gyr_send(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
-/* Sends what was collected. */
+/* Sends what was collected, and counts what was noted. */
 void gyr_send_flush(struct gyr_lcore *lcore);
 /* Takes the frames of those that send through this lcore; how many. */
 uint32_t gyr_send_poll(struct gyr_lcore *lcore);
@@ -193,8 +193,8 @@ void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t i
 void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text);
 /* Refuses a request to which WHAT, its answer, is too long: for any datagram, or for an address that is not trusted. */
 void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large);
-/* Answers with the rows from FIRST_ROW on of what was computed. */
-void gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
+/* Answers with the rows from FIRST_ROW on of what was computed. False: with an error. */
+bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
 
 /* admit.c: on an engine lcore. */
 
@@ -212,6 +212,20 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 bool gyr_spread(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t now);
 /* Hands over what was collected. */
 void gyr_spread_flush(struct gyr_lcore *lcore);
+
+/* stages.c: on an engine lcore. */
+
+/* A request was computed and its answer is with gyr_send; it is counted when that is sent. */
+void gyr_stages_note(struct gyr_lcore *lcore, struct gyr_version_counters *counters, const struct gyr_stage_times *times);
+/* Counts what was noted; its answers had been sent at NOW. */
+void gyr_stages_count(struct gyr_lcore *lcore, uint64_t now);
+
+/* counting.c: the house thread. */
+
+/* Makes the counters' memory and gives each lcore, queue and port its place. */
+GYR_MUST_CHECK int gyr_counting_init(struct gyr_loop *loop, struct gyr_error *error);
+/* Copies what the ports' drivers count. */
+void gyr_counting_copy_ports(struct gyr_loop *loop);
 
 /* One turn of the io part, or the engine part: how many frames, or requests, it took. */
 uint32_t gyr_io_poll(struct gyr_lcore *lcore);

@@ -61,7 +61,7 @@ static bool has_version(const struct gyr_model *model, uint64_t number)
 	return at < model->version_count && model->versions[at]->number == number;
 }
 
-static void describe_model(const struct gyr_model *model, struct gyr_arena *arena, struct gyr_route_model *to, bool *complete)
+static void describe_model(const struct gyr_models *models, const struct gyr_model *model, struct gyr_arena *arena, struct gyr_route_model *to, bool *complete)
 {
 	uint64_t *numbers = GYR_ARENA_NEW(arena, uint64_t, model->version_count);
 	struct gyr_wire_label *labels = GYR_ARENA_NEW(arena, struct gyr_wire_label, model->label_count);
@@ -81,6 +81,7 @@ static void describe_model(const struct gyr_model *model, struct gyr_arena *aren
 		.numbers = numbers,
 		.versions = model->versions,
 		.labels = labels,
+		.counters = gyr_stats_lane(models->loop->stats, GYR_COUNTERS_MODELS, model->slot, 0),
 	};
 	memcpy(to->name, model->name, sizeof to->name);
 }
@@ -92,7 +93,7 @@ static struct gyr_route *build_route(const struct gyr_models *models)
 	struct gyr_route_model *list = GYR_ARENA_NEW(&arena, struct gyr_route_model, models->count);
 	bool complete = list != NULL;
 	for (uint32_t i = 0; complete && i < models->count; i++)
-		describe_model(models->models[i], &arena, &list[i], &complete);
+		describe_model(models, models->models[i], &arena, &list[i], &complete);
 	struct gyr_route *route = complete ? gyr_route_create(list, models->count) : NULL;
 	gyr_arena_fini(&arena);
 	return route;
@@ -106,6 +107,7 @@ static int publish(struct gyr_models *models, struct gyr_error *error)
 		return gyr_error_set(error, -ENOMEM, "no memory for the route table");
 	if (gyr_route_publish(&models->loop->route, route, GYR_LOOP_WAIT_NS))
 		return 0;
+	gyr_counter_add(&models->loop->house_counters->stuck, 1);
 	gyr_log_error("an engine lcore has not let go of the route table for %llu ms: the old one is kept in memory (%llu so far)",
 		      (unsigned long long)(GYR_LOOP_WAIT_NS / GYR_NS_PER_MS), (unsigned long long)models->loop->route.stuck);
 	return gyr_error_set(error, -ETIMEDOUT, "done, but an engine lcore is stuck: old memory is kept");
@@ -128,6 +130,25 @@ static struct gyr_model *remove_version(struct gyr_models *models, struct gyr_mo
 	return model;
 }
 
+/* Gives a new model its place to count in. There are as many as models. */
+static void show_model(const struct gyr_models *models, struct gyr_model *model)
+{
+	struct gyr_model_head head = {.handle = model->handle};
+	_Static_assert(sizeof head.model == sizeof model->name, "names fit");
+	memcpy(head.model, model->name, sizeof head.model);
+	model->slot = gyr_stats_take(models->loop->stats, GYR_COUNTERS_MODELS);
+	GYR_ASSERT(model->slot >= 0);
+	gyr_stats_show(models->loop->stats, GYR_COUNTERS_MODELS, model->slot, &head);
+}
+
+/* Frees MODEL (NULL is fine), whose last version is gone. Where an engine lcore may still count in it, its place is kept for good. */
+static void forget_model(const struct gyr_models *models, struct gyr_model *model, bool let_go)
+{
+	if (model != NULL && let_go)
+		gyr_stats_release(models->loop->stats, GYR_COUNTERS_MODELS, model->slot);
+	free(model);
+}
+
 /* Puts VERSION into the model of that name, which is made when there is none. */
 static int insert_version(struct gyr_models *models, const char *name, struct gyr_version *version, struct gyr_model **into, struct gyr_error *error)
 {
@@ -141,6 +162,7 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 			return gyr_error_set(error, -ENOMEM, "no memory for model %s", name);
 		memcpy(model->name, name, strlen(name));
 		model->handle = models->handle_next++;
+		show_model(models, model);
 		models->models[models->count++] = model;
 	}
 	if (model->version_count == GYR_MODELS_VERSIONS_MAX)
@@ -154,17 +176,23 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 }
 
 /* Compiles and proves an opened bundle. */
-static int compile(const struct gyr_models *models, uint64_t number, const struct gyr_bundle *bundle, struct gyr_version **version, struct gyr_error *error)
+static int compile(const struct gyr_models *models, const char *model, uint64_t number, const struct gyr_bundle *bundle, struct gyr_version **version,
+		   struct gyr_error *error)
 {
 	struct gyr_plan_options options = {.batch_max = models->loop->config->batch_max};
 	struct gyr_plan *plan;
 	int status = gyr_plan_create_checked(bundle, &options, &plan, error);
 	if (status != 0)
 		return status;
-	return gyr_version_create(number, plan, models->loop->engine_count, models->loop->payload_max, version, error);
+	status = gyr_version_create(number, plan, models->loop->engine_count, models->loop->payload_max, version, error);
+	if (status != 0)
+		return status;
+	gyr_bundle_id_text(bundle->id, (*version)->id);
+	return gyr_version_show(*version, models->loop->stats, model, error);
 }
 
-static int open_and_compile(const struct gyr_models *models, uint64_t number, int descriptor, struct gyr_version **version, struct gyr_error *error)
+static int open_and_compile(const struct gyr_models *models, const char *model, uint64_t number, int descriptor, struct gyr_version **version,
+			    struct gyr_error *error)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	int seals = fcntl(descriptor, F_GET_SEALS);
@@ -183,9 +211,7 @@ static int open_and_compile(const struct gyr_models *models, uint64_t number, in
 	struct gyr_bundle *bundle;
 	int status = gyr_bundle_open(bytes, size, &bundle, error);
 	if (status == 0) {
-		status = compile(models, number, bundle, version, error);
-		if (status == 0)
-			gyr_bundle_id_text(bundle->id, (*version)->id);
+		status = compile(models, model, number, bundle, version, error);
 		gyr_bundle_close(bundle);
 	}
 	munmap(bytes, size);
@@ -202,7 +228,7 @@ int gyr_models_load(struct gyr_models *models, const char *name, uint64_t number
 	if (model != NULL && has_version(model, number))
 		return 0;
 	struct gyr_version *version = NULL;
-	int status = open_and_compile(models, number, descriptor, &version, error);
+	int status = open_and_compile(models, name, number, descriptor, &version, error);
 	if (status == 0)
 		status = insert_version(models, name, version, &model, error);
 	if (status != 0) {
@@ -210,8 +236,10 @@ int gyr_models_load(struct gyr_models *models, const char *name, uint64_t number
 		return gyr_error_prefix(error, status, "model %s version %llu", name, (unsigned long long)number);
 	}
 	status = publish(models, error);
+	if (status != -ENOMEM)
+		gyr_counter_add(&models->loop->house_counters->loads, 1);
 	if (status == -ENOMEM) {
-		free(remove_version(models, model, number));
+		forget_model(models, remove_version(models, model, number), true);
 		gyr_version_destroy(version);
 	}
 	return status;
@@ -238,9 +266,10 @@ int gyr_models_unload(struct gyr_models *models, const char *name, uint64_t numb
 		GYR_ASSERT(back == 0);
 		return gyr_error_set(error, -ENOMEM, "no memory for the route table");
 	}
-	free(emptied);
+	forget_model(models, emptied, status == 0);
 	if (status == 0)
 		gyr_version_destroy(version);
+	gyr_counter_add(&models->loop->house_counters->unloads, 1);
 	return status;
 }
 

@@ -15,7 +15,8 @@
 #include "dataplane/link/link.h"
 #include "dataplane/wire/wire.h"
 
-struct gyr_version; /* version.h: owned by the house thread, which frees one only after a table without it has been published */
+struct gyr_model_counters; /* counters.h */
+struct gyr_version;        /* version.h: owned by the house thread, which frees one only after a table without it has been published */
 
 /* What a table is built from, and what it holds of one model. */
 struct gyr_route_model {
@@ -26,7 +27,8 @@ struct gyr_route_model {
 	const uint64_t *numbers;             /* of the versions, ascending */
 	struct gyr_version *const *versions; /* in the same order */
 	const struct gyr_wire_label *labels;
-	struct gyr_version *stable; /* where a request without a select goes; NULL: nowhere */
+	struct gyr_version *stable;          /* where a request without a select goes; NULL: nowhere */
+	struct gyr_model_counters *counters; /* by engine lcore; owned by the house thread like the versions */
 };
 
 #define GYR_ROUTE_HANDLES_MAX 65536u

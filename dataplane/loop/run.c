@@ -23,11 +23,13 @@
 
 static void count_turn(struct gyr_lcore *lcore)
 {
-	gyr_counter_add(&lcore->counters.polls, 1);
+	gyr_counter_add(&lcore->counters->polls, 1);
 	if (lcore->began_tsc == 0)
 		return;
-	gyr_counter_add(&lcore->counters.busy_tsc, rte_rdtsc() - lcore->began_tsc);
+	uint64_t now = lcore->sent_tsc != 0 ? lcore->sent_tsc : rte_rdtsc();
+	gyr_counter_add(&lcore->counters->busy_cycles, now - lcore->began_tsc);
 	lcore->began_tsc = 0;
+	lcore->sent_tsc = 0;
 }
 
 /* Waits outside the ports while DPDK's interrupt thread is at work in them. */
@@ -96,10 +98,13 @@ static int lcore_main(void *argument)
 			work += gyr_send_poll(lcore);
 		if (work > 0)
 			gyr_send_flush(lcore);
-		else if (__builtin_expect(lcore->yields, 0))
+		/* Nothing of this turn points at a version any more, not even what was counted after sending. */
+		if (lcore->engine)
+			gyr_route_report(&loop->route, lcore->engine_index);
+		if (work == 0 && __builtin_expect(lcore->yields, 0))
 			sched_yield();
 		count_turn(lcore);
-		if (lcore->io && phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->counters.polls, memory_order_relaxed) % UPKEEP_TURNS == 0)
+		if (lcore->io && phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0)
 			gyr_upkeep(lcore);
 		if (phase != acked && work == 0) {
 			acked = phase;

@@ -10,7 +10,16 @@ static void drop(struct gyr_lcore *lcore, struct rte_mbuf **frames, uint32_t cou
 	if (count == 0)
 		return;
 	rte_pktmbuf_free_bulk(frames, count);
-	gyr_counter_add(&lcore->counters.unsent, count);
+	gyr_counter_add(&lcore->counters->unsent, count);
+}
+
+static void count_burst(struct gyr_tx_counters *counters, uint16_t frames, uint64_t bytes, uint32_t attempts)
+{
+	gyr_counter_add(&counters->frames, frames);
+	gyr_counter_add(&counters->bytes, bytes);
+	gyr_counter_add(&counters->bursts, 1);
+	if (attempts > 1)
+		gyr_counter_add(&counters->full, attempts - 1);
 }
 
 /* Has the driver look at frames for which it is to do something. Those that it refuses are dropped. */
@@ -34,8 +43,16 @@ static void flush_port(struct gyr_lcore *lcore, uint32_t port)
 	if (tx->queue >= 0) {
 		if (lcore->loop->ports[port].tx_offloads != 0)
 			prepare(lcore, &lcore->loop->ports[port], tx);
-		for (int attempt = 0; sent < tx->count && attempt < TX_ATTEMPTS; attempt++)
+		uint64_t bytes = 0;
+		/* Before they are the port's. What it does not take is taken off again. */
+		for (uint16_t i = 0; i < tx->count; i++)
+			bytes += rte_pktmbuf_pkt_len(tx->frames[i]);
+		int attempt = 0;
+		for (; sent < tx->count && attempt < TX_ATTEMPTS; attempt++)
 			sent += rte_eth_tx_burst(lcore->loop->ports[port].id, (uint16_t)tx->queue, tx->frames + sent, tx->count - sent);
+		for (uint16_t i = sent; i < tx->count; i++)
+			bytes -= rte_pktmbuf_pkt_len(tx->frames[i]);
+		count_burst(tx->counters, sent, bytes, (uint32_t)attempt);
 	} else {
 		sent = (uint16_t)rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
 	}
@@ -57,6 +74,10 @@ void gyr_send_flush(struct gyr_lcore *lcore)
 	for (uint32_t port = 0; port < lcore->loop->port_count; port++) {
 		if (lcore->tx[port].count > 0)
 			flush_port(lcore, port);
+	}
+	if (lcore->done_count > 0) {
+		lcore->sent_tsc = rte_rdtsc();
+		gyr_stages_count(lcore, lcore->sent_tsc);
 	}
 }
 

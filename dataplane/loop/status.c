@@ -9,23 +9,6 @@
 #include "dataplane/loop/models_internal.h"
 #include "engine/plan/profile.h"
 
-/* Takes in what the engine lcores have counted, by letting them count on the other side. A stuck one leaves the figures as they were. */
-static void collect(struct gyr_models *models)
-{
-	struct gyr_loop *loop = models->loop;
-	uint32_t side = atomic_load_explicit(&loop->histogram_side, memory_order_relaxed);
-	atomic_store_explicit(&loop->histogram_side, side ^ 1, memory_order_release); /* R2 pairs with A2 in engine.c */
-	if (!gyr_route_wait(&loop->route, GYR_LOOP_WAIT_NS)) {
-		/* Some may have turned to the new side: what lies on the old one is taken in next time, as the sides turn back. */
-		atomic_store_explicit(&loop->histogram_side, side, memory_order_release);
-		return;
-	}
-	for (uint32_t m = 0; m < models->count; m++) {
-		for (uint32_t v = 0; v < models->models[m]->version_count; v++)
-			gyr_version_collect(models->models[m]->versions[v], side);
-	}
-}
-
 static void pack_uint(struct gyr_pack *pack, const char *name, uint64_t value)
 {
 	gyr_pack_str(pack, name);
@@ -61,23 +44,29 @@ static void pack_port(struct gyr_pack *pack, const struct gyr_loop *loop, const 
 
 static void pack_lcore(struct gyr_pack *pack, const struct gyr_loop *loop, const struct gyr_lcore *lcore)
 {
-	uint64_t busy = atomic_load_explicit(&lcore->counters.busy_tsc, memory_order_relaxed), all = gyr_tsc_since(loop->started_tsc, rte_rdtsc());
+	uint64_t busy = atomic_load_explicit(&lcore->counters->busy_cycles, memory_order_relaxed), all = gyr_tsc_since(loop->started_tsc, rte_rdtsc());
 	msgpack_pack_map(&pack->packer, 5);
 	pack_uint(pack, "lcore", lcore->lcore);
 	pack_uint(pack, "cpu", lcore->cpu);
 	pack_text(pack, "roles", lcore->io && lcore->engine ? "io+engine" : lcore->io ? "io" : "engine");
-	pack_uint(pack, "polls", atomic_load_explicit(&lcore->counters.polls, memory_order_relaxed));
+	pack_uint(pack, "polls", atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed));
 	gyr_pack_str(pack, "busy");
 	msgpack_pack_double(&pack->packer, all == 0 ? 0 : (double)busy / (double)all);
 }
 
 static void pack_version(struct gyr_pack *pack, const struct gyr_version *version)
 {
+	static struct gyr_histogram stages[GYR_STAGES]; /* the house thread's */
+	memset(stages, 0, sizeof stages);
 	uint64_t requests = 0, rows = 0, errors = 0;
 	for (uint32_t i = 0; i < version->lane_count; i++) {
-		requests += atomic_load_explicit(&version->lanes[i]->requests, memory_order_relaxed);
-		rows += atomic_load_explicit(&version->lanes[i]->rows, memory_order_relaxed);
-		errors += atomic_load_explicit(&version->lanes[i]->errors, memory_order_relaxed);
+		const struct gyr_version_counters *counters = version->lanes[i]->counters;
+		requests += atomic_load_explicit(&counters->requests, memory_order_relaxed);
+		rows += atomic_load_explicit(&counters->rows, memory_order_relaxed);
+		for (unsigned code = 0; code < GYR_WIRE_CODE_COUNT; code++)
+			errors += atomic_load_explicit(&counters->refused[code], memory_order_relaxed);
+		for (unsigned stage = 0; stage < GYR_STAGES; stage++)
+			gyr_histogram_read(&stages[stage], counters->stages[stage], &counters->stage_sums_ns[stage]);
 	}
 	msgpack_pack_map(&pack->packer, 18);
 	pack_uint(pack, "version", version->number);
@@ -92,12 +81,12 @@ static void pack_version(struct gyr_pack *pack, const struct gyr_version *versio
 	pack_uint(pack, "requests", requests);
 	pack_uint(pack, "rows", rows);
 	pack_uint(pack, "errors", errors);
-	pack_uint(pack, "p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_TOTAL], 0.5));
-	pack_uint(pack, "p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_TOTAL], 0.99));
-	pack_uint(pack, "queued_p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_QUEUED], 0.5));
-	pack_uint(pack, "queued_p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_QUEUED], 0.99));
-	pack_uint(pack, "compute_p50_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_COMPUTE], 0.5));
-	pack_uint(pack, "compute_p99_ns", gyr_histogram_quantile(&version->stages[GYR_STAGE_COMPUTE], 0.99));
+	pack_uint(pack, "p50_ns", gyr_histogram_quantile(&stages[GYR_STAGE_TOTAL], 0.5));
+	pack_uint(pack, "p99_ns", gyr_histogram_quantile(&stages[GYR_STAGE_TOTAL], 0.99));
+	pack_uint(pack, "queued_p50_ns", gyr_histogram_quantile(&stages[GYR_STAGE_QUEUED], 0.5));
+	pack_uint(pack, "queued_p99_ns", gyr_histogram_quantile(&stages[GYR_STAGE_QUEUED], 0.99));
+	pack_uint(pack, "compute_p50_ns", gyr_histogram_quantile(&stages[GYR_STAGE_COMPUTED], 0.5));
+	pack_uint(pack, "compute_p99_ns", gyr_histogram_quantile(&stages[GYR_STAGE_COMPUTED], 0.99));
 }
 
 static void pack_model(struct gyr_pack *pack, const struct gyr_model *model)
@@ -115,23 +104,11 @@ static void pack_model(struct gyr_pack *pack, const struct gyr_model *model)
 		pack_uint(pack, model->labels[i].name, model->labels[i].version);
 }
 
-static const char *answer_name(unsigned answer)
-{
-	switch (answer) {
-	case GYR_ANSWER_RESULT: return "result";
-	case GYR_ANSWER_DESCRIPTION: return "description";
-	case GYR_ANSWER_PONG: return "pong";
-	case GYR_ANSWER_WITHHELD: return "withheld";
-	case GYR_ANSWER_NONE: return "none";
-	default: return gyr_wire_code_name((enum gyr_wire_code)answer);
-	}
-}
-
 static void pack_counters(struct gyr_pack *pack, const struct gyr_loop *loop)
 {
 	uint64_t net[GYR_NET_OUTCOMES] = {0}, answers[GYR_ANSWERS] = {0}, unsent = 0, missed = 0, no_buffer = 0;
 	for (uint32_t l = 0; l < loop->lcore_count; l++) {
-		const struct gyr_lcore_counters *counters = &loop->lcores[l].counters;
+		const struct gyr_lcore_counters *counters = loop->lcores[l].counters;
 		for (unsigned i = 0; i < GYR_NET_OUTCOMES; i++)
 			net[i] += atomic_load_explicit(&counters->net[i], memory_order_relaxed);
 		for (unsigned i = 0; i < GYR_ANSWERS; i++)
@@ -153,7 +130,7 @@ static void pack_counters(struct gyr_pack *pack, const struct gyr_loop *loop)
 	}
 	for (unsigned i = 0; i < GYR_ANSWERS; i++) {
 		char name[64];
-		snprintf(name, sizeof name, "answer.%s", answer_name(i));
+		snprintf(name, sizeof name, "answer.%s", gyr_answer_name((enum gyr_answer)i));
 		for (char *c = name; *c != '\0'; c++)
 			*c = *c == ' ' ? '_' : *c;
 		pack_uint(pack, name, answers[i]);
@@ -200,7 +177,7 @@ static bool pack_status(const struct gyr_models *models, uint32_t model_count, v
 uint32_t gyr_models_status(struct gyr_models *models, void *to, uint32_t size)
 {
 	uint32_t bytes, model_count = models->count;
-	collect(models);
+	gyr_counting_copy_ports(models->loop);
 	while (!pack_status(models, model_count, to, size, &bytes)) {
 		GYR_ASSERT(model_count > 0);
 		model_count /= 2;

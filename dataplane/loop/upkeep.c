@@ -11,10 +11,12 @@ static void send_due(struct gyr_lcore *lcore, const struct gyr_port *port, struc
 		if (mbuf == NULL)
 			return; /* none is free: what matters comes round again */
 		mbuf->port = port->id;
-		if (gyr_net_make(host, mbuf, (enum gyr_net_due)bit))
-			gyr_send(lcore, mbuf);
-		else
+		if (!gyr_net_make(host, mbuf, (enum gyr_net_due)bit)) {
 			rte_pktmbuf_free(mbuf);
+			continue;
+		}
+		gyr_counter_add(&lcore->counters->unasked, 1);
+		gyr_send(lcore, mbuf);
 	}
 }
 

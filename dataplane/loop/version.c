@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/assertion.h"
+#include "engine/plan/profile.h"
 
 #define PAGE 4096u
 #define ARRAY_ALIGN 64u
@@ -132,6 +132,8 @@ void gyr_version_destroy(struct gyr_version *version)
 {
 	if (version == NULL)
 		return;
+	if (version->stats != NULL)
+		gyr_stats_release(version->stats, GYR_COUNTERS_VERSIONS, version->slot);
 	for (uint32_t i = 0; version->lanes != NULL && i < version->lane_count; i++)
 		free(version->lanes[i]);
 	free(version->lanes);
@@ -139,16 +141,26 @@ void gyr_version_destroy(struct gyr_version *version)
 	free(version);
 }
 
-void gyr_version_collect(struct gyr_version *version, unsigned side)
+int gyr_version_show(struct gyr_version *version, struct gyr_stats *stats, const char *model, struct gyr_error *error)
 {
-	GYR_ASSERT(side < 2);
-	for (uint32_t i = 0; i < version->lane_count; i++) {
-		for (unsigned stage = 0; stage < GYR_STAGES; stage++) {
-			struct gyr_histogram *counted = &version->lanes[i]->stages[side][stage];
-			if (counted->count == 0)
-				continue;
-			gyr_histogram_merge(&version->stages[stage], counted);
-			*counted = (struct gyr_histogram){0};
-		}
-	}
+	struct gyr_version_head head = {
+		.version = version->number,
+		.batch_max = version->batch_max,
+		.weight_bytes = gyr_plan_weight_bytes(version->plan),
+		.scratch_bytes = gyr_plan_scratch_bytes(version->plan),
+		.nodes = gyr_plan_node_count(version->plan),
+		.steps = gyr_plan_step_count(version->plan, 1),
+	};
+	snprintf(head.model, sizeof head.model, "%s", model);
+	snprintf(head.id, sizeof head.id, "%s", version->id);
+	snprintf(head.precision, sizeof head.precision, "%s", gyr_plan_precision(version->plan) == GYR_PLAN_BF16 ? "bf16" : "f32");
+	int slot = gyr_stats_take(stats, GYR_COUNTERS_VERSIONS);
+	if (slot < 0)
+		return gyr_error_set(error, slot, "%u versions are loaded: unload one first", GYR_COUNTERS_VERSIONS_MAX);
+	version->stats = stats;
+	version->slot = slot;
+	for (uint32_t i = 0; i < version->lane_count; i++)
+		version->lanes[i]->counters = gyr_stats_lane(stats, GYR_COUNTERS_VERSIONS, slot, i);
+	gyr_stats_show(stats, GYR_COUNTERS_VERSIONS, slot, &head);
+	return 0;
 }

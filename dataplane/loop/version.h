@@ -5,24 +5,15 @@
 #ifndef GYR_DATAPLANE_LOOP_VERSION_H
 #define GYR_DATAPLANE_LOOP_VERSION_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/histogram.h"
+#include "dataplane/loop/counters.h"
 #include "dataplane/wire/wire.h"
 #include "engine/model/bundle.h"
 #include "engine/plan/plan.h"
-
-/* What is measured of each answered request. */
-enum gyr_stage {
-	GYR_STAGE_QUEUED,  /* arrival to dequeue */
-	GYR_STAGE_COMPUTE, /* the plan's run that it was part of */
-	GYR_STAGE_TOTAL,   /* arrival to the end of that run; the reply is packed and sent in what comes after */
-	GYR_STAGES
-};
 
 /* One input or output. */
 struct gyr_signature_value {
@@ -34,13 +25,9 @@ struct gyr_signature_value {
 
 /* What one engine lcore keeps for a version; nobody else writes it. */
 struct gyr_version_lane {
-	_Alignas(64) _Atomic uint64_t requests; /* answered with a result */
-	_Atomic uint64_t rows;
-	_Atomic uint64_t errors;   /* answered with an error after the version was chosen */
 	uint8_t *inputs, *outputs; /* room for batch_max rows of every input, and output */
 	void *scratch;             /* for the plan */
-	/* The lcore adds to the side that struct gyr_loop's histogram_side names; the other is the house thread's. */
-	struct gyr_histogram stages[2][GYR_STAGES];
+	struct gyr_version_counters *counters;
 };
 
 struct gyr_version {
@@ -53,8 +40,9 @@ struct gyr_version {
 	struct gyr_signature_value inputs[GYR_WIRE_TENSORS_MAX], outputs[GYR_WIRE_TENSORS_MAX];
 	struct gyr_wire_value input_values[GYR_WIRE_TENSORS_MAX], output_values[GYR_WIRE_TENSORS_MAX]; /* for describe */
 	uint32_t lane_count;
-	struct gyr_version_lane **lanes;         /* by engine lcore */
-	struct gyr_histogram stages[GYR_STAGES]; /* the house thread's sums of what the lanes have counted */
+	struct gyr_version_lane **lanes; /* by engine lcore */
+	struct gyr_stats *stats;         /* NULL: not shown */
+	int slot;                        /* of its table of versions */
 };
 
 /*
@@ -66,7 +54,10 @@ GYR_MUST_CHECK int gyr_version_create(uint64_t number, struct gyr_plan *plan, ui
 				      struct gyr_error *error);
 void gyr_version_destroy(struct gyr_version *version); /* NULL is fine; no engine lcore holds it any more */
 
-/* Adds what the lanes counted on SIDE to version->stages and empties them. House thread, while no engine lcore uses that side. */
-void gyr_version_collect(struct gyr_version *version, unsigned side);
+/*
+ * Gives the lanes their counters in STATS and shows them to readers as those of MODEL; version->id is set. Needed before an engine lcore computes with it, and
+ * undone by gyr_version_destroy. -ENOSPC: GYR_COUNTERS_VERSIONS_MAX are shown.
+ */
+GYR_MUST_CHECK int gyr_version_show(struct gyr_version *version, struct gyr_stats *stats, const char *model, struct gyr_error *error);
 
 #endif

@@ -31,7 +31,7 @@ static uint64_t datagrams;
 
 static uint64_t count_of(uint32_t lcore, enum gyr_answer answer)
 {
-	return atomic_load(&loop->lcores[lcore].counters.answers[answer]);
+	return atomic_load(&loop->lcores[lcore].counters->answers[answer]);
 }
 
 static uint64_t count_answers(void)
@@ -110,7 +110,7 @@ static void computes_on_every_engine_lcore(void **state)
 	}
 	const struct gyr_version *version = models->models[0]->versions[0];
 	for (uint32_t l = 0; l < version->lane_count; l++)
-		assert_true(atomic_load(&version->lanes[l]->requests) > 0);
+		assert_true(atomic_load(&version->lanes[l]->counters->requests) > 0);
 }
 
 /* More at once than an io lcore's ring of datagrams, or an engine lcore's of requests, can hold: each is answered all the same. */
@@ -157,8 +157,8 @@ static void drains(void **state)
 		client_send(payload, pack_question(payload, sizeof payload, id));
 	assert_true(gyr_loop_drain(loop, 10 * GYR_NS_PER_S));
 	for (uint32_t l = 0; l < loop->lcore_count; l++) {
-		taken += atomic_load(&loop->lcores[l].counters.net[GYR_NET_DATAGRAM]);
-		unsent += atomic_load(&loop->lcores[l].counters.unsent);
+		taken += atomic_load(&loop->lcores[l].counters->net[GYR_NET_DATAGRAM]);
+		unsent += atomic_load(&loop->lcores[l].counters->unsent);
 	}
 	assert_true(taken >= datagrams && taken <= datagrams + QUESTIONS);
 	assert_int_equal(count_answers(), taken);

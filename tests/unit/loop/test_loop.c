@@ -319,7 +319,7 @@ static uint64_t lcores_sum(size_t first, size_t count)
 {
 	uint64_t sum = 0;
 	for (uint32_t l = 0; l < loop->lcore_count; l++) {
-		const _Atomic uint64_t *counters = (const _Atomic uint64_t *)((const char *)&loop->lcores[l].counters + first);
+		const _Atomic uint64_t *counters = (const _Atomic uint64_t *)((const char *)loop->lcores[l].counters + first);
 		for (size_t i = 0; i < count; i++)
 			sum += atomic_load(&counters[i]);
 	}
@@ -536,9 +536,12 @@ static void tells_its_status(void **state)
 	for (uint32_t m = 0; m < models->count; m++) {
 		for (uint32_t v = 0; v < models->models[m]->version_count; v++) {
 			const struct gyr_version *version = models->models[m]->versions[v];
-			measured += version->stages[GYR_STAGE_TOTAL].count;
-			for (uint32_t l = 0; l < version->lane_count; l++)
-				answered += atomic_load(&version->lanes[l]->requests);
+			for (uint32_t l = 0; l < version->lane_count; l++) {
+				const struct gyr_version_counters *counters = version->lanes[l]->counters;
+				answered += atomic_load(&counters->requests);
+				for (size_t b = 0; b < GYR_HISTOGRAM_BUCKETS; b++)
+					measured += atomic_load(&counters->stages[GYR_STAGE_TOTAL][b]);
+			}
 		}
 	}
 	assert_true(answered > 0);
