@@ -1,0 +1,36 @@
+"""The benches of whole appliances in their short form: each runs to its end and prints its figures, to the terminal and as JSON. What they measure is judged nowhere here.
+
+usage: bench.py GROUP
+"""
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import common
+
+# A figure of each part of the bench.
+FIGURES = {
+    "overload": ["peak", "quiet.p99", "x2.goodput_of_peak", "x5.accepted_p99", "x10.goodput_of_peak", "x10.recovery", "polite.p99_over_alone"],
+    "throughput": ["rate", "batch32", "rate_over_batch", "service", "held", "held_over_ideal"],
+}
+
+
+def main():
+    [group] = sys.argv[1:]
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        bench = subprocess.run([sys.executable, common.TOP / "tools/benchmark" / f"{group}.py", "--short", "--json", file.name], capture_output=True, text=True, timeout=220)
+        assert bench.returncode == 0, bench.stdout + bench.stderr
+        told = json.loads(Path(file.name).read_text())
+    lines = dict(line.split("\t")[:2] for line in bench.stdout.splitlines())
+    figures = {row["name"]: row["value"] for row in told["figures"]}
+    assert told["machine"]["cpus"] == int(lines["machine.cpus"])
+    for name in FIGURES[group]:
+        name = f"{group}.{name}"
+        assert figures[name] >= 0 and abs(float(lines[name]) - figures[name]) <= 0.5, (name, lines.get(name), figures.get(name))
+    print(f"{group}: {len(figures)} figures")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
