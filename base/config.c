@@ -13,7 +13,22 @@
 
 #include "base/config_internal.h"
 
-enum kind { KIND_PATH, KIND_BOOL, KIND_CPUS, KIND_PORTS, KIND_ADDRESS, KIND_ADDRESS6, KIND_GATEWAY, KIND_GATEWAY6, KIND_NETWORKS, KIND_U8, KIND_U16, KIND_U32, KIND_POWER, KIND_HUGEPAGES };
+enum kind {
+	KIND_PATH,
+	KIND_BOOL,
+	KIND_CPUS,
+	KIND_PORTS,
+	KIND_ADDRESS,
+	KIND_ADDRESS6,
+	KIND_GATEWAY,
+	KIND_GATEWAY6,
+	KIND_NETWORKS,
+	KIND_U8,
+	KIND_U16,
+	KIND_U32,
+	KIND_POWER,
+	KIND_HUGEPAGES
+};
 
 #define AT(field) offsetof(struct gyr_config, field)
 
@@ -44,6 +59,8 @@ static const struct key {
 	{"dataplane.mtu", KIND_U32, AT(mtu), 576, 9000},
 	{"dataplane.ring_entries", KIND_POWER, AT(ring_entries), 64, 65536},
 	{"dataplane.batch_max", KIND_POWER, AT(batch_max), 1, 64},
+	{"dataplane.queue_target_us", KIND_U32, AT(queue_target_us), 10, 1000000},
+	{"dataplane.queue_interval_us", KIND_U32, AT(queue_interval_us), 10, 1000000},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
 
@@ -73,6 +90,8 @@ void gyr_config_defaults(struct gyr_config *config)
 		.mtu = 1500,
 		.ring_entries = 1024,
 		.batch_max = 64,
+		.queue_target_us = 500,
+		.queue_interval_us = 5000,
 	};
 }
 
@@ -189,8 +208,12 @@ static int set_value(const struct key *key, struct gyr_config *config, const cha
 	case KIND_PORTS:
 		snprintf(accepted, size, "1 to %u DPDK devargs separated by spaces, each shorter than %u bytes", GYR_CONFIG_PORTS_MAX, GYR_CONFIG_TEXT_MAX);
 		return parse_ports(value, config);
-	case KIND_ADDRESS: snprintf(accepted, size, "a unicast IPv4 address with its prefix, such as 192.0.2.1/24"); return gyr_config_parse_address(value, config);
-	case KIND_ADDRESS6: snprintf(accepted, size, "a unicast IPv6 address with its prefix, such as 2001:db8::1/64, or nothing"); return gyr_config_parse_address6(value, config);
+	case KIND_ADDRESS:
+		snprintf(accepted, size, "a unicast IPv4 address with its prefix, such as 192.0.2.1/24");
+		return gyr_config_parse_address(value, config);
+	case KIND_ADDRESS6:
+		snprintf(accepted, size, "a unicast IPv6 address with its prefix, such as 2001:db8::1/64, or nothing");
+		return gyr_config_parse_address6(value, config);
 	case KIND_GATEWAY: snprintf(accepted, size, "an IPv4 address, such as 192.0.2.254, or nothing"); return gyr_config_parse_gateway(value, true, at);
 	case KIND_GATEWAY6: snprintf(accepted, size, "a unicast IPv6 address, such as fe80::1, or nothing"); return gyr_config_parse_gateway(value, false, at);
 	case KIND_NETWORKS:
@@ -242,6 +265,9 @@ int gyr_config_check(const struct gyr_config *config, struct gyr_error *error)
 		status = check_cpus(&config->engine_cpus, "dataplane.engine_cpus", error);
 	if (status == 0)
 		status = check_cpus(&config->control_cpus, "gyrd.control_cpus", error);
+	if (status == 0 && config->queue_interval_us < config->queue_target_us)
+		status = gyr_error_set(error, -EINVAL, "dataplane.queue_interval_us: %u is below queue_target_us, %u", config->queue_interval_us,
+				       config->queue_target_us);
 	return status == 0 ? gyr_config_check_network(config, error) : status;
 }
 

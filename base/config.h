@@ -48,11 +48,13 @@ struct gyr_config {
 	uint32_t queues;                          /* RX queues a port, 1 to GYR_CONFIG_QUEUES_MAX */
 	struct gyr_cpu_list io_cpus, engine_cpus; /* a CPU in both lists polls and computes (fused) */
 	enum gyr_config_hugepages hugepages;
-	uint32_t memory_mb;    /* DPDK's memory */
-	uint32_t mbufs;        /* buffers a port */
-	uint32_t mtu;          /* 576 to 9000 */
-	uint32_t ring_entries; /* requests that may wait for one engine lcore; a power of two */
-	uint32_t batch_max;    /* 1 to 64 */
+	uint32_t memory_mb;         /* DPDK's memory */
+	uint32_t mbufs;             /* buffers a port */
+	uint32_t mtu;               /* 576 to 9000 */
+	uint32_t ring_entries;      /* requests that may wait for one engine lcore; a power of two */
+	uint32_t batch_max;         /* 1 to 64 */
+	uint32_t queue_target_us;   /* how long requests may go on waiting for an engine lcore */
+	uint32_t queue_interval_us; /* how long they may wait in a burst; not below the target */
 };
 
 /* The built-in defaults. */

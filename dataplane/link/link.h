@@ -42,6 +42,19 @@ struct gyr_link_label {
 	uint64_t version;
 };
 
+/* How a model's requests are treated beside those of others. */
+struct gyr_link_policy {
+	uint32_t weight;       /* 1 to GYR_LINK_WEIGHT_MAX: its part of the engines' time against other models of its priority */
+	uint32_t priority;     /* below GYR_LINK_PRIORITIES: a model comes before all of lesser priority, however long those wait */
+	uint32_t queue_limit;  /* requests that may wait for one engine lcore; 0: as many as the lcore has room for */
+	uint32_t max_delay_us; /* to GYR_LINK_DELAY_US_MAX: how long a request may wait for others to be computed with */
+};
+#define GYR_LINK_WEIGHT_MAX 1000u
+#define GYR_LINK_PRIORITIES 8u
+#define GYR_LINK_QUEUE_LIMIT_MAX 65536u
+#define GYR_LINK_DELAY_US_MAX 100000u
+#define GYR_LINK_POLICY_DEFAULT ((struct gyr_link_policy){.weight = 1, .priority = 4})
+
 struct gyr_link_request {
 	enum gyr_link_type type;
 	uint64_t seq;   /* chosen by gyrd; comes back */

@@ -31,7 +31,9 @@ static size_t pack_short_error(void *to, uint32_t room, uint64_t id, enum gyr_wi
 	return gyr_wire_pack_error(to, room, id, code, "", retry_after_us);
 }
 
-void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
+/* Answers with an error, counted as ANSWER. */
+static void answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint64_t id, enum gyr_wire_code code, const char *text,
+			 uint32_t retry_after_us)
 {
 	struct gyr_net_host *host = gyr_host_of(lcore->loop, mbuf);
 	uint32_t room = gyr_net_payload_room(host, mbuf);
@@ -41,11 +43,16 @@ void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t i
 		bytes = pack_short_error(gyr_payload_of(mbuf), room, id, code, text, retry_after_us);
 	}
 	if (bytes > 0) {
-		gyr_answer(lcore, mbuf, (enum gyr_answer)code, (uint32_t)bytes);
+		gyr_answer(lcore, mbuf, answer, (uint32_t)bytes);
 		return;
 	}
 	gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_WITHHELD], 1);
 	rte_pktmbuf_free(mbuf);
+}
+
+void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t id, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
+{
+	answer_error(lcore, mbuf, (enum gyr_answer)code, id, code, text, retry_after_us);
 }
 
 void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text)
@@ -54,6 +61,13 @@ void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_co
 	if (request->version != NULL)
 		gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->refused[code], 1);
 	gyr_answer_error(lcore, mbuf, request->message.id, code, text, 0);
+}
+
+void gyr_refuse_computed(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
+{
+	const struct gyr_request *request = gyr_request_of(mbuf);
+	gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->late, 1);
+	answer_error(lcore, mbuf, GYR_ANSWER_LATE, request->message.id, GYR_WIRE_DEADLINE, "the deadline passed during the computation", 0);
 }
 
 void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large)

@@ -85,6 +85,10 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 	gyr_counter_add(&lane->counters->runs[gyr_counters_batch(rows)], 1);
 	for (uint32_t i = 0; i < member_count; i++) {
 		const struct gyr_request *request = gyr_request_of(members[i].mbuf);
+		if (__builtin_expect(gyr_is_late(lcore, request, end), 0)) {
+			gyr_refuse_computed(lcore, members[i].mbuf);
+			continue;
+		}
 		const struct gyr_stage_times times = {.arrival = request->arrival_tsc, .parsed = request->parsed_tsc, .begin = start, .end = end};
 		uint64_t queued_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, dequeued)), total_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, end));
 		const uint32_t timing_ns[3] = {timing_of(queued_ns), timing_of(compute_ns), timing_of(total_ns)};

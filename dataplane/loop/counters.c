@@ -44,6 +44,7 @@ const char *gyr_answer_name(enum gyr_answer answer)
 	case GYR_ANSWER_DESCRIPTION: return "description";
 	case GYR_ANSWER_PONG: return "pong";
 	case GYR_ANSWER_WITHHELD: return "withheld";
+	case GYR_ANSWER_LATE: return "late";
 	case GYR_ANSWER_NONE: return "none";
 	default: return gyr_wire_code_name((enum gyr_wire_code)answer);
 	}

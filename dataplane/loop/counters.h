@@ -6,6 +6,7 @@
  * What must add up, whenever nothing is under way (docs/OPERATIONS.md):
  *     rx.frames of all queues  = net.* of all lcores: a frame has one outcome
  *     net.datagram             = answer.* of all lcores: a datagram has one answer, or one reason why it gets none
+ *     answer.late of all lcores = late of all versions (also those unloaded since)
  *     answer.CODE of all lcores = refused.CODE of all versions and models (also those unloaded since), and what was refused before its model was known
  *     tx.frames + send.dropped = answer.* but none and withheld, replies of net.* (names that end so), and send.unasked
  */
@@ -26,6 +27,7 @@ enum gyr_answer {
 	GYR_ANSWER_DESCRIPTION = GYR_WIRE_CODE_COUNT,
 	GYR_ANSWER_PONG,
 	GYR_ANSWER_WITHHELD, /* not even an error without words would have been as short as the question of a client that is not trusted */
+	GYR_ANSWER_LATE,     /* computed, but not before its deadline: answered like one that was not begun */
 	GYR_ANSWER_NONE,     /* an answer sent to us, or nothing that carries an id */
 	GYR_ANSWERS
 };
@@ -48,7 +50,7 @@ enum gyr_stage {
 #define GYR_LCORE_COUNTERS(X)                                                                                                                                  \
 	X(polls, COUNTER, "polls", "turns of the lcore's loop")                                                                                                \
 	X(busy_cycles, CYCLES, "busy_ns", "time in turns that had work")                                                                                       \
-	X(queued, GAUGE, "queued", "requests that were in the lcore's ring when it looked last")                                                               \
+	X(queued, GAUGE, "queued", "requests that waited for the lcore when it looked last")                                                                   \
 	X(unasked, COUNTER, "send.unasked", "frames made to announce ourselves, or to find a gateway")                                                         \
 	X(unsent, COUNTER, "send.dropped", "frames dropped because the port, or the ring to the lcore that sends, stayed full")
 
@@ -87,6 +89,7 @@ enum gyr_stage {
 #define GYR_VERSION_COUNTERS(X)                                                                                                                                \
 	X(requests, COUNTER, "requests", "requests answered with a result")                                                                                    \
 	X(rows, COUNTER, "rows", "rows of them")                                                                                                               \
+	X(late, COUNTER, "late", "requests computed, but not before their deadline: answered with deadline_passed")                                            \
 	X(engine_cycles, CYCLES, "engine_ns", "time in which the version computed")
 
 #define GYR_COUNTERS_WORD(member, kind, name, help) _Atomic uint64_t member;

@@ -39,7 +39,7 @@ static uint32_t choose_target(struct gyr_lcore *lcore)
 {
 	uint32_t best = lcore->target_next, fewest = UINT32_MAX;
 	for (uint32_t i = 0, t = lcore->target_next; i < lcore->target_count; i++) {
-		uint32_t waiting = rte_ring_count(lcore->targets[t]->requests);
+		uint32_t waiting = rte_ring_count(lcore->targets[t]->requests) + atomic_load_explicit(&lcore->targets[t]->queued, memory_order_relaxed);
 		if (waiting < fewest) {
 			fewest = waiting;
 			best = t;
@@ -48,6 +48,20 @@ static uint32_t choose_target(struct gyr_lcore *lcore)
 	}
 	lcore->target_next = best + 1 == lcore->target_count ? 0 : best + 1;
 	return best;
+}
+
+/*
+ * Puts a request with what goes to an engine lcore together. One whose order is to be kept goes at once to the engine lcore that its client's address and port
+ * name, where all of that client's go.
+ */
+static void put(struct gyr_lcore *lcore, struct parcel *parcel, struct rte_mbuf *mbuf)
+{
+	if (__builtin_expect(gyr_request_of(mbuf)->message.want_order, 0) && lcore->target_count > 1) {
+		struct parcel alone = {.count = 1, .mbufs = {mbuf}};
+		deliver(lcore, lcore->targets[gyr_spread_choose(mbuf, lcore->target_count)], &alone);
+		return;
+	}
+	parcel->mbufs[parcel->count++] = mbuf;
 }
 
 static bool answers_type(enum gyr_wire_type type)
@@ -89,7 +103,7 @@ static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struc
 		if (__builtin_expect(lcore->owner_count > 0, 0) && gyr_spread(lcore, mbuf, now))
 			return;
 		if (take_datagram(lcore, mbuf, payload, bytes, now))
-			parcel->mbufs[parcel->count++] = mbuf;
+			put(lcore, parcel, mbuf);
 	} else if (gyr_net_is_reply(outcome)) {
 		gyr_send(lcore, mbuf);
 	} else {
@@ -110,6 +124,7 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 {
 	struct gyr_loop *loop = lcore->loop;
 	uint32_t taken = 0;
+	lcore->io_full = false;
 	for (uint32_t q = 0; q < lcore->queue_count; q++) {
 		struct rte_mbuf *frames[GYR_LOOP_BURST];
 		uint32_t port = lcore->queues[q].port;
@@ -119,6 +134,7 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 		uint64_t now = rte_rdtsc();
 		if (lcore->began_tsc == 0)
 			lcore->began_tsc = now;
+		lcore->io_full |= count == GYR_LOOP_BURST;
 		struct parcel parcel;
 		parcel.count = 0;
 		uint64_t bytes = 0;
@@ -151,7 +167,7 @@ uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
 	parcel.count = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		if (take_datagram(lcore, mbufs[i], gyr_payload_of(mbufs[i]), gyr_net_payload_bytes(mbufs[i]), gyr_request_of(mbufs[i])->arrival_tsc))
-			parcel.mbufs[parcel.count++] = mbufs[i];
+			put(lcore, &parcel, mbufs[i]);
 	}
 	if (parcel.count > 0)
 		deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);

@@ -11,6 +11,8 @@
 
 #include <rte_lcore.h>
 
+#include "dataplane/loop/backlog.h"
+
 /* LCORE's ring of KIND, emptied by CONSUMER. */
 static int make_ring(const char *kind, const struct gyr_lcore *lcore, const struct gyr_lcore *consumer, uint32_t entries, unsigned flags,
 		     struct rte_ring **ring, struct gyr_error *error)
@@ -122,6 +124,8 @@ static int connect_requests(struct gyr_loop *loop, struct gyr_error *error)
 		int status = lcore->engine ? make_ring("requests", lcore, lcore, loop->config->ring_entries, flags, &lcore->requests, error) : 0;
 		if (status != 0)
 			return status;
+		if (lcore->engine && (lcore->backlog = gyr_backlog_create(loop->config, loop->tsc_per_us)) == NULL)
+			return gyr_error_set(error, -ENOMEM, "no memory for the queues of %u requests: lower ring_entries", loop->config->ring_entries);
 		if (!lcore->io)
 			continue;
 		lcore->targets = calloc(loop->lcore_count, sizeof(struct gyr_lcore *));
@@ -187,6 +191,7 @@ void gyr_layout_free(struct gyr_loop *loop)
 		rte_ring_free(lcore->handed);
 		rte_ring_free(lcore->requests);
 		rte_ring_free(lcore->outbox);
+		gyr_backlog_destroy(lcore->backlog);
 		free(lcore->owners);
 		free(lcore->targets);
 		free(lcore->inboxes);

@@ -12,6 +12,7 @@
 #include <rte_ring.h>
 
 #include "base/config.h"
+#include "dataplane/flow/queue.h"
 #include "dataplane/loop/counters.h"
 #include "dataplane/loop/loop.h"
 #include "dataplane/loop/route.h"
@@ -30,7 +31,8 @@ struct gyr_request {
 	struct gyr_wire_message message; /* points into the mbuf's frame */
 	uint64_t arrival_tsc;
 	uint64_t parsed_tsc;
-	struct gyr_version *version; /* from dequeue on */
+	struct gyr_queue_item item;  /* while it is queued by an engine lcore */
+	struct gyr_version *version; /* from the end of that on */
 	uint32_t rows;
 	bool has_rows; /* the question's tensors had the dimension of rows; so will the answer's */
 };
@@ -83,6 +85,9 @@ struct gyr_lcore {
 	/* engine */
 	uint32_t engine_index;     /* among the engine lcores: its lane and its reader number */
 	struct rte_ring *requests; /* mbufs from io lcores; this one consumes */
+	struct gyr_backlog *backlog;
+	bool behind;  /* it has spent too long on turning away: its ring, and the ports of a fused one, wait */
+	bool io_full; /* fused: a port had a whole burst, and may have more */
 
 	/* sending */
 	struct gyr_lcore_tx tx[GYR_CONFIG_PORTS_MAX];
@@ -101,6 +106,7 @@ struct gyr_lcore {
 	_Atomic bool waiting; /* outside the ports, until loop->paused ends */
 	_Atomic uint32_t acked_phase;
 	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
+	_Atomic uint32_t queued;      /* engine: requests in its backlog, about */
 };
 
 /* The life of the loop; each phase begins when every lcore has acknowledged the one before, with a turn that found no work. */
@@ -150,6 +156,11 @@ static inline struct gyr_request *gyr_request_of(struct rte_mbuf *mbuf)
 	return rte_mbuf_to_priv(mbuf);
 }
 
+static inline struct rte_mbuf *gyr_mbuf_of(struct gyr_request *request)
+{
+	return RTE_PTR_SUB(request, sizeof(struct rte_mbuf));
+}
+
 static inline struct gyr_net_host *gyr_host_of(struct gyr_loop *loop, const struct rte_mbuf *mbuf)
 {
 	return &loop->hosts[loop->port_index[mbuf->port]];
@@ -193,6 +204,8 @@ void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t i
 void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text);
 /* Refuses a request to which WHAT, its answer, is too long: for any datagram, or for an address that is not trusted. */
 void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large);
+/* Refuses what was computed, but not before its deadline: counted apart from what was not computed. */
+void gyr_refuse_computed(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
 /* Answers with the rows from FIRST_ROW on of what was computed. False: with an error. */
 bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
 
@@ -210,6 +223,8 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 
 /* True: the datagram belongs to another io lcore, and goes there with the next flush. Only where owner_count > 0. */
 bool gyr_spread(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t now);
+/* Which of COUNT a client has, by its address and port. */
+uint32_t gyr_spread_choose(const struct rte_mbuf *mbuf, uint32_t count);
 /* Hands over what was collected. */
 void gyr_spread_flush(struct gyr_lcore *lcore);
 

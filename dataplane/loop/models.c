@@ -76,6 +76,8 @@ static void describe_model(const struct gyr_models *models, const struct gyr_mod
 	*to = (struct gyr_route_model){
 		.name_length = (uint32_t)strlen(model->name),
 		.handle = model->handle,
+		.slot = (uint32_t)model->slot,
+		.policy = model->policy,
 		.version_count = model->version_count,
 		.label_count = model->label_count,
 		.numbers = numbers,
@@ -163,6 +165,7 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 		memcpy(model->name, name, strlen(name));
 		model->handle = models->handle_next++;
 		show_model(models, model);
+		model->policy = GYR_LINK_POLICY_DEFAULT;
 		models->models[models->count++] = model;
 	}
 	if (model->version_count == GYR_MODELS_VERSIONS_MAX)

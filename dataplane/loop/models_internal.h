@@ -9,6 +9,7 @@ struct gyr_model {
 	char name[GYR_WIRE_NAME_MAX + 1];
 	uint64_t handle;
 	int slot; /* of the counters' table of models */
+	struct gyr_link_policy policy;
 	uint32_t version_count;
 	struct gyr_version *versions[GYR_MODELS_VERSIONS_MAX]; /* ascending */
 	uint32_t label_count;

@@ -16,6 +16,7 @@ struct gyr_route {
 	struct gyr_arena arena; /* owns the struct itself too */
 	uint32_t slot_mask;     /* slots: a power of two, at least twice the models, so that a search ends soon */
 	uint32_t handle_count;
+	bool delays;                                    /* some model has a max_delay_us */
 	const uint32_t *slots;                          /* by hash of the name, with linear probing: an index into models, or SLOT_EMPTY */
 	const struct gyr_route_model *const *by_handle; /* NULL: no such model any more */
 	const struct gyr_route_model *models;
@@ -102,6 +103,7 @@ static bool fill(struct gyr_route *route, const struct gyr_route_model *models, 
 		if (!copy_model(&route->arena, &models[i], &copies[i]))
 			return false;
 		by_handle[copies[i].handle] = &copies[i];
+		route->delays = route->delays || copies[i].policy.max_delay_us > 0;
 		uint32_t slot = hash_name(copies[i].name, copies[i].name_length) & route->slot_mask;
 		while (slots[slot] != SLOT_EMPTY)
 			slot = (slot + 1) & route->slot_mask;
@@ -135,7 +137,7 @@ void gyr_route_destroy(struct gyr_route *route)
 	gyr_arena_fini(&arena);
 }
 
-static const struct gyr_route_model *find_model(const struct gyr_route *route, const struct gyr_wire_ref *ref)
+const struct gyr_route_model *gyr_route_model(const struct gyr_route *route, const struct gyr_wire_ref *ref)
 {
 	if (ref->name == NULL)
 		return ref->number < route->handle_count ? route->by_handle[ref->number] : NULL;
@@ -147,10 +149,15 @@ static const struct gyr_route_model *find_model(const struct gyr_route *route, c
 	return NULL;
 }
 
+bool gyr_route_delays(const struct gyr_route *route)
+{
+	return route->delays;
+}
+
 enum gyr_wire_code gyr_route_find(const struct gyr_route *route, const struct gyr_wire_ref *model_ref, const struct gyr_wire_ref *select,
 				  const struct gyr_route_model **model, struct gyr_version **version)
 {
-	*model = find_model(route, model_ref);
+	*model = gyr_route_model(route, model_ref);
 	if (*model == NULL)
 		return GYR_WIRE_UNKNOWN_MODEL;
 	if (!select->present) {

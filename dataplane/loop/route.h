@@ -27,6 +27,8 @@ struct gyr_route_model {
 	const uint64_t *numbers;             /* of the versions, ascending */
 	struct gyr_version *const *versions; /* in the same order */
 	const struct gyr_wire_label *labels;
+	uint32_t slot; /* below GYR_MODELS_MAX; of no other model in the same table */
+	struct gyr_link_policy policy;
 	struct gyr_version *stable;          /* where a request without a select goes; NULL: nowhere */
 	struct gyr_model_counters *counters; /* by engine lcore; owned by the house thread like the versions */
 };
@@ -47,6 +49,12 @@ void gyr_route_destroy(struct gyr_route *route); /* NULL is fine */
  */
 enum gyr_wire_code gyr_route_find(const struct gyr_route *route, const struct gyr_wire_ref *model_ref, const struct gyr_wire_ref *select,
 				  const struct gyr_route_model **model, struct gyr_version **version);
+
+/* The model that REF names; NULL: none. Hot path. */
+const struct gyr_route_model *gyr_route_model(const struct gyr_route *route, const struct gyr_wire_ref *ref);
+
+/* Whether some model waits for more rows before it computes. Hot path: a load. */
+bool gyr_route_delays(const struct gyr_route *route);
 
 /* The pointer that readers go by, and what tells when they have let go. */
 struct gyr_route_cell {

@@ -88,7 +88,7 @@ static int lcore_main(void *argument)
 			wait_while_paused(lcore);
 		uint32_t phase = atomic_load_explicit(&loop->phase, memory_order_acquire); /* A4 pairs with R4 in gyr_loop_drain */
 		uint32_t work = 0;
-		if (lcore->io && phase == GYR_PHASE_RUN)
+		if (lcore->io && phase == GYR_PHASE_RUN && !lcore->behind)
 			work += gyr_io_poll(lcore);
 		if (lcore->owner_count > 0)
 			work += gyr_io_poll_handed(lcore);

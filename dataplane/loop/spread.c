@@ -6,8 +6,8 @@
 
 #include "dataplane/loop/loop_internal.h"
 
-/* Which of COUNT owners a client has. Multiplicative hashing: the high bits of the product depend on all of the address and the port. */
-static uint32_t choose_owner(const struct rte_mbuf *mbuf, uint32_t count)
+/* Multiplicative hashing: the high bits of the product depend on all of the address and the port. */
+uint32_t gyr_spread_choose(const struct rte_mbuf *mbuf, uint32_t count)
 {
 	struct gyr_net_endpoint source = gyr_net_source(mbuf);
 	uint64_t high, low;
@@ -27,7 +27,7 @@ static void hand_over(struct gyr_lcore *lcore, struct gyr_lcore_owner *owner)
 
 bool gyr_spread(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t now)
 {
-	struct gyr_lcore_owner *owner = &lcore->owners[choose_owner(mbuf, lcore->owner_count)];
+	struct gyr_lcore_owner *owner = &lcore->owners[gyr_spread_choose(mbuf, lcore->owner_count)];
 	if (owner->lcore == lcore)
 		return false;
 	gyr_request_of(mbuf)->arrival_tsc = now;

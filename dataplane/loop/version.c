@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
+
 #include "engine/plan/profile.h"
 
 #define PAGE 4096u
@@ -63,7 +65,8 @@ static struct gyr_version_lane *make_lane(size_t input_bytes, size_t output_byte
 	return lane;
 }
 
-static void warm(const struct gyr_version *version)
+/* Every lane at every batch size, so that nothing is touched for the first time by a request; the second run of the first lane tells what each takes. */
+static void warm(struct gyr_version *version)
 {
 	for (uint32_t l = 0; l < version->lane_count; l++) {
 		const struct gyr_version_lane *lane = version->lanes[l];
@@ -73,9 +76,16 @@ static void warm(const struct gyr_version *version)
 			inputs[i] = lane->inputs + version->inputs[i].place;
 		for (uint32_t i = 0; i < version->output_count; i++)
 			outputs[i] = lane->outputs + version->outputs[i].place;
-		for (uint32_t batch = 1; batch <= version->batch_max; batch *= 2)
+		for (uint32_t batch = 1, size = 0; batch <= version->batch_max; batch *= 2, size++) {
 			gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
+			if (l > 0)
+				continue;
+			uint64_t began_tsc = rte_rdtsc();
+			gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
+			version->cost_tsc[size] = rte_rdtsc() - began_tsc;
+		}
 	}
+	gyr_batch_cuts(version->cost_tsc, version->batch_max, version->cuts);
 }
 
 static int fill(struct gyr_version *version, uint32_t payload_max, struct gyr_error *error)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "dataplane/flow/batch.h"
 #include "dataplane/loop/counters.h"
 #include "dataplane/wire/wire.h"
 #include "engine/model/bundle.h"
@@ -36,6 +37,8 @@ struct gyr_version {
 	const struct gyr_plan *plan;
 	bool batched; /* dimension 0 is the number of rows */
 	uint32_t batch_max;
+	uint64_t cost_tsc[GYR_BATCH_SIZES];   /* what a run of 1, 2, 4, ... rows took when it was loaded */
+	uint8_t cuts[GYR_BATCH_ROWS_MAX + 1]; /* flow/batch.h */
 	uint32_t input_count, output_count;
 	struct gyr_signature_value inputs[GYR_WIRE_TENSORS_MAX], outputs[GYR_WIRE_TENSORS_MAX];
 	struct gyr_wire_value input_values[GYR_WIRE_TENSORS_MAX], output_values[GYR_WIRE_TENSORS_MAX]; /* for describe */

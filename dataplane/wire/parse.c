@@ -170,6 +170,9 @@ static bool parse_options(struct parser *parser, struct gyr_wire_message *messag
 		if (gyr_unpack_is(key, length, "timing")) {
 			if (!gyr_unpack_bool(cursor, &message->want_timing))
 				return refuse(parser, "options: timing is neither true nor false");
+		} else if (gyr_unpack_is(key, length, "order")) {
+			if (!gyr_unpack_bool(cursor, &message->want_order))
+				return refuse(parser, "options: order is neither true nor false");
 		} else if (!gyr_unpack_skip(cursor, OPTION_DEPTH_MAX)) {
 			return refuse(parser, "options: a value is not all there, or more than 4 deep");
 		}
@@ -333,6 +336,7 @@ static void clear(struct gyr_wire_message *message)
 	message->model = message->select = (struct gyr_wire_ref){0};
 	message->deadline_us = 0;
 	message->want_timing = false;
+	message->want_order = false;
 	message->version = 0;
 	message->tensor_count = 0;
 	message->has_timing = false;

@@ -89,6 +89,7 @@ struct gyr_wire_message {
 	struct gyr_wire_ref select; /* REQUEST, DESCRIBE: nil, a version number, or a label */
 	uint32_t deadline_us;       /* REQUEST: from arrival; 0 none */
 	bool want_timing;           /* REQUEST: option "timing" */
+	bool want_order;            /* REQUEST: option "order" */
 	uint64_t version;           /* RESULT */
 	uint32_t tensor_count;
 	struct gyr_wire_tensor tensors[GYR_WIRE_TENSORS_MAX]; /* REQUEST: inputs; RESULT: outputs */

@@ -50,7 +50,8 @@ static void test_reads_every_key(void **state)
 	const char *text = "# a comment\n[gyrd]\nstate_dir = /a/state\nrun_dir=/a/run\nsupervise = no\ncontrol_cpus = 0\n"
 			   "; another\n[dataplane]\nport = net_ring0  0000:3b:00.0\naddress = 198.51.100.7/25\naddress6 = 2001:db8::7/48\n"
 			   "gateway = 198.51.100.1\ngateway6 = fe80::1\nvlan = 4094\ntrusted = 10.1.2.3/8  2001:db8:1::/33\nudp_port = 65535\nqueues = 16\nio_cpus = 0\n"
-			   "engine_cpus = 0\nhugepages = off\nmemory_mb = 64\nmbufs = 1024\nmtu = 9000\nring_entries = 64\nbatch_max = 1\n";
+			   "engine_cpus = 0\nhugepages = off\nmemory_mb = 64\nmbufs = 1024\nmtu = 9000\nring_entries = 64\nbatch_max = 1\nqueue_target_us = 50\n"
+			   "queue_interval_us = 700\n";
 	if (read_text(text, &config, &error) != 0)
 		fail_msg("%s", error.text);
 	assert_string_equal(config.state_dir, "/a/state");
@@ -82,6 +83,8 @@ static void test_reads_every_key(void **state)
 	assert_int_equal(config.mtu, 9000);
 	assert_int_equal(config.ring_entries, 64);
 	assert_int_equal(config.batch_max, 1);
+	assert_int_equal(config.queue_target_us, 50);
+	assert_int_equal(config.queue_interval_us, 700);
 }
 
 static void test_refuses(void **state)
@@ -93,6 +96,7 @@ static void test_refuses(void **state)
 	refuses("[dataplane]\nudp_port = 65536\n", "udp_port", "1 to 65535");
 	refuses("[dataplane]\nudp_port = 12x\n", "udp_port", "1 to 65535");
 	refuses("[dataplane]\nudp_port = 99999999999999999999999\n", "udp_port", "1 to 65535");
+	refuses("[dataplane]\nqueue_target_us = 6000\n", "queue_interval_us", "5000");
 	refuses("[dataplane]\nring_entries = 100\n", "ring_entries", "a power of two");
 	refuses("[dataplane]\nqueues = 17\n", "queues", "1 to 16");
 	refuses("[dataplane]\nhugepages = maybe\n", "hugepages", "auto, on or off");

@@ -107,6 +107,11 @@ static void test_options(void **unused)
 	accept(HEAD8 "80");
 	accept(HEAD8 "81 a6 74696d696e67 c3");
 	assert_true(message.want_timing);
+	assert_false(message.want_order);
+	accept(HEAD8 "81 a5 6f72646572 c3");
+	assert_true(message.want_order);
+	assert_false(message.want_timing);
+	refuse(HEAD8 "81 a5 6f72646572 01", GYR_WIRE_MALFORMED, "options: order", true);
 	accept(HEAD8 "82 a3 6e6577 93 01 81 01 02 03 a6 74696d696e67 c3"); /* one that we do not know is passed over */
 	assert_true(message.want_timing);
 	refuse(HEAD8 "05", GYR_WIRE_MALFORMED, "options", true);

@@ -1,0 +1,19 @@
+/*
+ * How many of the rows that wait are computed together. A plan computes only powers of two, so 33 rows are computed as 64, or as 32 and then 1: what is quicker
+ * by the times that were measured. Pure.
+ */
+#ifndef GYR_DATAPLANE_FLOW_BATCH_H
+#define GYR_DATAPLANE_FLOW_BATCH_H
+
+#include <stdint.h>
+
+#define GYR_BATCH_SIZES 7u /* 1, 2, 4, ... 64 rows */
+#define GYR_BATCH_ROWS_MAX (1u << (GYR_BATCH_SIZES - 1))
+
+/*
+ * Fills CUTS[r] for r from 1 to ROWS_MAX (a power of two, at most GYR_BATCH_ROWS_MAX) with how many rows to compute first of r: r itself (padded), or the power
+ * of two below. COST[i] is the time that 2^i rows take.
+ */
+void gyr_batch_cuts(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uint8_t cuts[GYR_BATCH_ROWS_MAX + 1]);
+
+#endif
