@@ -80,7 +80,10 @@ static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const 
 	if (code == GYR_WIRE_OK && (message->type == GYR_WIRE_REQUEST || message->type == GYR_WIRE_DESCRIBE))
 		return true;
 	if (code == GYR_WIRE_OK && message->type == GYR_WIRE_PING) {
-		gyr_answer(lcore, mbuf, GYR_ANSWER_PONG, bytes);
+		if (bytes <= gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf))
+			gyr_answer(lcore, mbuf, GYR_ANSWER_PONG, bytes);
+		else
+			gyr_answer_error(lcore, mbuf, message->id, GYR_WIRE_TOO_LARGE, "the way back to you holds no datagram as long", 0);
 	} else if (answers_type(message->type) || !message->has_id) {
 		/* To answer an answer could go round for ever; without an id nobody could tell what was answered. */
 		gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_NONE], 1);

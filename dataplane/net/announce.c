@@ -102,7 +102,8 @@ static struct rte_ipv6_hdr *begin_ipv6(const struct gyr_net_host *host, struct r
 }
 
 /* Asks for TARGET; from no address, and then without our MAC address, when that is to find out whether TARGET is free. */
-static bool make_solicitation(const struct gyr_net_host *host, struct rte_mbuf *mbuf, const struct gyr_net_address *source, const struct gyr_net_address *target)
+static bool make_solicitation(const struct gyr_net_host *host, struct rte_mbuf *mbuf, const struct gyr_net_address *source,
+			      const struct gyr_net_address *target)
 {
 	struct rte_ipv6_addr group = gyr_icmp6_solicited_group(target);
 	bool probe = gyr_net_address_is_zero(source);

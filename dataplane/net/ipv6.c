@@ -1,8 +1,8 @@
 /* IPv6 (RFC 8200) and ICMPv6 (RFC 4443) but for neighbour discovery. No extension header is taken: each kind is refused under a reason of its own. */
 #include <rte_icmp.h>
 
-#include "dataplane/net/net_internal.h"
 #include "dataplane/net/icmp6.h"
+#include "dataplane/net/net_internal.h"
 #include "dataplane/net/path.h"
 
 #define NEXT_HOP_BY_HOP 0

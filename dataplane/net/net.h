@@ -29,64 +29,64 @@
 #define GYR_NET_GROUPS (1u + GYR_NET_IPV6_OWN)
 
 /* What became of a received frame: exactly one of these. X(CONSTANT, the counter's name). */
-#define GYR_NET_OUTCOME_LIST(X)                                                                                                                       \
-	X(DATAGRAM, datagram)     /* a UDP datagram for us: to be read on */                                                                          \
-	X(ARP_REPLY, arp_reply)   /* turned into the reply, to be sent; the same for the next two */                                                  \
-	X(ECHO_REPLY, echo_reply)                                                                                                                     \
-	X(ND_REPLY, nd_reply)                                                                                                                         \
-	/* From here on: to be freed. */                                                                                                              \
-	X(ARP_GATEWAY, arp_gateway)           /* the gateway told its MAC address */                                                                  \
-	X(ND_GATEWAY, nd_gateway)                                                                                                                     \
-	X(PATH_MTU, path_mtu)                 /* a router told what the way to a client holds */                                                      \
-	X(PATH_MTU_REFUSED, path_mtu_refused) /* the same, of a datagram that we are not known to have sent */                                        \
-	X(SEGMENTED, segmented)               /* longer than one buffer */                                                                            \
-	X(RUNT, runt)                         /* shorter than its Ethernet header */                                                                  \
-	X(OTHER_MAC, other_mac)               /* to another station */                                                                                \
-	X(SOURCE_MAC, source_mac)             /* from a group address, or from ourselves */                                                           \
-	X(VLAN, vlan)                         /* of another VLAN, without the tag that ours has, or with two */                                       \
-	X(ETHERTYPE, ethertype)               /* neither IPv4, IPv6 (where we have an address of it) nor ARP */                                       \
-	X(ARP_INVALID, arp_invalid)           /* cut, or not Ethernet and IPv4 */                                                                     \
-	X(ARP_CONFLICT, arp_conflict)         /* another station says that our address is its own */                                                  \
-	X(ARP_OTHER, arp_other)               /* not a request for our address, nor what we asked the gateway */                                      \
-	X(IP_SHORT, ip_short)                 /* cut within the IPv4 header */                                                                        \
-	X(IP_VERSION, ip_version)             /* not 4 */                                                                                             \
-	X(IP_OPTIONS, ip_options)             /* a header length other than 20 */                                                                     \
-	X(IP_SOURCE_ROUTE, ip_source_route)   /* the same, with a loose or strict source route among the options */                                   \
-	X(IP_LENGTH, ip_length)               /* total length larger than the frame or smaller than the header */                                     \
-	X(IP_MTU, ip_mtu)                     /* total length above the MTU, which a port may let through: no answer could carry as much */           \
-	X(IP_CHECKSUM, ip_checksum)                                                                                                                   \
-	X(IP_FRAGMENT, ip_fragment)                                                                                                                   \
-	X(IP_DESTINATION, ip_destination)     /* not our address */                                                                                   \
-	X(IP_SOURCE, ip_source)               /* 0/8, loopback, group, broadcast or our own: never answered */                                        \
-	X(IP_PROTOCOL, ip_protocol)           /* neither UDP nor ICMP */                                                                              \
-	X(IP6_SHORT, ip6_short)                                                                                                                       \
-	X(IP6_VERSION, ip6_version)                                                                                                                   \
-	X(IP6_LENGTH, ip6_length)             /* payload length larger than the frame */                                                              \
-	X(IP6_MTU, ip6_mtu)                                                                                                                           \
-	X(IP6_DESTINATION, ip6_destination)   /* neither our addresses nor a group that neighbour discovery has us in */                              \
-	X(IP6_SOURCE, ip6_source)             /* group, unspecified, loopback, one with an IPv4 address inside, or our own: never answered */         \
-	X(IP6_HOP_BY_HOP, ip6_hop_by_hop)     /* the extension headers */                                                                             \
-	X(IP6_ROUTING, ip6_routing)                                                                                                                   \
-	X(IP6_FRAGMENT, ip6_fragment)                                                                                                                 \
-	X(IP6_OPTIONS, ip6_options)           /* of the destination */                                                                                \
-	X(IP6_PROTOCOL, ip6_protocol)         /* neither UDP nor ICMPv6 */                                                                            \
-	X(ICMP_CHECKSUM, icmp_checksum)                                                                                                               \
-	X(ICMP_OTHER, icmp_other)             /* neither an echo request nor a path MTU, or cut */                                                    \
-	X(ICMP6_CHECKSUM, icmp6_checksum)                                                                                                             \
-	X(ICMP6_OTHER, icmp6_other)                                                                                                                   \
-	X(ND_INVALID, nd_invalid)             /* what RFC 4861 has hosts discard: sections 7.1.1 and 7.1.2 */                                         \
-	X(ND_CONFLICT, nd_conflict)           /* another station says that our address is its own */                                                  \
-	X(ND_OTHER, nd_other)                 /* about another address */                                                                             \
-	X(UDP_LENGTH, udp_length)             /* cut, or a length that is not the packet's */                                                         \
-	X(UDP_PORT, udp_port)                 /* not the port we serve */                                                                             \
-	X(UDP_SOURCE_PORT, udp_source_port)   /* 0, or the port we serve: an answer could go round for ever */                                        \
-	X(UDP_CHECKSUM, udp_checksum)         /* wrong, or missing where IPv6 demands it */
+#define GYR_NET_OUTCOME_LIST(X)                                                                                                                                \
+	X(DATAGRAM, datagram)   /* a UDP datagram for us: to be read on */                                                                                     \
+	X(ARP_REPLY, arp_reply) /* turned into the reply, to be sent; the same for the next two */                                                             \
+	X(ECHO_REPLY, echo_reply)                                                                                                                              \
+	X(ND_REPLY, nd_reply)                                                                                                                                  \
+	/* From here on: to be freed. */                                                                                                                       \
+	X(ARP_GATEWAY, arp_gateway) /* the gateway told its MAC address */                                                                                     \
+	X(ND_GATEWAY, nd_gateway)                                                                                                                              \
+	X(PATH_MTU, path_mtu)                 /* a router told what the way to a client holds */                                                               \
+	X(PATH_MTU_REFUSED, path_mtu_refused) /* the same, of a datagram that we are not known to have sent */                                                 \
+	X(SEGMENTED, segmented)               /* longer than one buffer */                                                                                     \
+	X(RUNT, runt)                         /* shorter than its Ethernet header */                                                                           \
+	X(OTHER_MAC, other_mac)               /* to another station */                                                                                         \
+	X(SOURCE_MAC, source_mac)             /* from a group address, or from ourselves */                                                                    \
+	X(VLAN, vlan)                         /* of another VLAN, without the tag that ours has, or with two */                                                \
+	X(ETHERTYPE, ethertype)               /* neither IPv4, IPv6 (where we have an address of it) nor ARP */                                                \
+	X(ARP_INVALID, arp_invalid)           /* cut, or not Ethernet and IPv4 */                                                                              \
+	X(ARP_CONFLICT, arp_conflict)         /* another station says that our address is its own */                                                           \
+	X(ARP_OTHER, arp_other)               /* not a request for our address, nor what we asked the gateway */                                               \
+	X(IP_SHORT, ip_short)                 /* cut within the IPv4 header */                                                                                 \
+	X(IP_VERSION, ip_version)             /* not 4 */                                                                                                      \
+	X(IP_OPTIONS, ip_options)             /* a header length other than 20 */                                                                              \
+	X(IP_SOURCE_ROUTE, ip_source_route)   /* the same, with a loose or strict source route among the options */                                            \
+	X(IP_LENGTH, ip_length)               /* total length larger than the frame or smaller than the header */                                              \
+	X(IP_MTU, ip_mtu)                     /* total length above the MTU, which a port may let through: no answer could carry as much */                    \
+	X(IP_CHECKSUM, ip_checksum)                                                                                                                            \
+	X(IP_FRAGMENT, ip_fragment)                                                                                                                            \
+	X(IP_DESTINATION, ip_destination) /* not our address */                                                                                                \
+	X(IP_SOURCE, ip_source)           /* 0/8, loopback, group, broadcast or our own: never answered */                                                     \
+	X(IP_PROTOCOL, ip_protocol)       /* neither UDP nor ICMP */                                                                                           \
+	X(IP6_SHORT, ip6_short)                                                                                                                                \
+	X(IP6_VERSION, ip6_version)                                                                                                                            \
+	X(IP6_LENGTH, ip6_length) /* payload length larger than the frame */                                                                                   \
+	X(IP6_MTU, ip6_mtu)                                                                                                                                    \
+	X(IP6_DESTINATION, ip6_destination) /* neither our addresses nor a group that neighbour discovery has us in */                                         \
+	X(IP6_SOURCE, ip6_source)           /* group, unspecified, loopback, one with an IPv4 address inside, or our own: never answered */                    \
+	X(IP6_HOP_BY_HOP, ip6_hop_by_hop)   /* the extension headers */                                                                                        \
+	X(IP6_ROUTING, ip6_routing)                                                                                                                            \
+	X(IP6_FRAGMENT, ip6_fragment)                                                                                                                          \
+	X(IP6_OPTIONS, ip6_options)   /* of the destination */                                                                                                 \
+	X(IP6_PROTOCOL, ip6_protocol) /* neither UDP nor ICMPv6 */                                                                                             \
+	X(ICMP_CHECKSUM, icmp_checksum)                                                                                                                        \
+	X(ICMP_OTHER, icmp_other) /* neither an echo request nor a path MTU, or cut */                                                                         \
+	X(ICMP6_CHECKSUM, icmp6_checksum)                                                                                                                      \
+	X(ICMP6_OTHER, icmp6_other)                                                                                                                            \
+	X(ND_INVALID, nd_invalid)           /* what RFC 4861 has hosts discard: sections 7.1.1 and 7.1.2 */                                                    \
+	X(ND_CONFLICT, nd_conflict)         /* another station says that our address is its own */                                                             \
+	X(ND_OTHER, nd_other)               /* about another address */                                                                                        \
+	X(UDP_LENGTH, udp_length)           /* cut, or a length that is not the packet's */                                                                    \
+	X(UDP_PORT, udp_port)               /* not the port we serve */                                                                                        \
+	X(UDP_SOURCE_PORT, udp_source_port) /* 0, or the port we serve: an answer could go round for ever */                                                   \
+	X(UDP_CHECKSUM, udp_checksum)       /* wrong, or missing where IPv6 demands it */
 
 enum gyr_net_outcome {
 #define X(constant, name) GYR_NET_##constant,
 	GYR_NET_OUTCOME_LIST(X)
 #undef X
-	GYR_NET_OUTCOMES
+		GYR_NET_OUTCOMES
 };
 
 /* Whether a frame with this outcome is now one to be sent, not for the caller to read. */
@@ -249,11 +249,11 @@ void gyr_net_reply(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t pa
  * for each bit that it returns.
  */
 enum gyr_net_due {
-	GYR_NET_DUE_ARP = 1,          /* asks for the gateway */
-	GYR_NET_DUE_ND = 2,           /* asks for the gateway of IPv6 */
-	GYR_NET_DUE_PROBE = 4,        /* asks whether our IPv6 address is another's too */
-	GYR_NET_DUE_PROBE_LOCAL = 8,  /* the same of the link-local one */
-	GYR_NET_DUE_GROUPS = 16,      /* tells switches which groups we are in */
+	GYR_NET_DUE_ARP = 1,         /* asks for the gateway */
+	GYR_NET_DUE_ND = 2,          /* asks for the gateway of IPv6 */
+	GYR_NET_DUE_PROBE = 4,       /* asks whether our IPv6 address is another's too */
+	GYR_NET_DUE_PROBE_LOCAL = 8, /* the same of the link-local one */
+	GYR_NET_DUE_GROUPS = 16,     /* tells switches which groups we are in */
 	GYR_NET_DUE_END = 32
 };
 unsigned gyr_net_due(struct gyr_net_host *host, uint32_t second);

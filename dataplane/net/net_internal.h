@@ -110,8 +110,7 @@ static inline enum gyr_net_outcome input_udp(const struct gyr_net_host *host, st
 /* arp.c, icmp.c, ipv6.c, nd.c: frames whose Ethernet header, of L2 bytes with its tag, has been checked. */
 enum gyr_net_outcome gyr_net_input_arp(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2);
 enum gyr_net_outcome gyr_net_input_icmp(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, uint32_t ip_bytes);
-enum gyr_net_outcome gyr_net_input_ipv6(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, bool to_us, uint8_t **payload,
-					uint32_t *payload_bytes);
+enum gyr_net_outcome gyr_net_input_ipv6(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, bool to_us, uint8_t **payload, uint32_t *payload_bytes);
 enum gyr_net_outcome gyr_net_input_icmp6(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, uint32_t ip_bytes);
 enum gyr_net_outcome gyr_net_input_nd(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, uint32_t icmp_bytes);
 

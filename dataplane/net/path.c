@@ -4,7 +4,7 @@
 
 #include "dataplane/net/net_internal.h"
 
-#define SENT_VALID_S 4u   /* a router answers within a round trip */
+#define SENT_VALID_S 4u    /* a router answers within a round trip */
 #define KNOWN_VALID_S 600u /* RFC 1191, section 6.3: ten minutes */
 
 /* A word of either table: the upper half of a hash, then VALUE, then the second's lower bits. */

@@ -46,7 +46,8 @@ void gyr_net_reply(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t pa
 		reply_ipv4(host, mbuf, sizeof(struct rte_ether_hdr), payload_bytes, 0);
 		return;
 	}
-	GYR_ASSERT(payload_bytes <= gyr_net_payload_room(host, mbuf));
+	/* Not gyr_net_payload_room: another lcore may have heard of a smaller path MTU since the caller asked for that. */
+	GYR_ASSERT(payload_bytes <= gyr_net_payload_max(host, mbuf));
 	uint32_t l2 = mbuf->l2_len, ip_bytes = mbuf->l3_len + (uint32_t)sizeof(struct rte_udp_hdr) + payload_bytes;
 	if (ip_bytes > (gyr_net_is_ipv4(mbuf) ? IPV4_MTU_MIN : IPV6_MTU_MIN)) {
 		struct gyr_net_endpoint client = gyr_net_source(mbuf);

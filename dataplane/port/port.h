@@ -15,9 +15,9 @@
 
 struct gyr_port {
 	char devargs[GYR_CONFIG_TEXT_MAX];
-	uint16_t id;        /* DPDK's */
-	uint16_t rx_queues; /* 1 to GYR_CONFIG_QUEUES_MAX */
-	uint16_t tx_queues; /* 1 or more */
+	uint16_t id;          /* DPDK's */
+	uint16_t rx_queues;   /* 1 to GYR_CONFIG_QUEUES_MAX */
+	uint16_t tx_queues;   /* 1 or more */
 	uint64_t tx_offloads; /* what it does on the way out: RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, _UDP_CKSUM, _VLAN_INSERT, or nothing */
 	bool started;
 	bool keeps_flows; /* what one client sends comes in by one RX queue */

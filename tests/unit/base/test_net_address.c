@@ -34,8 +34,9 @@ static void reads_and_writes(void **state)
 static void refuses_what_is_none(void **state)
 {
 	static const char *const texts[] = {"", "192.0.2", "192.0.2.256", "192.0.2.1 ", "2001:db8", "::ffff:192.0.2.1", "host"};
-	static const char *const prefixes[] = {"192.0.2.1", "192.0.2.1/", "192.0.2.1/33", "192.0.2.1/-1", "192.0.2.1/1000", "::/129", "::/", "/8", "::/8 ",
-					       "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa/1"};
+	static const char *const prefixes[] = {
+		"192.0.2.1", "192.0.2.1/", "192.0.2.1/33", "192.0.2.1/-1", "192.0.2.1/1000",
+		"::/129",    "::/",        "/8",           "::/8 ",        "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa/1"};
 	struct gyr_net_address address = {{1}}, untouched = address;
 	uint8_t prefix = 7;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -51,8 +52,12 @@ static void networks_hold_what_begins_like_them(void **state)
 	static const struct {
 		const char *network, *inside, *outside;
 	} cases[] = {
-		{"192.0.2.129/25", "192.0.2.255", "192.0.2.127"}, {"10.1.2.3/8", "10.255.0.0", "11.0.0.0"}, {"192.0.2.1/32", "192.0.2.1", "192.0.2.0"},
-		{"0.0.0.0/0", "255.1.2.3", "2001:db8::1"},       {"2001:db8::/32", "2001:db8:ffff::", "2001:db9::"}, {"fe80::1/10", "febf::", "fec0::"},
+		{"192.0.2.129/25", "192.0.2.255", "192.0.2.127"},
+		{"10.1.2.3/8", "10.255.0.0", "11.0.0.0"},
+		{"192.0.2.1/32", "192.0.2.1", "192.0.2.0"},
+		{"0.0.0.0/0", "255.1.2.3", "2001:db8::1"},
+		{"2001:db8::/32", "2001:db8:ffff::", "2001:db9::"},
+		{"fe80::1/10", "febf::", "fec0::"},
 		{"::1/128", "::1", "::2"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
