@@ -103,7 +103,7 @@ struct gyr_lcore {
 	struct gyr_done done[GYR_LOOP_BURST]; /* computed in this turn, not counted yet */
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
-	_Atomic bool waiting; /* outside the ports, until loop->paused ends */
+	_Atomic uint32_t waits_out; /* the pause for which it is, or was last, outside the ports */
 	_Atomic uint32_t acked_phase;
 	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
 	_Atomic uint32_t queued;      /* engine: requests in its backlog, about */
@@ -136,7 +136,7 @@ struct gyr_loop {
 	struct gyr_house_counters *house_counters;
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase; /* enum gyr_loop_phase */
-	_Atomic bool paused;                                  /* lcores stay out of the ports */
+	_Atomic uint32_t pauses;                              /* begun and ended; odd: lcores stay out of the ports */
 	struct gyr_route_cell route;
 };
 

@@ -2,7 +2,7 @@
  * The lcores' life: started, paused while DPDK's interrupt thread is at work in the ports, drained phase by phase, ended. Nothing else here: what an lcore
  * does in a turn is in io.c, engine.c and send.c.
  *
- *   launched -> running <-> waiting (while loop->paused)
+ *   launched -> running <-> waiting (while loop->pauses is odd)
  *                  | each phase acknowledged after a turn without work
  *                  v
  *                ended
@@ -32,28 +32,30 @@ static void count_turn(struct gyr_lcore *lcore)
 	lcore->sent_tsc = 0;
 }
 
-/* Waits outside the ports while DPDK's interrupt thread is at work in them. */
-static void wait_while_paused(struct gyr_lcore *lcore)
+/* Waits outside the ports while DPDK's interrupt thread is at work in them: until PAUSE, which is odd, has ended. */
+static void wait_out(struct gyr_lcore *lcore, uint32_t pause)
 {
-	atomic_store_explicit(&lcore->waiting, true, memory_order_release);        /* R6 pairs with A6 in pause_lcores */
-	while (atomic_load_explicit(&lcore->loop->paused, memory_order_acquire)) { /* A7 pairs with R7 in resume_lcores */
+	atomic_store_explicit(&lcore->waits_out, pause, memory_order_release);              /* R6 pairs with A6 in pause_lcores */
+	while (atomic_load_explicit(&lcore->loop->pauses, memory_order_acquire) == pause) { /* A7 pairs with R7 in resume_lcores */
 		if (lcore->engine)
 			gyr_route_report(&lcore->loop->route, lcore->engine_index);
 		if (lcore->yields)
 			sched_yield();
 		rte_pause();
 	}
-	atomic_store_explicit(&lcore->waiting, false, memory_order_relaxed);
 }
 
+/* Each pause has a number of its own, so that none takes an lcore's word for the one before. */
 static void pause_lcores(void *argument)
 {
 	struct gyr_loop *loop = argument;
-	atomic_store_explicit(&loop->paused, true, memory_order_seq_cst);
+	uint32_t pause = atomic_load_explicit(&loop->pauses, memory_order_relaxed) + 1;
+	atomic_store_explicit(&loop->pauses, pause, memory_order_seq_cst);
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		const struct gyr_lcore *lcore = &loop->lcores[i];
 		/* One that has not started, or has ended, is in no port. */
-		while (atomic_load_explicit(&lcore->running, memory_order_seq_cst) && !atomic_load_explicit(&lcore->waiting, memory_order_acquire)) /* A6 */
+		while (atomic_load_explicit(&lcore->running, memory_order_seq_cst) &&
+		       atomic_load_explicit(&lcore->waits_out, memory_order_acquire) != pause) /* A6 */
 			rte_pause();
 	}
 }
@@ -61,12 +63,8 @@ static void pause_lcores(void *argument)
 static void resume_lcores(void *argument)
 {
 	struct gyr_loop *loop = argument;
-	atomic_store_explicit(&loop->paused, false, memory_order_release); /* R7 pairs with A7 in wait_while_paused */
-	/* So that the next pause does not take this one's word for its own. */
-	for (uint32_t i = 0; i < loop->lcore_count; i++) {
-		while (atomic_load_explicit(&loop->lcores[i].waiting, memory_order_relaxed))
-			rte_pause();
-	}
+	/* R7 pairs with A7 in wait_out. */
+	atomic_store_explicit(&loop->pauses, atomic_load_explicit(&loop->pauses, memory_order_relaxed) + 1, memory_order_release);
 }
 
 static int lcore_main(void *argument)
@@ -77,15 +75,17 @@ static int lcore_main(void *argument)
 		gyr_plan_thread_init();
 		gyr_route_reader_start(&loop->route, lcore->engine_index);
 	}
-	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `paused`, as pause_lcores sets that before it looks
+	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `pauses`, as pause_lcores sets that before it looks
 	 * here. */
 	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
-	if (atomic_load_explicit(&loop->paused, memory_order_seq_cst))
-		wait_while_paused(lcore);
+	uint32_t pause = atomic_load_explicit(&loop->pauses, memory_order_seq_cst);
+	if (pause % 2 != 0)
+		wait_out(lcore, pause);
 	uint32_t acked = GYR_PHASE_RUN;
 	while (acked != GYR_PHASE_END) {
-		if (atomic_load_explicit(&loop->paused, memory_order_relaxed))
-			wait_while_paused(lcore);
+		pause = atomic_load_explicit(&loop->pauses, memory_order_relaxed);
+		if (__builtin_expect(pause % 2 != 0, 0))
+			wait_out(lcore, pause);
 		uint32_t phase = atomic_load_explicit(&loop->phase, memory_order_acquire); /* A4 pairs with R4 in gyr_loop_drain */
 		uint32_t work = 0;
 		if (lcore->io && phase == GYR_PHASE_RUN && !lcore->behind)
