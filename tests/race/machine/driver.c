@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SEEDS 20000u
+#define SEEDS 10000u
+#define SEEDS_SPARE 2000u
 #define SEEDS_WEAKENED 50000u /* until one of them fails */
 #define LONG_FACTOR 100u
 
@@ -73,7 +74,7 @@ static unsigned weaken_each(const struct machine_case *this)
 		if (site->order == memory_order_relaxed)
 			continue;
 		name_site(site, name, sizeof name);
-		bool spare = is_spare(this, name), is = is_needed(this, site, name, spare ? SEEDS : SEEDS_WEAKENED);
+		bool spare = is_spare(this, name), is = is_needed(this, site, name, spare ? SEEDS_SPARE : SEEDS_WEAKENED);
 		needed += is;
 		if (is != spare)
 			continue;

@@ -5,6 +5,8 @@
 #ifndef GYR_TESTS_RACE_HOOKS_H
 #define GYR_TESTS_RACE_HOOKS_H
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -89,6 +91,8 @@
 #include <rte_pause.h>
 #define rte_pause() machine_pause()
 #define sched_yield() machine_pause()
+#define pthread_mutex_lock(mutex) machine_lock(mutex)
+#define pthread_mutex_unlock(mutex) machine_unlock(mutex)
 #define clock_gettime(clock, now) machine_clock(clock, now)
 #define nanosleep(time, left) machine_sleep(time, left)
 #define malloc(bytes) machine_alloc(16, bytes)

@@ -13,7 +13,8 @@
 
 #define THREADS_MAX 6u
 #define STACK_BYTES (256u * 1024)
-#define PLACES_MAX 64u  /* atomic locations */
+#define PLACES_MAX 96u /* atomic locations */
+#define MUTEXES_MAX 4u
 #define STORES_KEPT 16u /* of each: how far a load can lag behind */
 #define OBJECTS_MAX 512u
 #define STEPS_MAX 200000u /* a run that takes more stands still */
@@ -45,6 +46,12 @@ struct object {
 	bool freed, ours;
 };
 
+struct mutex {
+	const void *address;
+	bool locked;
+	struct view view; /* of who unlocked it last */
+};
+
 struct thread {
 	ucontext_t context; /* before it first runs */
 	jmp_buf place;      /* afterwards: to jump there takes no system call */
@@ -61,7 +68,7 @@ struct thread {
 static struct {
 	uint64_t random, now_ns, steps;
 	unsigned keep_of_256, old_of_256; /* how often the same thread goes on, and how often a load is not of the newest */
-	unsigned thread_count, running, place_count, object_count;
+	unsigned thread_count, running, place_count, object_count, mutex_count;
 	bool tracing, failed;
 	const struct machine_site *weakened;
 	char failure[512];
@@ -69,6 +76,7 @@ static struct {
 	struct thread threads[THREADS_MAX];
 	struct place places[PLACES_MAX];
 	struct object objects[OBJECTS_MAX];
+	struct mutex mutexes[MUTEXES_MAX];
 	jmp_buf home; /* out of a run */
 } machine;
 
@@ -223,6 +231,39 @@ void machine_join(unsigned thread)
 	while (machine.threads[thread].alive)
 		machine_pause();
 	join_view(&machine.threads[machine.running].view, &machine.threads[thread].view);
+}
+
+static struct mutex *mutex_at(const void *address)
+{
+	for (unsigned i = 0; i < machine.mutex_count; i++) {
+		if (machine.mutexes[i].address == address)
+			return &machine.mutexes[i];
+	}
+	if (machine.mutex_count == MUTEXES_MAX)
+		machine_fail("more than %u mutexes", MUTEXES_MAX);
+	struct mutex *mutex = &machine.mutexes[machine.mutex_count++];
+	*mutex = (struct mutex){.address = address};
+	return mutex;
+}
+
+int machine_lock(const void *address)
+{
+	struct mutex *mutex = mutex_at(address);
+	step();
+	while (mutex->locked)
+		machine_pause();
+	mutex->locked = true;
+	join_view(&machine.threads[machine.running].view, &mutex->view);
+	return 0;
+}
+
+int machine_unlock(const void *address)
+{
+	struct mutex *mutex = mutex_at(address);
+	mutex->locked = false;
+	mutex->view = machine.threads[machine.running].view;
+	step();
+	return 0;
 }
 
 int machine_clock(clockid_t clock, struct timespec *now)
@@ -531,7 +572,7 @@ bool machine_run(void (*body)(void), uint64_t seed, const struct machine_site *w
 	static const unsigned keep[] = {0, 128, 192, 240}, old[] = {0, 64, 128, 200};
 	machine.random = seed;
 	machine.now_ns = machine.steps = 0;
-	machine.thread_count = machine.running = machine.place_count = machine.object_count = 0;
+	machine.thread_count = machine.running = machine.place_count = machine.object_count = machine.mutex_count = 0;
 	machine.tracing = tracing;
 	machine.failed = false;
 	machine.weakened = weakened;

@@ -77,6 +77,8 @@ bool machine_ors(uint64_t *value, uint64_t operand, uint64_t unused);
 bool machine_ands(uint64_t *value, uint64_t operand, uint64_t unused);
 bool machine_compares(uint64_t *value, uint64_t operand, uint64_t expected);
 void machine_fence(struct machine_site *site, int order);
+int machine_lock(const void *mutex);
+int machine_unlock(const void *mutex);
 int machine_clock(clockid_t clock, struct timespec *now);
 int machine_sleep(const struct timespec *time, struct timespec *left);
 

@@ -1,0 +1,288 @@
+/*
+ * The lcores' life (dataplane/loop/run.c) with DPDK's interrupt thread beside it (dataplane/port/quiet.c) under chosen interleavings: they start, take frames,
+ * hand them over as the product does, are paused for events, see a route table swapped, and are drained. What an lcore does in a turn is made up here: io.c,
+ * engine.c and send.c without what they do to a frame. No event meets an lcore in a port, no frame is lost or sent twice, and all of it ends.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/assertion.h"
+#include "base/clock.h"
+#include "dataplane/loop/loop_internal.h"
+#include "dataplane/port/quiet.h"
+#include "tests/race/machine/machine.h"
+
+#define LCORES_MAX 2u
+#define FRAMES_MAX 4u
+#define EVENTS 2
+#define PAUSES_MAX 64u /* between what the house thread, and the interrupt thread, do */
+#define RING_ENTRIES 8u
+#define WAIT_NS (10 * GYR_NS_PER_S)
+
+struct frame {
+	uint32_t sent;
+};
+
+static struct gyr_loop *loop;
+static struct gyr_config config;
+static struct frame *frames[FRAMES_MAX];
+static uint32_t arrived, events;
+static unsigned threads[LCORES_MAX];
+static char port[LCORES_MAX]; /* one object for each lcore's queues */
+
+/* What the data path calls. */
+
+void gyr_plan_thread_init(void)
+{
+}
+
+static void use_port(const struct gyr_lcore *lcore)
+{
+	machine_write(&port[lcore->lcore]);
+}
+
+static void collect(struct gyr_lcore *lcore, void **from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		lcore->tx[0].frames[lcore->tx[0].count++] = from[i];
+}
+
+/* Every second frame goes to the other io lcore, where there is one. */
+uint32_t gyr_io_poll(struct gyr_lcore *lcore)
+{
+	use_port(lcore);
+	if (arrived == FRAMES_MAX || machine_random(2) == 0)
+		return 0;
+	struct frame *frame = frames[arrived++];
+	struct gyr_lcore *other = &loop->lcores[1 - lcore->lcore];
+	machine_write(frame);
+	unsigned taken = lcore->owner_count > 0 && arrived % 2 == 0 ? rte_ring_mp_enqueue(other->handed, frame) == 0
+								    : rte_ring_enqueue(lcore->targets[0]->requests, frame) == 0;
+	GYR_ASSERT(taken == 1);
+	return 1;
+}
+
+uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
+{
+	void *taken[FRAMES_MAX] = {0};
+	uint32_t count = rte_ring_sc_dequeue_burst(lcore->handed, taken, FRAMES_MAX, NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		machine_write(taken[i]);
+		int status = rte_ring_enqueue(lcore->targets[0]->requests, taken[i]);
+		GYR_ASSERT(status == 0);
+	}
+	return count;
+}
+
+uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
+{
+	void *taken[FRAMES_MAX] = {0};
+	uint32_t count = rte_ring_sc_dequeue_burst(lcore->requests, taken, FRAMES_MAX, NULL);
+	if (count > 0)
+		machine_read(gyr_route_read(&loop->route));
+	for (uint32_t i = 0; i < count; i++)
+		machine_write(taken[i]);
+	collect(lcore, taken, count);
+	gyr_route_report(&loop->route, lcore->engine_index);
+	return count;
+}
+
+uint32_t gyr_send_poll(struct gyr_lcore *lcore)
+{
+	void *taken[FRAMES_MAX] = {0};
+	uint32_t count = rte_ring_sc_dequeue_burst(lcore->inboxes[0], taken, FRAMES_MAX, NULL);
+	collect(lcore, taken, count);
+	return count;
+}
+
+void gyr_send_flush(struct gyr_lcore *lcore)
+{
+	struct gyr_lcore_tx *tx = &lcore->tx[0];
+	if (tx->queue < 0) {
+		unsigned put = rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
+		GYR_ASSERT(put == tx->count);
+	} else {
+		use_port(lcore);
+		for (uint32_t i = 0; i < tx->count; i++) {
+			struct frame *frame = (struct frame *)tx->frames[i];
+			machine_write(frame);
+			frame->sent++;
+		}
+	}
+	tx->count = 0;
+}
+
+/* What DPDK and the kernel do. */
+
+static int (*lcore_function)(void *);
+
+static void run_lcore(void *lcore)
+{
+	lcore_function(lcore);
+}
+
+int rte_eal_remote_launch(lcore_function_t *function, void *argument, unsigned lcore)
+{
+	lcore_function = function;
+	threads[lcore] = machine_spawn(run_lcore, argument);
+	return 0;
+}
+
+void rte_eal_mp_wait_lcore(void)
+{
+	for (uint32_t i = 0; i < loop->lcore_count; i++)
+		machine_join(threads[i]);
+}
+
+int test_getname(pthread_t thread, char *name, size_t size)
+{
+	snprintf(name, size, "dpdk-intr");
+	return 0;
+}
+
+/* epoll_pwait: EVENTS times an event, then none. */
+long test_syscall(long number, ...)
+{
+	for (unsigned i = machine_random(PAUSES_MAX); i > 0; i--)
+		machine_pause();
+	return events++ < EVENTS;
+}
+
+static void handle_events(void *unused)
+{
+	struct epoll_event event;
+	while (epoll_wait(0, &event, 1, -1) > 0) {
+		for (uint32_t i = 0; i < loop->lcore_count; i++)
+			machine_write(&port[i]);
+	}
+}
+
+/* The loop, as loop.c lays it out. */
+
+static struct rte_ring *make_ring(unsigned flags)
+{
+	struct rte_ring *ring = machine_alloc(RTE_CACHE_LINE_SIZE, (size_t)rte_ring_get_memsize(RING_ENTRIES));
+	int status = rte_ring_init(ring, "ring", RING_ENTRIES, flags);
+	GYR_ASSERT(status == 0);
+	return ring;
+}
+
+static void begin(uint32_t lcores, unsigned ios, unsigned engines)
+{
+	struct gyr_error error;
+	loop = machine_alloc(RTE_CACHE_LINE_SIZE, sizeof *loop);
+	loop->lcores = machine_alloc(RTE_CACHE_LINE_SIZE, lcores * sizeof *loop->lcores);
+	loop->config = &config;
+	loop->lcore_count = lcores;
+	arrived = events = 0;
+	for (uint32_t i = 0; i < FRAMES_MAX; i++)
+		frames[i] = machine_alloc(16, sizeof *frames[i]);
+	for (uint32_t i = 0; i < lcores; i++) {
+		struct gyr_lcore *lcore = &loop->lcores[i];
+		lcore->loop = loop;
+		lcore->lcore = (uint16_t)i;
+		lcore->io = ios >> i & 1;
+		lcore->engine = engines >> i & 1;
+		if (!lcore->engine)
+			continue;
+		lcore->engine_index = loop->engine_count++;
+		lcore->requests = make_ring(RING_F_SC_DEQ | (ios == 3 ? 0 : RING_F_SP_ENQ));
+	}
+	int status = gyr_route_cell_init(&loop->route, loop->engine_count, &error);
+	GYR_ASSERT(status == 0);
+}
+
+/* LCORE sends through OWNER. */
+static void send_through(struct gyr_lcore *lcore, struct gyr_lcore *owner)
+{
+	static struct rte_ring *inbox;
+	lcore->tx[0].queue = -1;
+	lcore->outbox = inbox = make_ring(RING_F_SP_ENQ | RING_F_SC_DEQ);
+	owner->inbox_count = 1;
+	owner->inboxes = &inbox;
+}
+
+static void run(void)
+{
+	unsigned interrupts = machine_spawn(handle_events, NULL);
+	gyr_loop_start(loop);
+	for (unsigned i = machine_random(PAUSES_MAX); i > 0; i--)
+		machine_pause();
+	const struct gyr_route *route = gyr_route_create(NULL, 0);
+	bool good = gyr_route_publish(&loop->route, route, WAIT_NS);
+	GYR_ASSERT(good);
+	for (unsigned i = machine_random(PAUSES_MAX); i > 0; i--)
+		machine_pause();
+	good = gyr_loop_drain(loop, WAIT_NS);
+	GYR_ASSERT(good);
+	for (uint32_t i = 0; i < arrived; i++) {
+		machine_read(frames[i]);
+		GYR_ASSERT(frames[i]->sent == 1);
+	}
+	machine_join(interrupts);
+	gyr_route_cell_fini(&loop->route);
+}
+
+static void run_fused(void)
+{
+	begin(1, 1, 1);
+	struct gyr_lcore *targets[] = {&loop->lcores[0]};
+	loop->lcores[0].targets = targets;
+	run();
+}
+
+/* An io lcore, and an engine lcore that sends through it. */
+static void run_split(void)
+{
+	begin(2, 1, 2);
+	struct gyr_lcore *targets[] = {&loop->lcores[1]};
+	loop->lcores[0].targets = targets;
+	send_through(&loop->lcores[1], &loop->lcores[0]);
+	run();
+}
+
+/* Two io lcores, which hand clients over to each other and both feed the engine of the second. */
+static void run_spread(void)
+{
+	begin(2, 3, 2);
+	struct gyr_lcore *targets[] = {&loop->lcores[1]};
+	for (uint32_t i = 0; i < 2; i++) {
+		loop->lcores[i].targets = targets;
+		loop->lcores[i].owner_count = 2;
+		loop->lcores[i].handed = make_ring(RING_F_SC_DEQ);
+	}
+	run();
+}
+
+int main(int argc, char **argv)
+{
+	/* Readers start before the first table is published and end after the last; a ring is never full; only one lcore takes from it. */
+#define SPARE                                                                                                                                                  \
+	"rte_rcu_qsbr_thread_register change registered", "rte_rcu_qsbr_thread_online fence fence",                                                            \
+		"rte_rcu_qsbr_thread_offline store &v->qsbr_cnt[thread_id].cnt", "rte_rcu_qsbr_thread_unregister change registered",                           \
+		"__rte_ring_move_prod_head load &r->cons.tail", "__rte_ring_move_cons_head load &r->cons.head"
+	/* A lone lcore hands over nothing. */
+	static const char *const spare_fused[] = {
+		SPARE,
+		"__rte_ring_update_tail store &ht->tail",
+		"__rte_ring_move_prod_head load &r->prod.head",
+		"__rte_ring_move_cons_head load &r->prod.tail",
+		"lcore_main load &loop->phase",
+		"lcore_main store &lcore->acked_phase",
+		"all_acked load &loop->lcores[i].acked_phase",
+		"gyr_loop_drain store &loop->phase",
+		NULL,
+	};
+	/* Each ring has one producer. */
+	static const char *const spare_split[] = {SPARE, "__rte_ring_move_prod_head load &r->prod.head", NULL};
+	static const char *const spare_spread[] = {SPARE, NULL};
+	const struct machine_case cases[] = {
+		{.name = "fused", .body = run_fused, .spare = spare_fused},
+		{.name = "split", .body = run_split, .spare = spare_split},
+		{.name = "spread", .body = run_spread, .spare = spare_spread},
+	};
+	return machine_main(argc, argv, cases, sizeof cases / sizeof cases[0]);
+}
