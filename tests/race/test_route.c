@@ -16,7 +16,8 @@
 
 #define READERS 2u
 #define TABLES 3000u
-#define TABLES_LONG 200000u
+#define READS UINT64_C(1000000) /* of all readers; tables are published until they are done */
+#define READS_LONG UINT64_C(100000000)
 #define GONE UINT64_MAX
 #define WAIT_NS (20 * GYR_NS_PER_S)
 
@@ -25,9 +26,10 @@ static _Atomic uint32_t ready;
 static atomic_bool stop;
 
 struct reader {
-	pthread_t thread;
+	_Alignas(64) pthread_t thread;
 	uint32_t number;
 	uint64_t reads, tables;
+	_Atomic uint64_t reads_told;
 };
 
 /* Table N holds versions N and N + 1, and stable is N + 1. */
@@ -65,6 +67,7 @@ static void *read_tables(void *argument)
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		read_once(reader, &newest);
 		reader->reads++;
+		atomic_store_explicit(&reader->reads_told, reader->reads, memory_order_relaxed);
 		gyr_route_report(&cell, reader->number);
 	}
 	gyr_route_reader_stop(&cell, reader->number);
@@ -96,11 +99,19 @@ static const struct gyr_route *make_table(uint64_t number, struct gyr_version *c
 	return route;
 }
 
+static uint64_t reads_told(const struct reader readers[READERS])
+{
+	uint64_t reads = 0;
+	for (uint32_t i = 0; i < READERS; i++)
+		reads += atomic_load_explicit(&readers[i].reads_told, memory_order_relaxed);
+	return reads;
+}
+
 int main(void)
 {
 	const char *is_long = getenv("GYR_LONG");
-	uint64_t tables = is_long != NULL && is_long[0] != '\0' ? TABLES_LONG : TABLES, newest = 0;
-	struct reader readers[READERS] = {0};
+	uint64_t wanted = is_long != NULL && is_long[0] != '\0' ? READS_LONG : READS, tables = 0, newest = 0;
+	static struct reader readers[READERS];
 	struct gyr_error error;
 	int status = gyr_route_cell_init(&cell, READERS, &error);
 	GYR_ASSERT(status == 0);
@@ -112,7 +123,7 @@ int main(void)
 	while (atomic_load(&ready) < READERS)
 		;
 	struct gyr_version *versions[2] = {make_version(1), make_version(2)};
-	for (uint64_t number = 1; number <= tables; number++) {
+	for (uint64_t number = 1; tables < TABLES || reads_told(readers) < wanted; number++, tables++) {
 		bool free_now = gyr_route_publish(&cell, make_table(number, versions), WAIT_NS);
 		GYR_ASSERT(free_now);
 		/* The next table does without the older of the two: once it is published nobody may hold that one. */

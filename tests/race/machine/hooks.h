@@ -90,6 +90,7 @@
 
 #include <rte_pause.h>
 #define rte_pause() machine_pause()
+#include "tests/race/wait.h"
 #define sched_yield() machine_pause()
 #define pthread_mutex_lock(mutex) machine_lock(mutex)
 #define pthread_mutex_unlock(mutex) machine_unlock(mutex)

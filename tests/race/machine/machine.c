@@ -373,7 +373,7 @@ void machine_load(struct machine_site *site, const volatile void *address, size_
 	if (place->newest >= STORES_KEPT && oldest <= place->newest - STORES_KEPT)
 		oldest = place->newest - STORES_KEPT + 1;
 	if (oldest < chosen && machine_random(256) < machine.old_of_256)
-		chosen = oldest + machine_random(chosen - oldest + 1);
+		chosen = machine_random(2) == 0 ? oldest : oldest + machine_random(chosen - oldest + 1);
 	const struct store *store = &place->stores[chosen % STORES_KEPT];
 	self->view.stores[index] = chosen;
 	join_view(&self->loaded, &store->carried);
