@@ -97,7 +97,6 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 	for (uint32_t i = 0; i < count; i++)
 		machine_write(taken[i]);
 	collect(lcore, taken, count);
-	gyr_route_report(&loop->route, lcore->engine_index);
 	return count;
 }
 
@@ -194,6 +193,7 @@ static void begin(uint32_t lcores, unsigned ios, unsigned engines)
 		struct gyr_lcore *lcore = &loop->lcores[i];
 		lcore->loop = loop;
 		lcore->lcore = (uint16_t)i;
+		lcore->counters = machine_alloc(RTE_CACHE_LINE_SIZE, sizeof *lcore->counters);
 		lcore->io = ios >> i & 1;
 		lcore->engine = engines >> i & 1;
 		if (!lcore->engine)
