@@ -82,9 +82,10 @@ class Storm:
         assert total(grown, "net.") + missed == said["frames"], f"{total(grown, 'net.')} frames counted and {missed} missed of {said['frames']}"
         answers = total(grown, "answer.")
         assert answers == grown.get("net.datagram", 0), f"{answers} answers to {grown.get('net.datagram')} datagrams"
-        replies = grown.get("net.arp_reply", 0) + grown.get("net.echo_reply", 0)
-        came = sum(received[kind] for kind in ("udp", "arp_reply", "echo_reply"))
-        assert came == replies + answers - grown.get("answer.none", 0) - grown.get("send.dropped", 0), f"{came} frames came back: {received}"
+        replies = sum(grown.get(f"net.{kind}", 0) for kind in ("arp_reply", "echo_reply", "nd_reply"))
+        silent = sum(grown.get(name, 0) for name in ("answer.none", "answer.withheld", "send.dropped"))
+        came = sum(received[kind] for kind in ("udp", "arp_reply", "echo_reply", "advertisement"))
+        assert came == replies + answers - silent, f"{came} frames came back of {replies} replies and {answers} answers, {silent} of them silent: {received}"
 
 
 def judge_reasons(said, grown):
@@ -103,7 +104,7 @@ def judge_reasons(said, grown):
 
 def layout_settings(layout):
     last = max(os.sched_getaffinity(0))
-    return {"dataplane.io_cpus": 0 if layout == "separate" else last, "dataplane.engine_cpus": last}
+    return {"dataplane.io_cpus": 0 if layout == "separate" else last, "dataplane.engine_cpus": last, "dataplane.address6": "2001:db8::1/64"}
 
 
 def main():

@@ -5,6 +5,8 @@
 #ifndef GYR_TESTS_E2E_STORM_FAULT_H
 #define GYR_TESTS_E2E_STORM_FAULT_H
 
+#include <stddef.h>
+
 #include "scene.h"
 
 struct fault {
@@ -15,7 +17,21 @@ struct fault {
 };
 
 /* Below UDP, and within it. */
-extern const struct fault fault_frames[], fault_messages[];
-extern const uint32_t fault_frame_count, fault_message_count;
+extern const struct fault fault_frames[], fault_frames6[], fault_messages[];
+extern const uint32_t fault_frame_count, fault_frame6_count, fault_message_count;
+
+/* All of them under one number. */
+static inline const struct fault *fault_at(uint32_t number)
+{
+	if (number < fault_frame_count)
+		return &fault_frames[number];
+	number -= fault_frame_count;
+	return number < fault_frame6_count ? &fault_frames6[number] : &fault_messages[number - fault_frame6_count];
+}
+
+static inline uint32_t fault_count(void)
+{
+	return fault_frame_count + fault_frame6_count + fault_message_count;
+}
 
 #endif

@@ -187,8 +187,10 @@ static void make_frame(struct scene *scene, struct frame *frame)
 	uint32_t kind = any(scene, 20);
 	if (kind < 12)
 		make_message(scene, frame);
-	else if (kind < 17)
+	else if (kind < 15)
 		fault_frames[any(scene, fault_frame_count)].build(scene, frame);
+	else if (kind < 17)
+		fault_frames6[any(scene, fault_frame6_count)].build(scene, frame);
 	else if (kind == 17)
 		frame_solicit(frame, &scene->path);
 	else if (kind == 18)

@@ -28,6 +28,7 @@
 #define GOOD_PORT 49700u
 #define GOOD_HOST 9u
 #define TYPES 16u
+#define FAULTS_MAX 256u
 
 static struct options {
 	const char *mode, *memif, *interface, *model, *pairs;
@@ -44,7 +45,7 @@ static struct storm {
 	struct frame frame;
 	bool server_known;
 	uint64_t arp, fuzz, unsound, asking, replies[FRAME_ASKING + 1u], answers[TYPES], codes[GYR_WIRE_CODE_COUNT + 1u];
-	uint64_t frames_by_fault[64], messages_by_fault[64];
+	uint64_t by_fault[FAULTS_MAX];
 } storm;
 
 void way_die(const char *format, ...)
@@ -120,15 +121,10 @@ static void make(bool clean)
 		return;
 	}
 	scene_turn(&storm.scene);
-	uint32_t which = storm_below(&storm.scene.random, fault_frame_count + fault_message_count);
-	const struct fault *fault = which < fault_frame_count ? &fault_frames[which] : &fault_messages[which - fault_frame_count];
-	fault->build(&storm.scene, &storm.frame);
-	if (storm.frame.size < storm.way->least || storm.frame.size > storm.way->most)
-		return;
-	if (which < fault_frame_count)
-		storm.frames_by_fault[which]++;
-	else
-		storm.messages_by_fault[which - fault_frame_count]++;
+	uint32_t which = storm_below(&storm.scene.random, fault_count());
+	fault_at(which)->build(&storm.scene, &storm.frame);
+	if (storm.frame.size >= storm.way->least && storm.frame.size <= storm.way->most)
+		storm.by_fault[which]++;
 }
 
 /* What the way cannot carry is left out. */
@@ -188,19 +184,18 @@ static void be_quiet(void)
 	}
 }
 
-static void report_faults(const struct fault *faults, const uint64_t *counts, uint32_t count, const char **comma)
+static void report_faults(void)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		printf("%s{\"name\":\"%s\",\"net\":\"%s\",\"answer\":\"%s\",\"count\":%lu}", *comma, faults[i].name, faults[i].net,
-		       faults[i].answer != NULL ? faults[i].answer : "", counts[i]);
-		*comma = ",";
+	for (uint32_t i = 0; i < fault_count(); i++) {
+		const struct fault *fault = fault_at(i);
+		printf("%s{\"name\":\"%s\",\"net\":\"%s\",\"answer\":\"%s\",\"count\":%lu}", i == 0 ? "" : ",", fault->name, fault->net,
+		       fault->answer != NULL ? fault->answer : "", storm.by_fault[i]);
 	}
 }
 
 static void report(double seconds)
 {
 	const struct good *good = &storm.good;
-	const char *comma = "";
 	printf("{\"frames\":%lu,\"fuzz\":%lu,\"arp\":%lu,\"seconds\":%.3f,", storm.way->sent, storm.fuzz, storm.arp, seconds);
 	printf("\"good\":{\"sent\":%lu,\"asked\":%lu,\"answered\":%lu,\"wrong\":%lu,\"lost\":%lu,\"busy\":%lu,\"refused\":%lu,\"stray\":%lu,\"worst_us\":%lu},",
 	       good->sent, good->asked, good->answered, good->wrong, good->lost, good->busy, good->refused, good->stray, good->worst_ns / GYR_NS_PER_US);
@@ -213,8 +208,7 @@ static void report(double seconds)
 	for (uint32_t i = 0; i <= GYR_WIRE_CODE_COUNT; i++)
 		printf("%s%lu", i == 0 ? "" : ",", storm.codes[i]);
 	printf("],\"faults\":[");
-	report_faults(fault_frames, storm.frames_by_fault, fault_frame_count, &comma);
-	report_faults(fault_messages, storm.messages_by_fault, fault_message_count, &comma);
+	report_faults();
 	printf("]}\n");
 }
 
@@ -246,6 +240,8 @@ static void read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	read_options(argc, argv);
+	if (fault_count() > FAULTS_MAX)
+		way_die("more than %u faults", FAULTS_MAX);
 	storm.way = options.memif != NULL ? way_memif(options.memif) : way_packet(options.interface);
 	storm.way->handler = take;
 	good_read(options.pairs, &storm.pairs);
