@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/gyrd.h"
+#include "control/stats.h"
 
 #define STOP_NS (15 * GYR_NS_PER_S)
 
@@ -182,6 +183,7 @@ static void serve_stop(void *user, struct gyr_rpc_call *call)
 
 const struct gyr_rpc_method gyrd_methods[] = {
 	{"status", false, gyrd_serve_status},
+	{"stats", false, gyrd_serve_stats},
 	{"model.list", false, gyrd_serve_list},
 	{"model.show", false, gyrd_serve_show},
 	{"model.import", true, gyrd_serve_import},

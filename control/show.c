@@ -8,15 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/gyrd.h"
-
-#define STATUS_NS (5 * GYR_NS_PER_S)
+#include "control/stats.h"
 
 /* --- status --- */
-
-struct status_call {
-	struct gyrd *gyrd;
-	struct gyr_rpc_call *call;
-};
 
 static const char *dataplane_state(const struct gyrd *gyrd)
 {
@@ -27,8 +21,9 @@ static const char *dataplane_state(const struct gyrd *gyrd)
 	return gyrd->supervisor.process.pid != 0 ? "starting" : "down";
 }
 
-static void pack_dataplane(msgpack_packer *packer, const struct gyrd *gyrd, const struct gyr_link_answer *answer)
+static void pack_dataplane(msgpack_packer *packer, const struct gyrd *gyrd)
 {
+	const struct gyr_stats_view *stats = gyr_rollout_stats(gyrd->rollout);
 	const struct gyr_supervisor *supervisor = &gyrd->supervisor;
 	pid_t pid = gyr_peer_pid(gyr_rollout_peer(gyrd->rollout));
 	if (pid == 0 && gyrd->config.supervise)
@@ -41,9 +36,8 @@ static void pack_dataplane(msgpack_packer *packer, const struct gyrd *gyrd, cons
 	gyr_rpc_pair_whole(packer, "starts", gyrd->config.supervise ? supervisor->starts : 0);
 	gyr_rpc_pair_bool(packer, "settled", gyr_rollout_is_settled(gyrd->rollout));
 	gyr_rpc_pack_text(packer, "status");
-	/* The codec has checked that the body is one whole object. */
-	if (answer != NULL && answer->status == 0 && answer->body != NULL)
-		msgpack_sbuffer_write(packer->data, (const char *)answer->body, answer->body_bytes);
+	if (stats != NULL)
+		gyrd_pack_status(packer, gyrd->rollout, stats);
 	else
 		msgpack_pack_nil(packer);
 }
@@ -54,8 +48,9 @@ static bool count_version(void *user, const struct gyr_version *version)
 	return true;
 }
 
-static void answer_status(struct gyrd *gyrd, struct gyr_rpc_call *call, const struct gyr_link_answer *answer)
+void gyrd_serve_status(void *user, struct gyr_rpc_call *call)
 {
+	struct gyrd *gyrd = user;
 	struct gyr_rpc_buffer buffer;
 	struct gyr_error error;
 	uint64_t versions = 0;
@@ -73,31 +68,8 @@ static void answer_status(struct gyrd *gyrd, struct gyr_rpc_call *call, const st
 	gyr_rpc_pair_text(packer, "run_dir", gyrd->config.run_dir);
 	gyr_rpc_pair_whole(packer, "versions", versions);
 	gyr_rpc_pair_whole(packer, "jobs", gyrd->job_count);
-	pack_dataplane(packer, gyrd, answer);
+	pack_dataplane(packer, gyrd);
 	gyr_rpc_answer_send(call, &buffer);
-}
-
-static void end_status(void *user, const struct gyr_link_answer *answer)
-{
-	struct status_call *status = user;
-	answer_status(status->gyrd, status->call, answer);
-	free(status);
-}
-
-void gyrd_serve_status(void *user, struct gyr_rpc_call *call)
-{
-	struct gyrd *gyrd = user;
-	struct gyr_peer *peer = gyr_rollout_peer(gyrd->rollout);
-	/* A data plane that is loading answers afterwards only; who asks how things are is told so without it. */
-	if (!gyr_peer_is_up(peer) || gyr_peer_waiting(peer) > 0) {
-		answer_status(gyrd, call, NULL);
-		return;
-	}
-	struct status_call *status = calloc(1, sizeof *status);
-	GYR_ASSERT(status != NULL);
-	*status = (struct status_call){.gyrd = gyrd, .call = call};
-	struct gyr_link_request request = {.type = GYR_LINK_STATUS};
-	gyr_peer_send(peer, &request, -1, STATUS_NS, end_status, status);
 }
 
 /* --- lists: collected first, for a map's size stands before it --- */

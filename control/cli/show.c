@@ -44,11 +44,11 @@ static void print_dataplane(yyjson_mut_val *status)
 	yyjson_mut_val *item;
 	char text[64];
 	printf("  up %s, huge pages %s\n", ctl_duration_text((double)ctl_whole(status, "uptime_ns") / 1e9, text, sizeof text),
-	       yyjson_mut_get_bool(yyjson_mut_obj_get(status, "hugepages")) ? "on" : "off");
+	       ctl_whole(yyjson_mut_arr_get_first(yyjson_mut_obj_get(status, "house")), "hugepages") != 0 ? "on" : "off");
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(status, "lcores"), index, max, item)
 	{
 		printf("  lcore %" PRIu64 " on CPU %" PRIu64 ": %s, busy %.0f %%\n", ctl_whole(item, "lcore"), ctl_whole(item, "cpu"), ctl_text(item, "roles"),
-		       100 * ctl_number(item, "busy"));
+		       100 * (double)ctl_whole(item, "busy_ns") / (double)ctl_whole(status, "uptime_ns"));
 	}
 	print_counters(yyjson_mut_obj_get(status, "counters"));
 	print_served(yyjson_mut_obj_get(status, "models"));
@@ -71,10 +71,12 @@ enum ctl_exit ctl_status(struct ctl *ctl)
 		       ctl_whole(gyrd, "versions"), ctl_whole(gyrd, "jobs"));
 		printf("data plane: %s, process %" PRIu64 ", supervisor: %s\n", ctl_text(dataplane, "state"), ctl_whole(dataplane, "pid"),
 		       ctl_text(dataplane, "supervisor"));
+		if (yyjson_mut_is_obj(status) && ctl_whole(status, "pid") != ctl_whole(dataplane, "pid"))
+			printf("what process %" PRIu64 " had counted last:\n", ctl_whole(status, "pid"));
 		if (yyjson_mut_is_obj(status))
 			print_dataplane(status);
 		else if (strcmp(ctl_text(dataplane, "state"), "ready") == 0)
-			printf("  busy with a change; ask again for its counters\n");
+			printf("  it shows no counters\n");
 	}
 	yyjson_mut_doc_free(doc);
 	return CTL_OK;

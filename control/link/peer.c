@@ -38,6 +38,7 @@ struct gyr_peer {
 	struct pending *first; /* sent, when SENT; the others behind it wait */
 	uint32_t waiting;
 	bool sent;
+	int came; /* the descriptor that came with the last packet; -1: none, or taken */
 	uint8_t bytes[GYR_LINK_BYTES_MAX];
 };
 
@@ -113,12 +114,28 @@ static void take_answer(struct gyr_peer *peer, const struct gyr_link_answer *ans
 		send_first(peer);
 }
 
-static void be_ready(void *user, uint32_t ready)
+/* The next packet's length, as of recv with MSG_TRUNC; its descriptor in peer->came. The kernel closes what is more than one. */
+static ssize_t receive(struct gyr_peer *peer)
 {
-	struct gyr_peer *peer = user;
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {.iov_base = peer->bytes, .iov_len = sizeof peer->bytes};
+	/* Not CMSG_SPACE: its padding would hold a second one. */
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t length = recvmsg(peer->watch.fd, &message, MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *header = length < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&peer->came, CMSG_DATA(header), sizeof peer->came);
+	return length;
+}
+
+static void take_packet(struct gyr_peer *peer)
+{
 	struct gyr_error error;
 	struct gyr_link_answer answer;
-	ssize_t length = recv(peer->watch.fd, peer->bytes, sizeof peer->bytes, MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t length = receive(peer);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (length <= 0) {
@@ -138,6 +155,15 @@ static void be_ready(void *user, uint32_t ready)
 		return;
 	}
 	take_answer(peer, &answer);
+}
+
+static void be_ready(void *user, uint32_t ready)
+{
+	struct gyr_peer *peer = user;
+	take_packet(peer);
+	int left = gyr_peer_take_descriptor(peer);
+	if (left >= 0)
+		close(left);
 }
 
 static int send_request(struct gyr_peer *peer, struct gyr_link_request *request, int fd)
@@ -208,6 +234,7 @@ int gyr_peer_create(struct gyr_events *events, const char *path, const struct gy
 		return gyr_error_set(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path, sizeof made->address.sun_path - 1);
 	}
 	made->events = events;
+	made->came = -1;
 	made->handlers = *handlers;
 	made->user = user;
 	made->watch = (struct gyr_watch){.fd = -1, .ready = be_ready, .user = made};
@@ -273,6 +300,13 @@ void gyr_peer_send(struct gyr_peer *peer, const struct gyr_link_request *request
 	peer->waiting++;
 	if (!peer->sent)
 		send_first(peer);
+}
+
+int gyr_peer_take_descriptor(struct gyr_peer *peer)
+{
+	int came = peer->came;
+	peer->came = -1;
+	return came;
 }
 
 uint32_t gyr_peer_waiting(const struct gyr_peer *peer)

@@ -49,6 +49,9 @@ void gyr_peer_retry(struct gyr_peer *peer);
  */
 void gyr_peer_send(struct gyr_peer *peer, const struct gyr_link_request *request, int fd, uint64_t timeout_ns, gyr_peer_done *done, void *user);
 
+/* The descriptor that came with the answer which is being told (only during gyr_peer_done), the caller's from now on; -1: none came. */
+int gyr_peer_take_descriptor(struct gyr_peer *peer);
+
 /* Requests that were not answered yet. */
 uint32_t gyr_peer_waiting(const struct gyr_peer *peer);
 

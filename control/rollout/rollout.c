@@ -13,6 +13,7 @@
 #include "base/log.h"
 
 #define CHOICES_NS (5 * GYR_NS_PER_S)
+#define STATS_NS (5 * GYR_NS_PER_S)
 
 static void end_choices(void *user, const struct gyr_link_answer *answer)
 {
@@ -33,6 +34,34 @@ static void give_choices(struct gyr_rollout *rollout)
 		gyr_peer_send(rollout->peer, &request, fd, CHOICES_NS, end_choices, rollout);
 }
 
+static void end_stats(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	struct gyr_stats_view *view;
+	struct gyr_error error;
+	int descriptor = gyr_peer_take_descriptor(rollout->peer);
+	int status = answer->status;
+	if (status != 0)
+		gyr_error_set(&error, status, "%s", answer->text);
+	else
+		status = gyr_stats_view_open(descriptor, &view, &error);
+	if (descriptor >= 0)
+		close(descriptor);
+	if (status != 0) {
+		gyr_log_warning("the data plane's counters cannot be read: %s", error.text);
+		return;
+	}
+	gyr_stats_view_close(rollout->stats);
+	rollout->stats = view;
+}
+
+/* The counters of the one before are kept until these are there. */
+static void ask_for_stats(struct gyr_rollout *rollout)
+{
+	struct gyr_link_request request = {.type = GYR_LINK_STATS};
+	gyr_peer_send(rollout->peer, &request, -1, STATS_NS, end_stats, rollout);
+}
+
 static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 {
 	struct gyr_rollout *rollout = user;
@@ -40,6 +69,7 @@ static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 	if (rollout->supervisor != NULL)
 		gyr_supervisor_present(rollout->supervisor, gyr_peer_pid(rollout->peer));
 	rollout_take_status(rollout, body, bytes);
+	ask_for_stats(rollout);
 	give_choices(rollout);
 	gyr_log_info("linked to the data plane (process %ld), which holds %u versions", (long)gyr_peer_pid(rollout->peer), rollout->held.version_count);
 	rollout_advance(rollout);
@@ -110,6 +140,7 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 	while (rollout->faults != NULL)
 		rollout_forget_fault(rollout, rollout->faults->model, rollout->faults->number);
 	gyr_held_clear(&rollout->held);
+	gyr_stats_view_close(rollout->stats);
 	free(rollout->choices);
 	free(rollout);
 }
@@ -174,6 +205,19 @@ bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uin
 bool gyr_rollout_is_settled(const struct gyr_rollout *rollout)
 {
 	return gyr_peer_is_up(rollout->peer) && rollout->settled && !rollout->stepping;
+}
+
+const struct gyr_stats_view *gyr_rollout_stats(const struct gyr_rollout *rollout)
+{
+	return rollout->stats;
+}
+
+const struct gyr_held_route *gyr_rollout_route(const struct gyr_rollout *rollout, const char *model)
+{
+	for (uint32_t i = 0; i < rollout->held.route_count; i++)
+		if (strcmp(rollout->held.routes[i].model, model) == 0)
+			return &rollout->held.routes[i];
+	return NULL;
 }
 
 struct gyr_peer *gyr_rollout_peer(struct gyr_rollout *rollout)

@@ -15,6 +15,8 @@
 #include "control/link/peer.h"
 #include "control/link/supervisor.h"
 #include "control/registry/registry.h"
+#include "control/rollout/held.h"
+#include "dataplane/link/stats.h"
 
 struct gyr_rollout;
 
@@ -57,6 +59,12 @@ const char *gyr_rollout_fault(const struct gyr_rollout *rollout, const char *mod
 
 /* Is the data plane as the registry says, but for versions that cannot be loaded (gyr_rollout_fault)? */
 bool gyr_rollout_is_settled(const struct gyr_rollout *rollout);
+
+/* The counters of the data plane that was linked last; NULL: of none yet, or it has none to show. They stay when it dies. */
+const struct gyr_stats_view *gyr_rollout_stats(const struct gyr_rollout *rollout);
+
+/* The labels that the data plane routes MODEL by, as far as is known; NULL: none. */
+const struct gyr_held_route *gyr_rollout_route(const struct gyr_rollout *rollout, const char *model);
 
 /* The link, for questions (STATUS, STOP) that change nothing of what is held. */
 struct gyr_peer *gyr_rollout_peer(struct gyr_rollout *rollout);

@@ -37,12 +37,13 @@ struct gyr_rollout {
 	struct gyr_registry *registry;
 	struct gyr_supervisor *supervisor; /* NULL: none */
 	struct gyr_peer *peer;
-	struct gyr_held held; /* empty while the link is down */
-	char *choices;        /* the path of the file of choices; NULL: none */
-	bool stepping;        /* a step is under way */
-	bool settled;         /* nothing was left to be done, when it was looked for last */
-	bool ending;          /* no more steps */
-	bool told_absent;     /* that nobody is there was said in the log */
+	struct gyr_held held;         /* empty while the link is down */
+	struct gyr_stats_view *stats; /* NULL: none */
+	char *choices;                /* the path of the file of choices; NULL: none */
+	bool stepping;                /* a step is under way */
+	bool settled;                 /* nothing was left to be done, when it was looked for last */
+	bool ending;                  /* no more steps */
+	bool told_absent;             /* that nobody is there was said in the log */
 	struct operation *operations;
 	struct fault *faults;
 	struct gyr_timer retry;

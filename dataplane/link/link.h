@@ -1,8 +1,8 @@
 /*
  * The link: what gyrd says to gyr-dataplane and what it answers, over a Unix SOCK_SEQPACKET socket that the data plane listens on (RUN_DIR/dataplane.sock, mode
  * 0600). One peer at a time; when gyrd dies the data plane serves on and waits for the next. Each message is one msgpack array in one packet of at most
- * GYR_LINK_BYTES_MAX bytes; a LOAD carries the bundle's sealed memory as an SCM_RIGHTS descriptor, CHOICES a file. Requests are answered in order. Both ends
- * use this codec; it knows neither DPDK nor oneDNN.
+ * GYR_LINK_BYTES_MAX bytes; a LOAD carries the bundle's sealed memory as an SCM_RIGHTS descriptor, CHOICES a file, the answer to STATS the counters' memory.
+ * Requests are answered in order. Both ends use this codec; it knows neither DPDK nor oneDNN.
  *
  *     request  [1, type, seq, model, version, [[label, version]...]]
  *     answer   [1, type | 0x80, seq, status, text, body]      body: nil, or a map (STATUS)
@@ -28,14 +28,14 @@ enum gyr_link_type {
 	GYR_LINK_UNLOAD =
 		3,          /* model, version: refused (-EBUSY) while a label points at it; answered when its memory is free. One that is not loaded: success */
 	GYR_LINK_ROUTE = 4, /* model and all its labels: replaces them at once. -ENOENT when a version is not loaded */
-	/* body: {"pid", "uptime_ns", "ports": [...], "lcores": [...], "counters": {name: count},
-		  "models": [{"model": name, ..., "versions": [{"version", "id": the bundle's, ...}...], "labels": {label: version}}...]}; "model" comes first
-	 */
+	/* body: {"pid", "models": [{"model": name, "versions": [{"version", "id": the bundle's}...], "labels": {label: version}}...], "models_left_out"};
+	   "model" comes first. Where not all models fit, the rest is left out and counted; version: how many of the first ones to skip */
 	GYR_LINK_STATUS = 5,
 	GYR_LINK_STOP = 6,    /* answer what was accepted, then end */
 	GYR_LINK_CHOICES = 7, /* descriptor of a file: what plans chose by measuring is in it, and is kept in it from now on (dataplane/loop/choices.h) */
+	GYR_LINK_STATS = 8,   /* answered with a descriptor of the counters' memory (stats.h), which only reads */
 };
-#define GYR_LINK_TYPE_MAX GYR_LINK_CHOICES
+#define GYR_LINK_TYPE_MAX GYR_LINK_STATS
 
 struct gyr_link_label {
 	char name[64];

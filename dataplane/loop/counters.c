@@ -88,12 +88,13 @@ static void list_tx(struct list *list)
 
 static void list_port(struct list *list)
 {
-	ADD_HEAD(struct gyr_port_head, TEXT, port, "DPDK's name of the port");
+	ADD_HEAD(struct gyr_port_head, TEXT, name, "DPDK's name of the port");
 	ADD_HEAD(struct gyr_port_head, TEXT, devargs, "how it was opened");
 	ADD_HEAD(struct gyr_port_head, TEXT, mac, "its MAC address");
 	ADD_HEAD(struct gyr_port_head, TEXT, address, "its IP address and prefix");
-	ADD_HEAD(struct gyr_port_head, NUMBER, rx_queues, "receive queues");
+	ADD_HEAD(struct gyr_port_head, NUMBER, queues, "receive queues");
 	ADD_HEAD(struct gyr_port_head, NUMBER, tx_queues, "send queues");
+	ADD_HEAD(struct gyr_port_head, NUMBER, mbufs, "buffers that it has");
 #define STRUCT struct gyr_port_counters
 	GYR_PORT_COUNTERS(ADD_WORD)
 #undef STRUCT

@@ -6,8 +6,9 @@
  * What must add up, whenever nothing is under way (docs/OPERATIONS.md):
  *     rx.frames of all queues  = net.* of all lcores: a frame has one outcome
  *     net.datagram             = answer.* of all lcores: a datagram has one answer, or one reason why it gets none
- *     answer.late of all lcores = late of all versions (also those unloaded since)
- *     answer.CODE of all lcores = refused.CODE of all versions and models (also those unloaded since), and what was refused before its model was known
+ *     answer.result            = requests of all versions, and retired.requests
+ *     answer.late              = late of all versions (also those unloaded since)
+ *     answer.CODE              = refused.CODE of all versions and models, those of retired.refused, and refusals before a model was known
  *     tx.frames + send.dropped = answer.* but none and withheld, replies of net.* (names that end so), and send.unasked
  */
 #ifndef GYR_DATAPLANE_LOOP_COUNTERS_H
@@ -77,11 +78,14 @@ enum gyr_stage {
 	X(receive_errors, COUNTER, "port.receive_errors", "frames that the driver gave up")                                                                    \
 	X(send_errors, COUNTER, "port.send_errors", "frames that the driver could not send")                                                                   \
 	X(link_up, GAUGE, "link", "1 while the link, or the peer of a virtual port, is up")                                                                    \
+	X(mbufs_used, GAUGE, "mbufs_used", "buffers that hold a frame, or wait in an lcore's cache or the driver to hold one")                                 \
 	X(copied_ns, GAUGE, "copied_ns", "when this was copied, on the clock of started_ns")
 
 /* The house thread's. */
 #define GYR_HOUSE_COUNTERS(X)                                                                                                                                  \
 	X(loads, COUNTER, "house.loads", "versions loaded")                                                                                                    \
+	X(retired_results, COUNTER, "retired.requests", "results of versions that were unloaded since")                                                        \
+	X(retired_refused, COUNTER, "retired.refused", "refusals of versions, and models, that were unloaded since")                                           \
 	X(unloads, COUNTER, "house.unloads", "versions unloaded")                                                                                              \
 	X(stuck, COUNTER, "route.stuck", "route tables that an engine lcore did not let go in time: each kept its memory")
 
@@ -163,8 +167,8 @@ struct gyr_queue_head {
 };
 
 struct gyr_port_head {
-	char port[64], devargs[256], mac[24], address[64];
-	uint64_t rx_queues, tx_queues;
+	char name[64], devargs[256], mac[24], address[64];
+	uint64_t queues, tx_queues, mbufs;
 };
 
 struct gyr_house_head {

@@ -44,9 +44,9 @@ static void give_lcore(struct gyr_loop *loop, struct gyr_lcore *lcore)
 static void give_port(struct gyr_loop *loop, uint32_t p)
 {
 	const struct gyr_port *port = &loop->ports[p];
-	struct gyr_port_head head = {.rx_queues = port->rx_queues, .tx_queues = port->tx_queues};
+	struct gyr_port_head head = {.queues = port->rx_queues, .tx_queues = port->tx_queues, .mbufs = port->pool->size};
 	uint32_t ip = loop->config->address;
-	port_name(port, head.port);
+	port_name(port, head.name);
 	snprintf(head.devargs, sizeof head.devargs, "%s", port->devargs);
 	rte_ether_format_addr(head.mac, sizeof head.mac, &port->mac);
 	snprintf(head.address, sizeof head.address, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, loop->config->prefix);
@@ -71,8 +71,13 @@ int gyr_counting_init(struct gyr_loop *loop, struct gyr_error *error)
 		give_port(loop, p);
 	const struct gyr_house_head house = {.hugepages = loop->eal.hugepages};
 	loop->house_counters = give(loop, GYR_COUNTERS_HOUSE, &house);
-	gyr_counting_copy_ports(loop);
+	gyr_loop_copy_stats(loop);
 	return 0;
+}
+
+int gyr_loop_stats(const struct gyr_loop *loop)
+{
+	return gyr_stats_descriptor(loop->stats);
 }
 
 static void set(_Atomic uint64_t *counter, uint64_t value)
@@ -80,7 +85,7 @@ static void set(_Atomic uint64_t *counter, uint64_t value)
 	atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
-void gyr_counting_copy_ports(struct gyr_loop *loop)
+void gyr_loop_copy_stats(struct gyr_loop *loop)
 {
 	for (uint32_t p = 0; p < loop->port_count; p++) {
 		struct gyr_port_counters *counters = loop->port_counters[p];
@@ -96,6 +101,7 @@ void gyr_counting_copy_ports(struct gyr_loop *loop)
 		set(&counters->no_buffer, stats.rx_nombuf);
 		set(&counters->receive_errors, stats.ierrors);
 		set(&counters->send_errors, stats.oerrors);
+		set(&counters->mbufs_used, rte_mempool_in_use_count(loop->ports[p].pool));
 		set(&counters->copied_ns, gyr_clock_ns());
 	}
 }

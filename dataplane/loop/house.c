@@ -23,6 +23,7 @@
 #define LOCK_FILE "dataplane.lock"
 #define DESCRIPTORS_MAX 4 /* taken out of one packet; a LOAD and CHOICES have one */
 #define SEND_TIMEOUT_S 2
+#define COPY_MS 100 /* how old the drivers' figures among the counters get, but for while a load is under way */
 #define DRAIN_TIMEOUT_NS (10 * GYR_NS_PER_S)
 #define ANSWER_HEAD_MAX 640u /* an answer without its body */
 #define BODY_MAX (GYR_LINK_BYTES_MAX - ANSWER_HEAD_MAX)
@@ -172,11 +173,24 @@ static bool receive(struct gyr_house *house, struct house_request *into, struct 
 	return true;
 }
 
-static bool send_answer(struct gyr_house *house, struct gyr_link_answer *answer)
+/* DESCRIPTOR goes with it; -1: none. */
+static bool send_answer(struct gyr_house *house, struct gyr_link_answer *answer, int descriptor)
 {
 	size_t bytes = gyr_link_pack_answer(house->packet, sizeof house->packet, answer);
 	GYR_ASSERT(bytes > 0);
-	if (send(house->peer, house->packet, bytes, MSG_NOSIGNAL) == (ssize_t)bytes)
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof descriptor)];
+	} control = {0};
+	struct iovec part = {.iov_base = house->packet, .iov_len = bytes};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	if (descriptor >= 0) {
+		control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof descriptor)};
+		memcpy(CMSG_DATA(&control.header), &descriptor, sizeof descriptor);
+		message.msg_control = &control;
+		message.msg_controllen = sizeof control.bytes;
+	}
+	if (sendmsg(house->peer, &message, MSG_NOSIGNAL) == (ssize_t)bytes)
 		return true;
 	gyr_log_warning("link: an answer could not be sent: %s", strerror(errno));
 	return false;
@@ -190,7 +204,7 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 	case GYR_LINK_HELLO:
 	case GYR_LINK_STATUS:
 		answer->body = house->body;
-		answer->body_bytes = gyr_models_status(models, house->body, sizeof house->body);
+		answer->body_bytes = gyr_models_status(models, request->version, house->body, sizeof house->body);
 		return 0;
 	case GYR_LINK_LOAD:
 		if (got->descriptor_count != 1)
@@ -200,7 +214,8 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 		break;
 	case GYR_LINK_UNLOAD: status = gyr_models_unload(models, request->model, request->version, error); break;
 	case GYR_LINK_ROUTE: status = gyr_models_route(models, request->model, request->labels, request->label_count, error); break;
-	case GYR_LINK_STOP: return 0; /* by gyr_house_run */
+	case GYR_LINK_STOP: return 0;  /* by gyr_house_run */
+	case GYR_LINK_STATS: return 0; /* by serve */
 	case GYR_LINK_CHOICES:
 		if (got->descriptor_count != 1)
 			return gyr_error_set(error, -EINVAL, "link: CHOICES carries one descriptor, not %d", got->descriptor_count);
@@ -246,7 +261,8 @@ static bool serve(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 	if (stop)
 		*status = answer.status = drain(loop, error);
 	snprintf(answer.text, sizeof answer.text, "%s", stop && *status != 0 ? error->text : reason.text);
-	if (!send_answer(house, &answer))
+	bool stats = answer.status == 0 && answer.type == GYR_LINK_STATS;
+	if (!send_answer(house, &answer, stats ? gyr_loop_stats(loop) : -1))
 		close_descriptor(&house->peer);
 	return stop;
 }
@@ -256,11 +272,12 @@ int gyr_house_run(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 	for (;;) {
 		/* The next peer waits in the listener's queue until this one is gone. */
 		struct pollfd waits[] = {{.fd = house->signals, .events = POLLIN}, {.fd = house->peer >= 0 ? house->peer : house->listener, .events = POLLIN}};
-		if (poll(waits, 2, -1) < 0) {
+		if (poll(waits, 2, COPY_MS) < 0) {
 			if (errno == EINTR)
 				continue;
 			return gyr_error_set(error, -errno, "poll: %s", strerror(errno));
 		}
+		gyr_loop_copy_stats(loop);
 		if (waits[0].revents != 0) {
 			struct signalfd_siginfo info;
 			ssize_t bytes = read(house->signals, &info, sizeof info);

@@ -37,6 +37,11 @@ void gyr_loop_start(struct gyr_loop *loop);
  */
 GYR_MUST_CHECK bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns);
 
+/* A descriptor that reads the counters' memory (dataplane/link/stats.h); the loop's. House thread. */
+int gyr_loop_stats(const struct gyr_loop *loop);
+/* Copies what the ports' drivers count into that memory. House thread. */
+void gyr_loop_copy_stats(struct gyr_loop *loop);
+
 /* Stops the ports and frees the rest. Drained, or never started; no route table holds a version any more. */
 void gyr_loop_destroy(struct gyr_loop *loop);
 

@@ -239,8 +239,6 @@ void gyr_stages_count(struct gyr_lcore *lcore, uint64_t now);
 
 /* Makes the counters' memory and gives each lcore, queue and port its place. */
 GYR_MUST_CHECK int gyr_counting_init(struct gyr_loop *loop, struct gyr_error *error);
-/* Copies what the ports' drivers count. */
-void gyr_counting_copy_ports(struct gyr_loop *loop);
 
 /* One turn of the io part, or the engine part: how many frames, or requests, it took. */
 uint32_t gyr_io_poll(struct gyr_lcore *lcore);

@@ -143,11 +143,35 @@ static void show_model(const struct gyr_models *models, struct gyr_model *model)
 	gyr_stats_show(models->loop->stats, GYR_COUNTERS_MODELS, model->slot, &head);
 }
 
+static uint64_t sum_of(const _Atomic uint64_t *counters, uint32_t count)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < count; i++)
+		sum += atomic_load_explicit(&counters[i], memory_order_relaxed);
+	return sum;
+}
+
+/* Frees VERSION, to which no engine lcore holds a pointer; what it counted stays in the sums. */
+static void retire_version(const struct gyr_models *models, struct gyr_version *version)
+{
+	struct gyr_house_counters *house = models->loop->house_counters;
+	for (uint32_t i = 0; i < version->lane_count; i++) {
+		const struct gyr_version_counters *counters = version->lanes[i]->counters;
+		gyr_counter_add(&house->retired_results, sum_of(&counters->requests, 1));
+		gyr_counter_add(&house->retired_refused, sum_of(counters->refused, GYR_WIRE_CODE_COUNT));
+	}
+	gyr_version_destroy(version);
+}
+
 /* Frees MODEL (NULL is fine), whose last version is gone. Where an engine lcore may still count in it, its place is kept for good. */
 static void forget_model(const struct gyr_models *models, struct gyr_model *model, bool let_go)
 {
-	if (model != NULL && let_go)
+	if (model != NULL && let_go) {
+		const struct gyr_model_counters *counters = gyr_stats_lane(models->loop->stats, GYR_COUNTERS_MODELS, model->slot, 0);
+		for (uint32_t i = 0; i < models->loop->engine_count; i++)
+			gyr_counter_add(&models->loop->house_counters->retired_refused, sum_of(counters[i].refused, GYR_WIRE_CODE_COUNT));
 		gyr_stats_release(models->loop->stats, GYR_COUNTERS_MODELS, model->slot);
+	}
 	free(model);
 }
 
@@ -271,7 +295,7 @@ int gyr_models_unload(struct gyr_models *models, const char *name, uint64_t numb
 	}
 	forget_model(models, emptied, status == 0);
 	if (status == 0)
-		gyr_version_destroy(version);
+		retire_version(models, version);
 	gyr_counter_add(&models->loop->house_counters->unloads, 1);
 	return status;
 }

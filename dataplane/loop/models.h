@@ -37,7 +37,10 @@ GYR_MUST_CHECK int gyr_models_unload(struct gyr_models *models, const char *mode
 /* Replaces all labels of MODEL at once. -ENOENT: it, or one of the versions, is not loaded. -EINVAL: a label's name. -ENOMEM, -ETIMEDOUT (but it is done). */
 GYR_MUST_CHECK int gyr_models_route(struct gyr_models *models, const char *model, const struct gyr_link_label *labels, uint32_t count, struct gyr_error *error);
 
-/* Packs what the link's STATUS answers: a msgpack map in at most SIZE bytes (32 KiB or more); models that do not fit are left out and counted. Its length. */
-uint32_t gyr_models_status(struct gyr_models *models, void *to, uint32_t size);
+/*
+ * Packs what the link's STATUS answers, without the first SKIP models: a msgpack map in at most SIZE bytes (32 KiB or more); models that do not fit are left
+ * out and counted. Its length.
+ */
+uint32_t gyr_models_status(const struct gyr_models *models, uint64_t skip, void *to, uint32_t size);
 
 #endif

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import msgpack
 
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES = range(1, 8)
+sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
+import stats_memory as memory
+
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS = range(1, 9)
 PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
 
 
@@ -24,6 +28,14 @@ class Plane:
         self.path = str(Path(folder) / "dataplane.sock")
         self.versions, self.labels = {}, {}
         self.refuse = False
+        self.stats = memory.Writer({
+            "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
+            "house": (1, {"hugepages": memory.NUMBER}),
+            "versions": (8, {"model": memory.TEXT, "version": memory.NUMBER, "precision": memory.TEXT, "weight_bytes": memory.NUMBER, "scratch_bytes": memory.NUMBER,
+                             "nodes": memory.NUMBER, "steps": memory.NUMBER, "requests": memory.COUNTER}),
+        })
+        self.stats.put("lcores", 0, {"lcore": 1, "cpu": 1, "roles": "io+engine", "answer.result": 5})
+        self.stats.put("house", 0, {"hugepages": 0})
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
         self.listener.listen(1)
@@ -55,7 +67,7 @@ class Plane:
         for fd in descriptors:
             os.close(fd)
         try:
-            self.peer.send(msgpack.packb([1, kind | 0x80, seq, status, text, body]))
+            socket.send_fds(self.peer, [msgpack.packb([1, kind | 0x80, seq, status, text, body])], [self.stats.descriptor] if kind == STATS else [])
         except OSError:
             return False
         return True
@@ -66,10 +78,12 @@ class Plane:
         if kind == LOAD and (model, version) not in self.versions:
             size = os.fstat(descriptors[0]).st_size
             self.versions[model, version] = os.pread(descriptors[0], size, 0)
+            self.stats.put("versions", (model, version), {"model": model, "version": version, **PLAN})
         elif kind == UNLOAD:
             if version in self.labels.get(model, {}).values():
                 return -16, "a label points at it", None
             self.versions.pop((model, version), None)
+            self.stats.remove("versions", (model, version))
         elif kind == ROUTE:
             wanted = {name: number for name, number in labels}
             if any((model, number) not in self.versions for number in wanted.values()):
@@ -81,8 +95,8 @@ class Plane:
             return 0, "", None
         models = sorted({name for name, _ in self.versions})
         return 0, "", {
-            "pid": os.getpid(), "uptime_ns": 1, "hugepages": False, "ports": [], "lcores": [], "counters": {"net.datagram": 0, "answer.result": 5},
-            "models": [{"model": name, "versions": [{"version": v, **PLAN} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {})} for name in models],
+            "pid": os.getpid(), "models_left_out": 0,
+            "models": [{"model": name, "versions": [{"version": v} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {})} for name in models],
         }
 
     def close(self):
@@ -96,6 +110,7 @@ class Plane:
             except OSError:
                 pass
         self.thread.join(10)
+        self.stats.close()
 
 
 class Gyrd:

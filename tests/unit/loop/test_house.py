@@ -10,12 +10,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from pathlib import Path
 
 import msgpack
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
+import stats_memory
+
 PROGRAM, MAKE_BUNDLE = sys.argv[1:3]
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES = range(1, 8)
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS = range(1, 9)
 EINVAL, ENOENT, EBUSY, EBADMSG, EPROTONOSUPPORT = -22, -2, -16, -74, -93
 F_ADD_SEALS, SEALS = 1033, 1 | 2 | 4 | 8
 PATIENCE_S = 30
@@ -44,6 +49,15 @@ class Peer:
         assert (answered, seq) == (kind, self.seq), (answered, seq)
         assert (status == 0) == (text == ""), (status, text)
         return status, text, body
+
+    def counters(self):
+        """The descriptor of the counters' memory; the caller's."""
+        self.seq += 1
+        self.send(msgpack.packb([1, STATS, self.seq, "", 0, []]))
+        packet, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 17, 4)
+        assert msgpack.unpackb(packet) == [1, STATS | 0x80, self.seq, 0, "", None], packet
+        assert len(descriptors) == 1, descriptors
+        return descriptors[0]
 
     def close(self):
         self.socket.close()
@@ -121,11 +135,38 @@ class House(unittest.TestCase):
         [model] = peer.ask(STATUS)[2]["models"]
         self.assertEqual((model["model"], model["labels"]), ("scale", {"stable": 1}))
         self.assertEqual([version["version"] for version in model["versions"]], [1])
-        plan = model["versions"][0]
+        counters = peer.counters()
+        self.addCleanup(os.close, counters)
+        tables = stats_memory.read(counters)
+        self.assertEqual(tables["pid"], self.process.pid)
+        [plan] = tables["versions"]
+        self.assertEqual((plan["model"], plan["version"], plan["id"], plan["requests"]), ("scale", 1, model["versions"][0]["id"], 0))
+        self.assertEqual([row["model"] for row in tables["models"]], ["scale"])
         self.assertEqual((plan["precision"], plan["nodes"] >= plan["steps"] >= 1, plan["scratch_bytes"] % 64), ("f32", True, 0), plan)
         self.assertEqual(peer.ask(ROUTE, "scale", 0, [])[0], 0)
         self.assertEqual(peer.ask(UNLOAD, "scale", 1)[0], 0)
         self.assertEqual(peer.ask(STATUS)[2]["models"], [])
+        tables = stats_memory.read(counters)
+        self.assertEqual((tables["versions"], tables["models"]), ([], []))
+        self.assertEqual((tables["house"][0]["house.loads"], tables["house"][0]["house.unloads"]), (1, 1))
+
+    def test_counters_are_there_without_it(self):
+        peer = self.start()
+        counters = peer.counters()
+        self.addCleanup(os.close, counters)
+        with self.assertRaises(OSError):
+            os.pwrite(counters, b"x", 0)
+        first = stats_memory.read(counters)
+        self.assertEqual([row["devargs"].split(",")[0] for row in first["ports"]], ["net_memif0"])
+        self.assertGreater(len(first["lcores"]), 0)
+        until = time.monotonic() + PATIENCE_S
+        # Nobody asks, and the lcores' turns and the driver's figures are new all the same.
+        while stats_memory.read(counters)["ports"][0]["copied_ns"] == first["ports"][0]["copied_ns"]:
+            self.assertLess(time.monotonic(), until)
+        self.assertGreater(stats_memory.read(counters)["lcores"][0]["polls"], first["lcores"][0]["polls"])
+        self.process.send_signal(signal.SIGKILL)
+        self.end()
+        self.assertGreater(stats_memory.read(counters)["lcores"][0]["polls"], first["lcores"][0]["polls"])
 
     def test_choices_outlive_it(self):
         bundle, choices = os.path.join(self.folder.name, "bundle"), os.path.join(self.folder.name, "choices")
