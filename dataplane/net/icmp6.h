@@ -24,12 +24,12 @@
 #define GYR_ICMP6_OPTION_TARGET 2
 
 /* A solicitation or advertisement (RFC 4861, sections 4.3 and 4.4), before its options. */
-struct gyr_icmp6_nd {
+struct __rte_aligned(2) gyr_icmp6_nd {
 	uint8_t type, code;
 	rte_be16_t checksum;
 	rte_be32_t flags;
 	struct rte_ipv6_addr target;
-};
+} __rte_packed;
 
 /* The option that tells a MAC address (section 4.6.1). */
 struct gyr_icmp6_option {
