@@ -1,6 +1,7 @@
 /* The table of calls, and those that change what is served. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,60 @@ static void serve_promote(void *user, struct gyr_rpc_call *call)
 			    change);
 }
 
+static void end_set(void *user, int status, const char *text)
+{
+	struct change *change = user;
+	struct gyr_link_policy policy;
+	struct gyr_error error;
+	if (status == 0) {
+		status = gyr_rollout_policy(change->gyrd->rollout, change->model, &policy, &error);
+		text = error.text;
+	}
+	if (status != 0) {
+		gyr_rpc_answer(change->call, status, text);
+		free(change);
+		return;
+	}
+	struct gyr_rpc_buffer buffer;
+	gyr_rpc_answer_begin(&buffer);
+	msgpack_pack_map(&buffer.packer, 2);
+	gyr_rpc_pair_text(&buffer.packer, "model", change->model);
+	gyrd_pack_policy(&buffer.packer, &policy);
+	gyr_rpc_answer_send(change->call, &buffer);
+	free(change);
+}
+
+/* Every parameter but the model is a setting. */
+static void serve_set(void *user, struct gyr_rpc_call *call)
+{
+	struct gyrd *gyrd = user;
+	struct gyr_setting settings[GYR_LINK_SETTINGS];
+	struct gyr_error error;
+	uint32_t count = 0;
+	int status = 0;
+	for (uint32_t i = 0; status == 0 && i < call->request.count; i++) {
+		const char *name = call->request.parameters[i].name;
+		if (strcmp(name, "model") == 0)
+			continue;
+		if (count == GYR_LINK_SETTINGS) {
+			status = gyr_error_set(&error, -EINVAL, "more settings than the %u that there are", GYR_LINK_SETTINGS);
+			break;
+		}
+		settings[count] = (struct gyr_setting){0};
+		snprintf(settings[count].name, sizeof settings[count].name, "%s", name);
+		status = gyr_rpc_number(&call->request, name, &settings[count++].value, &error);
+	}
+	if (status == 0 && count == 0)
+		status = gyr_error_set(&error, -EINVAL, "the call names no setting");
+	if (status != 0) {
+		gyr_rpc_answer(call, status, error.text);
+		return;
+	}
+	struct change *change = begin_change(gyrd, call);
+	if (change != NULL)
+		gyr_rollout_set(gyrd->rollout, change->model, settings, count, call->uid, end_set, change);
+}
+
 /* --- the end --- */
 
 static void end_loop(void *user)
@@ -186,6 +241,7 @@ const struct gyr_rpc_method gyrd_methods[] = {
 	{"stats", false, gyrd_serve_stats},
 	{"model.list", false, gyrd_serve_list},
 	{"model.show", false, gyrd_serve_show},
+	{"model.set", true, serve_set},
 	{"model.import", true, gyrd_serve_import},
 	{"model.export", true, gyrd_serve_export},
 	{"train", true, gyrd_serve_train},

@@ -52,6 +52,9 @@ void gyrd_serve_status(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_list(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_show(void *user, struct gyr_rpc_call *call);
 
+/* show.c: the pair "policy" of a map. */
+void gyrd_pack_policy(msgpack_packer *packer, const struct gyr_link_policy *policy);
+
 /* job.c: calls that read, make or write whole models. */
 void gyrd_serve_train(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_import(void *user, struct gyr_rpc_call *call);

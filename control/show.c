@@ -205,6 +205,14 @@ void gyrd_serve_list(void *user, struct gyr_rpc_call *call)
 	free_lists(&lists);
 }
 
+void gyrd_pack_policy(msgpack_packer *packer, const struct gyr_link_policy *policy)
+{
+	gyr_rpc_pack_text(packer, "policy");
+	msgpack_pack_map(packer, GYR_LINK_SETTINGS);
+	for (uint32_t i = 0; i < GYR_LINK_SETTINGS; i++)
+		gyr_rpc_pair_whole(packer, gyr_link_settings[i].name, gyr_link_policy_get(policy, i));
+}
+
 void gyrd_serve_show(void *user, struct gyr_rpc_call *call)
 {
 	struct lists lists = {.gyrd = user};
@@ -216,6 +224,9 @@ void gyrd_serve_show(void *user, struct gyr_rpc_call *call)
 	int status = gyr_registry_each_version(registry, version.model, false, collect_version, &lists, &error);
 	if (status == 0)
 		status = gyr_registry_each_label(registry, version.model, collect_label, &lists, &error);
+	struct gyr_link_policy policy;
+	if (status == 0)
+		status = gyr_rollout_policy(lists.gyrd->rollout, version.model, &policy, &error);
 	if (status == 0)
 		status = gyr_registry_each_lineage(registry, version.model, version.number, collect_pair, &lists, &error);
 	if (status != 0) {
@@ -226,7 +237,7 @@ void gyrd_serve_show(void *user, struct gyr_rpc_call *call)
 	struct gyr_rpc_buffer buffer;
 	gyr_rpc_answer_begin(&buffer);
 	msgpack_packer *packer = &buffer.packer;
-	msgpack_pack_map(packer, 6);
+	msgpack_pack_map(packer, 7);
 	gyr_rpc_pair_text(packer, "model", version.model);
 	gyr_rpc_pair_whole(packer, "version", version.number);
 	gyr_rpc_pair_text(packer, "signature", version.signature);
@@ -234,6 +245,7 @@ void gyrd_serve_show(void *user, struct gyr_rpc_call *call)
 	msgpack_pack_map(packer, lists.pair_count);
 	for (uint32_t i = 0; i < lists.pair_count; i++)
 		gyr_rpc_pair_text(packer, lists.pairs[i].key, lists.pairs[i].value);
+	gyrd_pack_policy(packer, &policy);
 	pack_labels(packer, &lists, version.model);
 	pack_versions(packer, lists.gyrd, &lists, 0);
 	gyr_rpc_answer_send(call, &buffer);

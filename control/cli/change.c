@@ -53,6 +53,34 @@ enum ctl_exit ctl_promote(struct ctl *ctl)
 	return change(ctl, "promote", more, count, "is promoted");
 }
 
+enum ctl_exit ctl_model_set(struct ctl *ctl)
+{
+	char names[CTL_WORDS_MAX][64];
+	struct gyr_rpc_parameter parameters[CTL_WORDS_MAX] = {{"model", ctl->words[0]}};
+	struct gyr_error error;
+	yyjson_mut_doc *doc;
+	for (uint32_t i = 1; i < ctl->word_count; i++) {
+		const char *equals = strchr(ctl->words[i], '=');
+		size_t length = equals == NULL ? 0 : (size_t)(equals - ctl->words[i]);
+		if (length == 0 || length >= sizeof names[i]) {
+			gyr_error_set(&error, 0, "\"%.64s\": expected SETTING=VALUE, such as weight=3", ctl->words[i]);
+			return ctl_misused(&error);
+		}
+		memcpy(names[i], ctl->words[i], length);
+		names[i][length] = '\0';
+		parameters[i] = (struct gyr_rpc_parameter){names[i], equals + 1};
+	}
+	if (!ctl_call(ctl->config.run_dir, "model.set", parameters, ctl->word_count, NULL, NULL, &doc))
+		return CTL_FAILED;
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+	if (ctl->json)
+		ctl_print_json(root);
+	else
+		ctl_print_policy(yyjson_mut_obj_get(root, "policy"));
+	yyjson_mut_doc_free(doc);
+	return CTL_OK;
+}
+
 enum ctl_exit ctl_model_import(struct ctl *ctl)
 {
 	char path[4096];

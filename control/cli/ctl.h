@@ -93,12 +93,16 @@ const char *ctl_time_text(int64_t at_s, char *text, size_t size);
 /* The absolute path of a file; it must be there when MUST. -ENOENT and what else realpath gives; -ENAMETOOLONG. */
 GYR_MUST_CHECK int ctl_path(const char *path, bool must, char absolute[4096], struct gyr_error *error);
 
+/* Prints the settings of a model. */
+void ctl_print_policy(yyjson_mut_val *policy);
+
 /* The commands. */
 enum ctl_exit ctl_status(struct ctl *ctl);
 enum ctl_exit ctl_train(struct ctl *ctl);
 enum ctl_exit ctl_model_import(struct ctl *ctl);
 enum ctl_exit ctl_model_list(struct ctl *ctl);
 enum ctl_exit ctl_model_show(struct ctl *ctl);
+enum ctl_exit ctl_model_set(struct ctl *ctl);
 enum ctl_exit ctl_model_export(struct ctl *ctl);
 enum ctl_exit ctl_load(struct ctl *ctl);
 enum ctl_exit ctl_unload(struct ctl *ctl);

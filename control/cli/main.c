@@ -58,6 +58,11 @@ const struct ctl_command ctl_commands[] = {
 	{"model list", "", 0, 0, NULL, "the models, their versions and labels", "  gyrctl model list\n", ctl_model_list},
 	{"model show", "NAME [VERSION]", 1, 2, NULL, "one model, and one version's signature and lineage",
 	 "Without VERSION, the newest is shown.\n  gyrctl model show fashion 2\n", ctl_model_show},
+	{"model set", "NAME SETTING=VALUE...", 2, 9, NULL, "set how a model is treated beside others",
+	 "weight (1 to 1000): its part of the engines' time against other models of its priority. priority (0 to 7): it comes before all of lesser priority.\n"
+	 "queue_limit: requests that may wait for one engine CPU, 0 for no limit of its own. max_delay_us: how long a request may wait for others to be\n"
+	 "computed with. What is not named stays as it was.\n  gyrctl model set fraud weight=3 max_delay_us=50\n",
+	 ctl_model_set},
 	{"model export", "NAME VERSION FILE", 3, 3, export_options, "write a version to a file", "  gyrctl model export fashion 2 fashion.onnx\n",
 	 ctl_model_export},
 	{"load", "NAME [VERSION]", 1, 2, NULL, "have the data plane hold a version",

@@ -216,6 +216,18 @@ static void print_plan(yyjson_mut_val *plan)
 	       ctl_bytes_text(ctl_whole(plan, "scratch_bytes"), scratch, sizeof scratch));
 }
 
+void ctl_print_policy(yyjson_mut_val *policy)
+{
+	size_t index, max;
+	yyjson_mut_val *key, *value;
+	printf("settings:");
+	yyjson_mut_obj_foreach(policy, index, max, key, value)
+	{
+		printf(" %s=%" PRIu64, yyjson_mut_get_str(key), yyjson_mut_get_uint(value));
+	}
+	printf("\n");
+}
+
 enum ctl_exit ctl_model_show(struct ctl *ctl)
 {
 	yyjson_mut_doc *doc;
@@ -229,6 +241,8 @@ enum ctl_exit ctl_model_show(struct ctl *ctl)
 	} else {
 		print_head();
 		print_versions(root);
+		printf("\n");
+		ctl_print_policy(yyjson_mut_obj_get(root, "policy"));
 		printf("\nversion %" PRIu64 "\n", ctl_whole(root, "version"));
 		print_values("input", yyjson_mut_obj_get(signature, "inputs"));
 		print_values("output", yyjson_mut_obj_get(signature, "outputs"));

@@ -25,9 +25,17 @@
 #include "control/registry/step.h"
 
 #define APPLICATION_ID 0x47795231 /* "GyR1" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 int (*gyr_step_hook)(const char *step);
+
+/* Version 2 has this beside what version 1 had. */
+#define SETTINGS_TABLE                                                                                                                                         \
+	"CREATE TABLE settings ("                                                                                                                              \
+	" model INTEGER NOT NULL REFERENCES models(id),"                                                                                                       \
+	" name TEXT NOT NULL,"                                                                                                                                 \
+	" value INTEGER NOT NULL,"                                                                                                                             \
+	" PRIMARY KEY (model, name)) WITHOUT ROWID;"
 
 static const char schema[] = "CREATE TABLE models ("
 			     " id INTEGER PRIMARY KEY,"
@@ -64,7 +72,7 @@ static const char schema[] = "CREATE TABLE models ("
 			     " action TEXT NOT NULL,"
 			     " model TEXT NOT NULL,"
 			     " version INTEGER NOT NULL,"
-			     " text TEXT NOT NULL);";
+			     " text TEXT NOT NULL);" SETTINGS_TABLE;
 
 int gyr_name_check(const char *what, const char *name, struct gyr_error *error)
 {
@@ -117,6 +125,8 @@ static int settle_schema(struct gyr_registry *registry, const char *path, struct
 		return status;
 	if (application == APPLICATION_ID && version == SCHEMA_VERSION)
 		return 0;
+	if (application == APPLICATION_ID && version == 1)
+		return gyr_sql_run(database, "BEGIN IMMEDIATE;" SETTINGS_TABLE "PRAGMA user_version=2;COMMIT", error);
 	if (application == APPLICATION_ID && version > SCHEMA_VERSION)
 		return gyr_error_set(error, -ENOTSUP, "%s: schema %lld was made by a later Gyr; this one reads %d", path, (long long)version, SCHEMA_VERSION);
 	if (application != 0 || version != 0 || tables != 0)
@@ -203,13 +213,14 @@ const struct gyr_blobs *gyr_registry_blobs(const struct gyr_registry *registry)
 	return &registry->blobs;
 }
 
-static int audit(struct gyr_registry *registry, uid_t actor, const char *action, const char *model, uint64_t number, const char *text, struct gyr_error *error)
+int gyr_registry_audit(struct gyr_registry *registry, uid_t actor, const char *action, const char *model, uint64_t number, const char *text,
+		       struct gyr_error *error)
 {
 	return gyr_sql_do(registry->database, error, "INSERT INTO audit (at_s, actor, action, model, version, text) VALUES (?,?,?,?,?,?)", "iissis",
 			  (int64_t)time(NULL), (int64_t)actor, action, model, (int64_t)number, text);
 }
 
-static int begin(struct gyr_registry *registry, struct gyr_error *error)
+int gyr_registry_begin(struct gyr_registry *registry, struct gyr_error *error)
 {
 	int status = GYR_STEP("begin");
 	if (status != 0)
@@ -218,7 +229,7 @@ static int begin(struct gyr_registry *registry, struct gyr_error *error)
 }
 
 /* Commits what STATUS says went well, and undoes what did not. */
-static int end(struct gyr_registry *registry, int status, struct gyr_error *error)
+int gyr_registry_end(struct gyr_registry *registry, int status, struct gyr_error *error)
 {
 	if (status == 0) {
 		status = GYR_STEP("commit");
@@ -254,7 +265,7 @@ static int add_rows(struct gyr_registry *registry, const char *model, const stru
 	for (uint32_t i = 0; status == 0 && i < facts->lineage_count; i++)
 		status = gyr_sql_do(database, error, "INSERT INTO lineage (model, number, key, value) VALUES (?,?,?,?)", "iiss", id, (int64_t)*number,
 				    facts->lineage[i].key, facts->lineage[i].value);
-	return status == 0 ? audit(registry, actor, "import", model, *number, facts->id, error) : status;
+	return status == 0 ? gyr_registry_audit(registry, actor, "import", model, *number, facts->id, error) : status;
 }
 
 int gyr_registry_add(struct gyr_registry *registry, const char *model, const struct gyr_facts *facts, uid_t actor, uint64_t *number, bool *known,
@@ -263,7 +274,7 @@ int gyr_registry_add(struct gyr_registry *registry, const char *model, const str
 	*known = false;
 	int status = gyr_name_check("model", model, error);
 	if (status == 0)
-		status = begin(registry, error);
+		status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	sqlite3_stmt *statement;
@@ -280,7 +291,7 @@ int gyr_registry_add(struct gyr_registry *registry, const char *model, const str
 		}
 		sqlite3_finalize(statement);
 	}
-	return end(registry, status, error);
+	return gyr_registry_end(registry, status, error);
 }
 
 int gyr_registry_want(struct gyr_registry *registry, const char *model, uint64_t number, bool wanted, uid_t actor, struct gyr_error *error)
@@ -294,14 +305,14 @@ int gyr_registry_want(struct gyr_registry *registry, const char *model, uint64_t
 	if (!wanted && gyr_registry_pointing(registry, model, number, &label))
 		return gyr_error_set(error, -EBUSY, "%s version %llu: the label \"%s\" points at it; promote another version first", model,
 				     (unsigned long long)number, label.name);
-	status = begin(registry, error);
+	status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	status = gyr_sql_do(registry->database, error, "UPDATE versions SET wanted=? WHERE model=(SELECT id FROM models WHERE name=?) AND number=?", "isi",
 			    (int64_t)wanted, model, (int64_t)number);
 	if (status == 0)
-		status = audit(registry, actor, wanted ? "load" : "unload", model, number, "", error);
-	return end(registry, status, error);
+		status = gyr_registry_audit(registry, actor, wanted ? "load" : "unload", model, number, "", error);
+	return gyr_registry_end(registry, status, error);
 }
 
 static bool count_label(void *user, const struct gyr_label *label)
@@ -347,7 +358,7 @@ int gyr_registry_intend(struct gyr_registry *registry, const char *model, const 
 	if (status == 0)
 		status = check_successor(registry, model, name, number, force, error);
 	if (status == 0)
-		status = begin(registry, error);
+		status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	status = gyr_sql_do(registry->database, error, "UPDATE versions SET wanted=1 WHERE model=(SELECT id FROM models WHERE name=?) AND number=?", "si",
@@ -358,13 +369,13 @@ int gyr_registry_intend(struct gyr_registry *registry, const char *model, const 
 				    " ON CONFLICT DO UPDATE SET intended=excluded.intended",
 				    "sis", name, (int64_t)number, model);
 	if (status == 0)
-		status = audit(registry, actor, force ? "promote --force" : "promote", model, number, name, error);
-	return end(registry, status, error);
+		status = gyr_registry_audit(registry, actor, force ? "promote --force" : "promote", model, number, name, error);
+	return gyr_registry_end(registry, status, error);
 }
 
 int gyr_registry_settle(struct gyr_registry *registry, const char *model, const char *name, struct gyr_error *error)
 {
-	int status = begin(registry, error);
+	int status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	/* Promoting what is promoted already keeps the way back to the former. */
@@ -372,7 +383,7 @@ int gyr_registry_settle(struct gyr_registry *registry, const char *model, const 
 			    "UPDATE labels SET former=CASE WHEN intended IS version THEN former ELSE version END, version=intended, intended=NULL"
 			    " WHERE model=(SELECT id FROM models WHERE name=?) AND name=? AND intended IS NOT NULL",
 			    "ss", model, name);
-	return end(registry, status, error);
+	return gyr_registry_end(registry, status, error);
 }
 
 int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, const char *name, const char *why, struct gyr_error *error)
@@ -381,7 +392,7 @@ int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, cons
 	int status = gyr_registry_label(registry, model, name, &label, error);
 	if (status != 0 || label.intended == 0)
 		return status;
-	status = begin(registry, error);
+	status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	status = gyr_sql_do(registry->database, error,
@@ -389,6 +400,6 @@ int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, cons
 					       : "UPDATE labels SET intended=NULL WHERE model=(SELECT id FROM models WHERE name=?) AND name=?",
 			    "ss", model, name);
 	if (status == 0)
-		status = audit(registry, getuid(), "promote failed", model, label.intended, why, error);
-	return end(registry, status, error);
+		status = gyr_registry_audit(registry, getuid(), "promote failed", model, label.intended, why, error);
+	return gyr_registry_end(registry, status, error);
 }

@@ -49,6 +49,11 @@ struct gyr_label {
 	uint64_t intended; /* that it is about to point at; 0: none. Written before the data plane is told, settled after it has answered */
 };
 
+struct gyr_setting {
+	char name[GYR_NAME_BYTES];
+	uint64_t value; /* at most INT64_MAX */
+};
+
 /* A model's or a label's name: 1 to 63 of [a-z0-9._-], the first a letter or a digit. -EINVAL; WHAT ("model", "label") goes into the message. */
 GYR_MUST_CHECK int gyr_name_check(const char *what, const char *name, struct gyr_error *error);
 
@@ -98,6 +103,10 @@ GYR_MUST_CHECK int gyr_registry_settle(struct gyr_registry *registry, const char
 /* What was intended will not be; WHY goes into the audit. A label that points nowhere then goes. */
 GYR_MUST_CHECK int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, const char *name, const char *why, struct gyr_error *error);
 
+/* Gives MODEL settings, over those of the same names that it has. -ENOENT: no such model. -EIO, -ENOSPC. */
+GYR_MUST_CHECK int gyr_registry_set(struct gyr_registry *registry, const char *model, const struct gyr_setting *settings, uint32_t count, uid_t actor,
+				    struct gyr_error *error);
+
 /*
  * Each calls ITEM for one after another, in the order of names and numbers, until it returns false; ITEM must not change the registry. MODEL NULL: of all
  * models. -EIO.
@@ -108,6 +117,9 @@ GYR_MUST_CHECK int gyr_registry_each_label(struct gyr_registry *registry, const 
 					   void *user, struct gyr_error *error);
 GYR_MUST_CHECK int gyr_registry_each_lineage(struct gyr_registry *registry, const char *model, uint64_t number,
 					     bool (*item)(void *user, const char *key, const char *value), void *user, struct gyr_error *error);
+/* What was set for MODEL, in the order of names; nothing for a model that there is not. */
+GYR_MUST_CHECK int gyr_registry_each_setting(struct gyr_registry *registry, const char *model, bool (*item)(void *user, const struct gyr_setting *setting),
+					     void *user, struct gyr_error *error);
 /* The audit, the newest first: when, who (uid), what was done to which model and version (0: none), and more in words. */
 GYR_MUST_CHECK int gyr_registry_each_audit(struct gyr_registry *registry, const char *model,
 					   bool (*item)(void *user, int64_t at_s, uid_t actor, const char *action, uint64_t version, const char *text),

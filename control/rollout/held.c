@@ -24,6 +24,14 @@ const struct gyr_held_version *gyr_held_find(const struct gyr_held *held, const 
 	return NULL;
 }
 
+bool gyr_held_any(const struct gyr_held *held, const char *model)
+{
+	for (uint32_t i = 0; i < held->version_count; i++)
+		if (strcmp(held->versions[i].model, model) == 0)
+			return true;
+	return false;
+}
+
 int gyr_held_add(struct gyr_held *held, const char *model, uint64_t number, const char *id)
 {
 	gyr_held_remove(held, model, number);
@@ -43,6 +51,10 @@ void gyr_held_remove(struct gyr_held *held, const char *model, uint64_t number)
 	const struct gyr_held_version *found = gyr_held_find(held, model, number);
 	if (found != NULL)
 		held->versions[found - held->versions] = held->versions[--held->version_count];
+	/* With its last version the data plane forgets a model. */
+	for (uint32_t i = 0; i < held->route_count; i++)
+		if (strcmp(held->routes[i].model, model) == 0 && !gyr_held_any(held, model))
+			held->routes[i].policy = gyr_link_policy_default();
 }
 
 struct gyr_held_route *gyr_held_route(struct gyr_held *held, const char *model)
@@ -55,7 +67,7 @@ struct gyr_held_route *gyr_held_route(struct gyr_held *held, const char *model)
 		return NULL;
 	held->routes = grown;
 	struct gyr_held_route *added = &grown[held->route_count++];
-	*added = (struct gyr_held_route){0};
+	*added = (struct gyr_held_route){.policy = gyr_link_policy_default()};
 	snprintf(added->model, sizeof added->model, "%s", model);
 	return added;
 }
@@ -105,6 +117,25 @@ static bool take_labels(struct gyr_unpack *cursor, struct gyr_held *held, const 
 	return true;
 }
 
+/* {"weight": 1, ...}; a setting that we do not know is passed over */
+static bool take_policy(struct gyr_unpack *cursor, struct gyr_held *held, const char *model)
+{
+	uint32_t count;
+	uint64_t value;
+	char name[32];
+	struct gyr_error error;
+	struct gyr_held_route *route = gyr_held_route(held, model);
+	if (route == NULL || !gyr_unpack_map(cursor, &count))
+		return false;
+	while (count-- > 0) {
+		if (!take_text(cursor, name, sizeof name) || !gyr_unpack_uint(cursor, &value))
+			return false;
+		if (gyr_link_policy_set(&route->policy, name, value, &error) != 0)
+			continue;
+	}
+	return true;
+}
+
 /* {"model": "fashion", "versions": [...], "labels": {...}, ...}; the name first */
 static bool take_model(struct gyr_unpack *cursor, struct gyr_held *held)
 {
@@ -122,7 +153,9 @@ static bool take_model(struct gyr_unpack *cursor, struct gyr_held *held)
 			while (read && versions-- > 0)
 				read = take_version(cursor, held, model);
 		} else {
-			read = strcmp(key, "labels") == 0 ? take_labels(cursor, held, model) : gyr_unpack_skip(cursor, DEPTH_MAX);
+			read = strcmp(key, "labels") == 0   ? take_labels(cursor, held, model)
+			       : strcmp(key, "policy") == 0 ? take_policy(cursor, held, model)
+							    : gyr_unpack_skip(cursor, DEPTH_MAX);
 		}
 		if (!read)
 			return false;

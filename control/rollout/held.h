@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "control/registry/registry.h"
 #include "dataplane/link/link.h"
+#include "dataplane/link/policy.h"
 
 struct gyr_held_version {
 	char model[GYR_NAME_BYTES];
@@ -20,6 +21,7 @@ struct gyr_held_version {
 
 struct gyr_held_route {
 	char model[GYR_NAME_BYTES];
+	struct gyr_link_policy policy; /* the default while none of its versions is held */
 	uint32_t label_count;
 	struct gyr_link_label labels[GYR_LINK_LABELS_MAX];
 };
@@ -35,6 +37,8 @@ GYR_MUST_CHECK int gyr_held_take(struct gyr_held *held, const uint8_t *body, uin
 void gyr_held_clear(struct gyr_held *held);
 
 const struct gyr_held_version *gyr_held_find(const struct gyr_held *held, const char *model, uint64_t number);
+/* Is any version of MODEL held? */
+bool gyr_held_any(const struct gyr_held *held, const char *model);
 /* -ENOMEM. */
 GYR_MUST_CHECK int gyr_held_add(struct gyr_held *held, const char *model, uint64_t number, const char *id);
 void gyr_held_remove(struct gyr_held *held, const char *model, uint64_t number);

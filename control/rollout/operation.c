@@ -75,6 +75,17 @@ void rollout_end_operations(struct gyr_rollout *rollout, const char *model, uint
 	}
 }
 
+void rollout_end_settings(struct gyr_rollout *rollout, const char *model, int status, const char *text)
+{
+	for (struct operation *operation = rollout->operations, *next; operation != NULL; operation = next) {
+		next = operation->next;
+		if (operation->verb != SET || strcmp(operation->model, model) != 0)
+			continue;
+		rollout_end_operation(operation, status, text);
+		next = rollout->operations;
+	}
+}
+
 bool rollout_is_awaited(const struct gyr_rollout *rollout, const char *model, uint64_t number)
 {
 	for (const struct operation *operation = rollout->operations; operation != NULL; operation = operation->next)
@@ -149,6 +160,10 @@ static void be_over(void *user)
 	char model[GYR_NAME_BYTES], text[640];
 	uint64_t number = operation->number;
 	memcpy(model, operation->model, sizeof model);
+	if (operation->verb == SET) {
+		rollout_end_operation(operation, -ETIMEDOUT, "it is written, but the data plane has not taken it yet; it will as soon as it can");
+		return;
+	}
 	if (operation->verb == UNLOAD) {
 		rollout_end_operation(operation, -ETIMEDOUT, "the data plane has not unloaded it yet; it will as soon as it can");
 		return;
@@ -172,6 +187,8 @@ void rollout_settle_operations(struct gyr_rollout *rollout)
 		if (operation->verb == PROMOTE)
 			so = gyr_registry_label(rollout->registry, operation->model, operation->label, &label, NULL) == 0 && label.intended == 0 &&
 			     label.version == operation->number;
+		if (operation->verb == SET)
+			so = rollout_has_policy(rollout, operation->model);
 		if (so) {
 			rollout_end_operation(operation, 0, "");
 			operation = rollout->operations;

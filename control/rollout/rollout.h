@@ -16,6 +16,7 @@
 #include "control/link/supervisor.h"
 #include "control/registry/registry.h"
 #include "control/rollout/held.h"
+#include "dataplane/link/policy.h"
 #include "dataplane/link/stats.h"
 
 struct gyr_rollout;
@@ -50,6 +51,15 @@ void gyr_rollout_load(struct gyr_rollout *rollout, const char *model, uint64_t n
 void gyr_rollout_unload(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user);
 void gyr_rollout_promote(struct gyr_rollout *rollout, const char *model, const char *label, uint64_t number, bool force, uid_t actor, gyr_rollout_done *done,
 			 void *user);
+
+/*
+ * Sets how MODEL is treated beside others (dataplane/link/policy.h), over what was set before. Done when the data plane has it so, or holds none of its
+ * versions and will get it with them. -EINVAL: no such setting, or a value out of its range; -ENOENT: no such model.
+ */
+void gyr_rollout_set(struct gyr_rollout *rollout, const char *model, const struct gyr_setting *settings, uint32_t count, uid_t actor, gyr_rollout_done *done,
+		     void *user);
+/* What is set for MODEL, and the defaults for the rest. -EIO. */
+GYR_MUST_CHECK int gyr_rollout_policy(struct gyr_rollout *rollout, const char *model, struct gyr_link_policy *policy, struct gyr_error *error);
 
 /* Does the data plane hold that version, as far as is known? */
 bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uint64_t number);

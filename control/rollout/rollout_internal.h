@@ -8,7 +8,7 @@
 
 #define ROLLOUT_RETRY_NS GYR_NS_PER_S /* the pause after the first failure */
 
-enum verb { LOAD, UNLOAD, PROMOTE };
+enum verb { LOAD, UNLOAD, PROMOTE, SET };
 
 /* What somebody waits for. */
 struct operation {
@@ -49,7 +49,7 @@ struct gyr_rollout {
 	struct gyr_timer retry;
 	char model[GYR_NAME_BYTES]; /* of the step under way, as is what follows */
 	uint64_t number;
-	struct gyr_link_request route;
+	struct gyr_link_request route; /* or policy */
 };
 
 /* operation.c: faults. */
@@ -72,6 +72,16 @@ bool rollout_is_awaited(const struct gyr_rollout *rollout, const char *model, ui
 /* Takes back all that is intended with a version. True when something was. */
 bool rollout_take_back(struct gyr_rollout *rollout, const char *model, uint64_t number, const char *why);
 
+/* Ends all that wait for the settings of MODEL. */
+void rollout_end_settings(struct gyr_rollout *rollout, const char *model, int status, const char *text);
+
+/* policy.c: gives a model that is held its settings, where they differ. True: a step was begun. */
+bool rollout_step_policy(struct gyr_rollout *rollout);
+/* Has the data plane the settings of MODEL, as far as it holds any version of it? */
+bool rollout_has_policy(struct gyr_rollout *rollout, const char *model);
+
+/* steps.c: after something unexpected, asks what is so, and goes on from there a second later. The step under way goes on as this one. */
+void rollout_refresh(struct gyr_rollout *rollout);
 /* steps.c: looks for the next step and begins it, unless one is under way. */
 void rollout_advance(struct gyr_rollout *rollout);
 /* Looks again after DELAY_NS at the latest. */

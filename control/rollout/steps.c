@@ -3,6 +3,7 @@
  *
  *     settle    a label that is routed as intended: written as so
  *     load      a version that is wanted and not held          file -> sealed memory (helper thread) -> LOAD
+ *     policy    a model that is held, with other settings than it shall have                       -> POLICY (policy.c)
  *     route     a model whose labels differ from what is routed                                     -> ROUTE
  *     unload    a version that is held and not wanted                                               -> UNLOAD
  *
@@ -78,8 +79,7 @@ static void end_refresh(void *user, const struct gyr_link_answer *answer)
 	rollout_settle_operations(rollout);
 }
 
-/* After something unexpected: asks what is so, and goes on from there a second later. The step under way goes on as this one. */
-static void refresh(struct gyr_rollout *rollout)
+void rollout_refresh(struct gyr_rollout *rollout)
 {
 	struct gyr_link_request request = {.type = GYR_LINK_STATUS};
 	gyr_peer_send(rollout->peer, &request, -1, STATUS_NS, end_refresh, rollout);
@@ -89,7 +89,7 @@ static void end_load(void *user, const struct gyr_link_answer *answer)
 {
 	struct gyr_rollout *rollout = user;
 	if (answer->status == -ETIMEDOUT) {
-		refresh(rollout);
+		rollout_refresh(rollout);
 		return;
 	}
 	rollout->stepping = false;
@@ -254,7 +254,7 @@ static void end_route(void *user, const struct gyr_link_answer *answer)
 			if (rollout_take_back(rollout, request->model, request->labels[i].version, answer->text))
 				rollout_end_operations(rollout, request->model, request->labels[i].version, answer->status, answer->text);
 	}
-	refresh(rollout);
+	rollout_refresh(rollout);
 }
 
 static bool step_route(struct gyr_rollout *rollout)
@@ -341,7 +341,7 @@ static void end_unload(void *user, const struct gyr_link_answer *answer)
 		gyr_log_error("%s version %llu: the data plane does not unload it: %s", rollout->model, (unsigned long long)rollout->number, answer->text);
 		rollout_end_operations(rollout, rollout->model, rollout->number, answer->status, answer->text);
 	}
-	refresh(rollout);
+	rollout_refresh(rollout);
 }
 
 static bool step_unload(struct gyr_rollout *rollout)
@@ -375,5 +375,5 @@ void rollout_advance(struct gyr_rollout *rollout)
 	/* Whoever was told may have asked for more, and so have begun a step. */
 	if (rollout->stepping)
 		return;
-	rollout->settled = !step_load(rollout) && !step_route(rollout) && !step_unload(rollout);
+	rollout->settled = !step_load(rollout) && !rollout_step_policy(rollout) && !step_route(rollout) && !step_unload(rollout);
 }

@@ -28,32 +28,22 @@ enum gyr_link_type {
 	GYR_LINK_UNLOAD =
 		3,          /* model, version: refused (-EBUSY) while a label points at it; answered when its memory is free. One that is not loaded: success */
 	GYR_LINK_ROUTE = 4, /* model and all its labels: replaces them at once. -ENOENT when a version is not loaded */
-	/* body: {"pid", "models": [{"model": name, "versions": [{"version", "id": the bundle's}...], "labels": {label: version}}...], "models_left_out"};
-	   "model" comes first. Where not all models fit, the rest is left out and counted; version: how many of the first ones to skip */
+	/* body: {"pid", "models": [{"model": name, "versions": [{"version", "id": the bundle's}...], "labels": {label: version}, "policy": {setting:
+	   value}}...], "models_left_out"}; "model" comes first. Where not all models fit, the rest is left out and counted; version: how many of the first ones
+	   to skip */
 	GYR_LINK_STATUS = 5,
 	GYR_LINK_STOP = 6,    /* answer what was accepted, then end */
 	GYR_LINK_CHOICES = 7, /* descriptor of a file: what plans chose by measuring is in it, and is kept in it from now on (dataplane/loop/choices.h) */
 	GYR_LINK_STATS = 8,   /* answered with a descriptor of the counters' memory (stats.h), which only reads */
+	GYR_LINK_POLICY = 9,  /* model, and in the place of labels [[setting, value]...] of policy.h: those that are not among them are as if never set. -ENOENT
+				 when the model is not loaded; when its last version is unloaded, it is forgotten */
 };
-#define GYR_LINK_TYPE_MAX GYR_LINK_STATS
+#define GYR_LINK_TYPE_MAX GYR_LINK_POLICY
 
 struct gyr_link_label {
 	char name[64];
 	uint64_t version;
 };
-
-/* How a model's requests are treated beside those of others. */
-struct gyr_link_policy {
-	uint32_t weight;       /* 1 to GYR_LINK_WEIGHT_MAX: its part of the engines' time against other models of its priority */
-	uint32_t priority;     /* below GYR_LINK_PRIORITIES: a model comes before all of lesser priority, however long those wait */
-	uint32_t queue_limit;  /* requests that may wait for one engine lcore; 0: as many as the lcore has room for */
-	uint32_t max_delay_us; /* to GYR_LINK_DELAY_US_MAX: how long a request may wait for others to be computed with */
-};
-#define GYR_LINK_WEIGHT_MAX 1000u
-#define GYR_LINK_PRIORITIES 8u
-#define GYR_LINK_QUEUE_LIMIT_MAX 65536u
-#define GYR_LINK_DELAY_US_MAX 100000u
-#define GYR_LINK_POLICY_DEFAULT ((struct gyr_link_policy){.weight = 1, .priority = 4})
 
 struct gyr_link_request {
 	enum gyr_link_type type;

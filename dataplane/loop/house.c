@@ -214,6 +214,7 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 		break;
 	case GYR_LINK_UNLOAD: status = gyr_models_unload(models, request->model, request->version, error); break;
 	case GYR_LINK_ROUTE: status = gyr_models_route(models, request->model, request->labels, request->label_count, error); break;
+	case GYR_LINK_POLICY: status = gyr_models_policy(models, request->model, request->labels, request->label_count, error); break;
 	case GYR_LINK_STOP: return 0;  /* by gyr_house_run */
 	case GYR_LINK_STATS: return 0; /* by serve */
 	case GYR_LINK_CHOICES:
@@ -222,9 +223,12 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 		return gyr_choices_file_take(&house->choices, got->descriptors[0], error);
 	default: return gyr_error_set(error, -EBADMSG, "link: no such request");
 	}
-	static const char *const verbs[] = {[GYR_LINK_LOAD] = "load", [GYR_LINK_UNLOAD] = "unload", [GYR_LINK_ROUTE] = "route"};
+	static const char *const verbs[] = {[GYR_LINK_LOAD] = "load", [GYR_LINK_UNLOAD] = "unload", [GYR_LINK_ROUTE] = "route", [GYR_LINK_POLICY] = "policy"};
 	if (status != 0) {
 		gyr_log_warning("%s: %s", verbs[request->type], error->text);
+	} else if (request->type == GYR_LINK_POLICY) {
+		for (uint32_t i = 0; i < request->label_count; i++)
+			gyr_log_info("policy %s: %s is %llu", request->model, request->labels[i].name, (unsigned long long)request->labels[i].version);
 	} else if (request->type != GYR_LINK_ROUTE) {
 		gyr_log_info("%s %s version %llu", verbs[request->type], request->model, (unsigned long long)request->version);
 	} else {

@@ -189,7 +189,7 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 		memcpy(model->name, name, strlen(name));
 		model->handle = models->handle_next++;
 		show_model(models, model);
-		model->policy = GYR_LINK_POLICY_DEFAULT;
+		model->policy = gyr_link_policy_default();
 		models->models[models->count++] = model;
 	}
 	if (model->version_count == GYR_MODELS_VERSIONS_MAX)
@@ -327,5 +327,23 @@ int gyr_models_route(struct gyr_models *models, const char *name, const struct g
 		memcpy(model->labels, before, sizeof before);
 		model->label_count = before_count;
 	}
+	return status;
+}
+
+int gyr_models_policy(struct gyr_models *models, const char *name, const struct gyr_link_label *settings, uint32_t count, struct gyr_error *error)
+{
+	struct gyr_model *model = find_model(models, name);
+	if (model == NULL)
+		return gyr_error_set(error, -ENOENT, "model %s is not loaded", name);
+	struct gyr_link_policy policy = gyr_link_policy_default(), before = model->policy;
+	int status = 0;
+	for (uint32_t i = 0; status == 0 && i < count; i++)
+		status = gyr_link_policy_set(&policy, settings[i].name, settings[i].version, error);
+	if (status != 0)
+		return gyr_error_prefix(error, status, "model %s", name);
+	model->policy = policy;
+	status = publish(models, error);
+	if (status == -ENOMEM)
+		model->policy = before;
 	return status;
 }

@@ -38,6 +38,13 @@ GYR_MUST_CHECK int gyr_models_unload(struct gyr_models *models, const char *mode
 GYR_MUST_CHECK int gyr_models_route(struct gyr_models *models, const char *model, const struct gyr_link_label *labels, uint32_t count, struct gyr_error *error);
 
 /*
+ * Sets how MODEL is treated beside others: SETTINGS over the defaults. -EINVAL: a setting that there is not, or a value out of its range. -ENOENT: it is not
+ * loaded. -ENOMEM, -ETIMEDOUT (but it is done).
+ */
+GYR_MUST_CHECK int gyr_models_policy(struct gyr_models *models, const char *model, const struct gyr_link_label *settings, uint32_t count,
+				     struct gyr_error *error);
+
+/*
  * Packs what the link's STATUS answers, without the first SKIP models: a msgpack map in at most SIZE bytes (32 KiB or more); models that do not fit are left
  * out and counted. Its length.
  */

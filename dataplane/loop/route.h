@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "dataplane/link/link.h"
+#include "dataplane/link/policy.h"
 #include "dataplane/wire/wire.h"
 
 struct gyr_model_counters; /* counters.h */

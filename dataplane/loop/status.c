@@ -19,7 +19,7 @@ static void pack_text(struct gyr_pack *pack, const char *name, const char *value
 
 static void pack_model(struct gyr_pack *pack, const struct gyr_model *model)
 {
-	msgpack_pack_map(&pack->packer, 3);
+	msgpack_pack_map(&pack->packer, 4);
 	pack_text(pack, "model", model->name);
 	gyr_pack_str(pack, "versions");
 	msgpack_pack_array(&pack->packer, model->version_count);
@@ -32,6 +32,10 @@ static void pack_model(struct gyr_pack *pack, const struct gyr_model *model)
 	msgpack_pack_map(&pack->packer, model->label_count);
 	for (uint32_t i = 0; i < model->label_count; i++)
 		pack_uint(pack, model->labels[i].name, model->labels[i].version);
+	gyr_pack_str(pack, "policy");
+	msgpack_pack_map(&pack->packer, GYR_LINK_SETTINGS);
+	for (uint32_t i = 0; i < GYR_LINK_SETTINGS; i++)
+		pack_uint(pack, gyr_link_settings[i].name, gyr_link_policy_get(&model->policy, i));
 }
 
 /* MODEL_COUNT models from FIRST on; false when they do not fit. */

@@ -113,6 +113,12 @@ class Appliance(unittest.TestCase):
         for words in ("input x: f32[N,4]", "output y: f32[N,2]", "accuracy: 0.9", "computed in bf16: 5 nodes in 2 steps, packed weights 64 B, scratch 128 B a core"):
             self.assertIn(words, text)
         self.assertEqual(shown["plan"], PLAN)
+        settings = {"weight": 1, "priority": 4, "queue_limit": 0, "max_delay_us": 0}
+        self.assertEqual(shown["policy"], settings)
+        settings.update(weight=3, max_delay_us=50)
+        self.assertEqual(gyrd.json("model", "set", "net", "weight=3", "max_delay_us=50"), {"model": "net", "policy": settings})
+        self.assertEqual(gyrd.plane.policies, {"net": settings})
+        self.assertIn("weight=3 priority=4 queue_limit=0 max_delay_us=50", gyrd.ctl("model", "show", "net").stdout)
         out = gyrd.folder / "out"
         gyrd.ctl("model", "export", "net", 1, out)
         self.assertEqual(out.read_bytes(), first.read_bytes())
@@ -171,7 +177,8 @@ class Appliance(unittest.TestCase):
         gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
         gyrd.ctl("model", "import", "net", gyrd.bundle("wide", width=8))
         gyrd.ctl("promote", "net", 1)
-        for words, said in ([["load", "none"], "gyrctl model list"], [["load", "net", 9], "it has 1, 2"], [["load", "net", 0], "count from 1"], [["load", "No"], "a-z"], [["promote", "net", 2], "--force"], [["promote", "net", 1, "--label", "No"], "a-z"],
+        for words, said in ([["load", "none"], "gyrctl model list"], [["load", "net", 9], "it has 1, 2"], [["model", "set", "net", "speed=1"], "weight, priority, queue_limit, max_delay_us"], [["model", "set", "net", "weight=0"], "1 to 1000"],
+                            [["model", "set", "net", "weight=x"], "weight"], [["model", "set", "none", "weight=2"], "none"], [["load", "net", 0], "count from 1"], [["load", "No"], "a-z"], [["promote", "net", 2], "--force"], [["promote", "net", 1, "--label", "No"], "a-z"],
                             [["model", "import", "net", "/nonexistent"], "/nonexistent"], [["model", "import", "net", "/tmp"], "not a file"],
                             [["model", "import", "No", gyrd.bundle("again")], "a-z"], [["model", "export", "net", 1, "/nonexistent/x"], "/nonexistent"],
                             [["train", "net", "--data", "/nonexistent", "--targets", "/dev/null", "--sizes", "1-1"], "--data"],

@@ -17,7 +17,7 @@ import msgpack
 sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
 import stats_memory as memory
 
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS = range(1, 9)
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS, POLICY = range(1, 10)
 PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
 
 
@@ -26,7 +26,7 @@ class Plane:
 
     def __init__(self, folder):
         self.path = str(Path(folder) / "dataplane.sock")
-        self.versions, self.labels = {}, {}
+        self.versions, self.labels, self.policies = {}, {}, {}
         self.refuse = False
         self.stats = memory.Writer({
             "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
@@ -84,11 +84,17 @@ class Plane:
                 return -16, "a label points at it", None
             self.versions.pop((model, version), None)
             self.stats.remove("versions", (model, version))
+            if not any(name == model for name, _ in self.versions):
+                self.policies.pop(model, None)
         elif kind == ROUTE:
             wanted = {name: number for name, number in labels}
             if any((model, number) not in self.versions for number in wanted.values()):
                 return -2, "not loaded", None
             self.labels[model] = wanted
+        elif kind == POLICY:
+            if not any(name == model for name, _ in self.versions):
+                return -2, "not loaded", None
+            self.policies[model] = dict(labels)
         elif kind == CHOICES:
             os.pwrite(descriptors[0], b"choices", 0)
         if kind not in (HELLO, STATUS):
@@ -96,7 +102,7 @@ class Plane:
         models = sorted({name for name, _ in self.versions})
         return 0, "", {
             "pid": os.getpid(), "models_left_out": 0,
-            "models": [{"model": name, "versions": [{"version": v} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {})} for name in models],
+            "models": [{"model": name, "versions": [{"version": v} for m, v in sorted(self.versions) if m == name], "labels": self.labels.get(name, {}), "policy": self.policies.get(name, {})} for name in models],
         }
 
     def close(self):

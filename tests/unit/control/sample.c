@@ -134,6 +134,10 @@ static int do_load(struct sample_plane *plane, const struct gyr_link_request *re
 		index = plane->version_count++;
 		strcpy(plane->versions[index].model, request->model);
 		plane->versions[index].number = request->version;
+		plane->versions[index].policy = gyr_link_policy_default();
+		for (uint32_t i = 0; i < index; i++)
+			if (strcmp(plane->versions[i].model, request->model) == 0)
+				plane->versions[index].policy = plane->versions[i].policy;
 		gyr_bundle_id_text(bundle->id, plane->versions[index].id);
 		gyr_bundle_close(bundle);
 		plane->loads++;
@@ -174,6 +178,23 @@ static int do_route(struct sample_plane *plane, const struct gyr_link_request *r
 	return 0;
 }
 
+static int do_policy(struct sample_plane *plane, const struct gyr_link_request *request, struct gyr_error *error)
+{
+	struct gyr_link_policy policy = gyr_link_policy_default();
+	bool found = false;
+	for (uint32_t i = 0; i < request->label_count; i++)
+		if (gyr_link_policy_set(&policy, request->labels[i].name, request->labels[i].version, error) != 0)
+			return -EINVAL;
+	for (uint32_t i = 0; i < plane->version_count; i++) {
+		if (strcmp(plane->versions[i].model, request->model) != 0)
+			continue;
+		plane->versions[i].policy = policy;
+		found = true;
+	}
+	plane->policies++;
+	return found ? 0 : gyr_error_set(error, -ENOENT, "no version is loaded");
+}
+
 static uint32_t pack_body(struct sample_plane *plane, uint8_t *to, size_t size)
 {
 	struct gyr_pack pack;
@@ -188,7 +209,7 @@ static uint32_t pack_body(struct sample_plane *plane, uint8_t *to, size_t size)
 		uint32_t labels = 0;
 		for (uint32_t j = 0; j < plane->label_count; j++)
 			labels += strcmp(plane->labels[j].model, plane->versions[i].model) == 0;
-		msgpack_pack_map(&pack.packer, 3);
+		msgpack_pack_map(&pack.packer, 4);
 		gyr_pack_str(&pack, "model");
 		gyr_pack_str(&pack, plane->versions[i].model);
 		gyr_pack_str(&pack, "versions");
@@ -206,6 +227,14 @@ static uint32_t pack_body(struct sample_plane *plane, uint8_t *to, size_t size)
 			gyr_pack_str(&pack, plane->labels[j].label.name);
 			msgpack_pack_uint64(&pack.packer, plane->labels[j].label.version);
 		}
+		gyr_pack_str(&pack, "policy");
+		msgpack_pack_map(&pack.packer, GYR_LINK_SETTINGS + 1);
+		for (uint32_t s = 0; s < GYR_LINK_SETTINGS; s++) {
+			gyr_pack_str(&pack, gyr_link_settings[s].name);
+			msgpack_pack_uint32(&pack.packer, gyr_link_policy_get(&plane->versions[i].policy, s));
+		}
+		gyr_pack_str(&pack, "of_a_later_gyr");
+		msgpack_pack_uint32(&pack.packer, 7);
 	}
 	GYR_ASSERT(!pack.overflow);
 	return (uint32_t)pack.used;
@@ -217,7 +246,8 @@ static bool answer(struct sample_plane *plane, int fd, const struct gyr_link_req
 	static uint8_t bytes[GYR_LINK_BYTES_MAX], body[GYR_LINK_BYTES_MAX / 2];
 	struct gyr_link_answer answer = {.type = request->type, .seq = request->seq};
 	struct gyr_error error = {""};
-	bool changes = request->type == GYR_LINK_LOAD || request->type == GYR_LINK_UNLOAD || request->type == GYR_LINK_ROUTE;
+	bool changes =
+		request->type == GYR_LINK_LOAD || request->type == GYR_LINK_UNLOAD || request->type == GYR_LINK_ROUTE || request->type == GYR_LINK_POLICY;
 	if (changes && plane->mood == PLANE_HANGS_UP)
 		return false;
 	if (changes && plane->mood == PLANE_IS_MUTE)
@@ -230,6 +260,8 @@ static bool answer(struct sample_plane *plane, int fd, const struct gyr_link_req
 		answer.status = do_unload(plane, request, &error);
 	else if (request->type == GYR_LINK_ROUTE)
 		answer.status = do_route(plane, request, &error);
+	else if (request->type == GYR_LINK_POLICY)
+		answer.status = do_policy(plane, request, &error);
 	else
 		answer.body_bytes = pack_body(plane, body, sizeof body);
 	answer.body = answer.body_bytes > 0 ? body : NULL;
@@ -337,6 +369,18 @@ uint64_t sample_plane_label(struct sample_plane *plane, const char *model, const
 			version = plane->labels[i].label.version;
 	pthread_mutex_unlock(&plane->lock);
 	return version;
+}
+
+struct gyr_link_policy sample_plane_policy(struct sample_plane *plane, const char *model)
+{
+	uint32_t index = 0;
+	pthread_mutex_lock(&plane->lock);
+	while (index < plane->version_count && strcmp(plane->versions[index].model, model) != 0)
+		index++;
+	GYR_ASSERT(index < plane->version_count);
+	struct gyr_link_policy policy = plane->versions[index].policy;
+	pthread_mutex_unlock(&plane->lock);
+	return policy;
 }
 
 void sample_plane_set_mood(struct sample_plane *plane, int mood)

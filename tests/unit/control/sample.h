@@ -12,6 +12,7 @@
 
 #include "control/registry/registry.h"
 #include "dataplane/link/link.h"
+#include "dataplane/link/policy.h"
 
 /* A new folder under /tmp, removed with all in it by sample_remove. */
 void sample_folder(char path[64]);
@@ -35,12 +36,13 @@ struct sample_plane {
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	uint32_t loads, routes, unloads; /* that it did */
+	uint32_t loads, routes, unloads, policies; /* that it did */
 	uint32_t version_count, label_count;
 	struct {
 		char model[64];
 		uint64_t number;
 		char id[GYR_BLOB_NAME_BYTES];
+		struct gyr_link_policy policy; /* of the model: the same with each of its versions */
 	} versions[32];
 	struct {
 		char model[64];
@@ -57,6 +59,8 @@ void sample_plane_stop(struct sample_plane *plane);
 /* What it holds. */
 bool sample_plane_holds(struct sample_plane *plane, const char *model, uint64_t number);
 uint64_t sample_plane_label(struct sample_plane *plane, const char *model, const char *label);
+/* The policy of a model that it holds. Asserts. */
+struct gyr_link_policy sample_plane_policy(struct sample_plane *plane, const char *model);
 void sample_plane_set_mood(struct sample_plane *plane, int mood);
 
 #endif

@@ -277,7 +277,7 @@ static void what_is_not_ours_is_refused(void **state)
 	struct gyr_registry *registry;
 	char path[128];
 	gyr_registry_close(open_registry());
-	run_sql("PRAGMA user_version=2");
+	run_sql("PRAGMA user_version=3");
 	assert_int_equal(gyr_registry_open(folder, &registry, &error), -ENOTSUP);
 	run_sql("PRAGMA user_version=1; PRAGMA application_id=7");
 	assert_int_equal(gyr_registry_open(folder, &registry, &error), -EBADMSG);
@@ -286,6 +286,63 @@ static void what_is_not_ours_is_refused(void **state)
 	assert_int_equal(gyr_registry_open(folder, &registry, &error), -EBADMSG);
 	assert_non_null(strstr(error.text, "registry.db"));
 	assert_int_equal(gyr_registry_open("/proc/gyr-cannot-be-made", &registry, &error), -ENOENT);
+}
+
+static bool note_setting(void *user, const struct gyr_setting *setting)
+{
+	char *text = user;
+	snprintf(text + strlen(text), 128 - strlen(text), "%s=%llu ", setting->name, (unsigned long long)setting->value);
+	return true;
+}
+
+static bool note_action(void *user, int64_t at_s, uid_t actor, const char *action, uint64_t version, const char *text)
+{
+	snprintf(user, 128, "%u %s %s", (unsigned)actor, action, text);
+	return false;
+}
+
+static void settings_are_kept(void **state)
+{
+	const struct gyr_setting first[] = {{"weight", 3}, {"queue_limit", 9}}, second[] = {{"weight", 4}};
+	struct gyr_registry *registry = open_registry();
+	char text[128] = "";
+	uint64_t number;
+	bool known;
+	assert_int_equal(gyr_registry_set(registry, "net", first, 2, 7, &error), -ENOENT);
+	assert_int_equal(import(registry, "net", 4, 1, &number, &known), 0);
+	assert_int_equal(import(registry, "other", 4, 1, &number, &known), 0);
+	assert_int_equal(gyr_registry_set(registry, "net", first, 2, 7, &error), 0);
+	assert_int_equal(gyr_registry_set(registry, "net", second, 1, 8, &error), 0);
+	assert_int_equal(gyr_registry_each_audit(registry, "net", note_action, text, &error), 0);
+	assert_string_equal(text, "8 set weight=4");
+	gyr_registry_close(registry);
+	registry = open_registry();
+	text[0] = '\0';
+	assert_int_equal(gyr_registry_each_setting(registry, "net", note_setting, text, &error), 0);
+	assert_string_equal(text, "queue_limit=9 weight=4 ");
+	text[0] = '\0';
+	assert_int_equal(gyr_registry_each_setting(registry, "other", note_setting, text, &error), 0);
+	assert_string_equal(text, "");
+	gyr_registry_close(registry);
+}
+
+/* A registry of the first Gyr's had no settings. */
+static void an_earlier_registry_is_brought_up(void **state)
+{
+	const struct gyr_setting weight = {"weight", 3};
+	struct gyr_registry *registry = open_registry();
+	uint64_t number;
+	bool known;
+	assert_int_equal(import(registry, "net", 4, 1, &number, &known), 0);
+	gyr_registry_close(registry);
+	run_sql("DROP TABLE settings; PRAGMA user_version=1");
+	for (int i = 0; i < 2; i++) {
+		struct gyr_version version;
+		registry = open_registry();
+		assert_int_equal(gyr_registry_version(registry, "net", 1, &version, &error), 0);
+		assert_int_equal(gyr_registry_set(registry, "net", &weight, 1, 0, &error), 0);
+		gyr_registry_close(registry);
+	}
 }
 
 static uint32_t count_files(void)
@@ -575,6 +632,8 @@ int main(void)
 		TEST(labels_have_a_limit),
 		TEST(a_second_process_is_refused),
 		TEST(what_is_not_ours_is_refused),
+		TEST(settings_are_kept),
+		TEST(an_earlier_registry_is_brought_up),
 		TEST(a_damaged_blob_is_mended_and_leftovers_are_swept),
 		TEST(blobs_without_a_registry_are_kept),
 		TEST(a_failing_step_leaves_nothing),

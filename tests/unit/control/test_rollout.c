@@ -261,6 +261,52 @@ static void a_new_data_plane_gets_the_same_versions(void **state)
 	assert_true(sample_plane_holds(&plane, "net", 2));
 }
 
+static int set(const char *name, uint64_t value)
+{
+	struct outcome outcome = {0};
+	struct gyr_setting setting = {.value = value};
+	snprintf(setting.name, sizeof setting.name, "%s", name);
+	gyr_rollout_set(rollout, "net", &setting, 1, 0, end, &outcome);
+	return wait_for(&outcome);
+}
+
+/* Settings are given to the data plane with the versions that it holds, again to a new one, and anew when it has forgotten the model. */
+static void settings_follow_a_model(void **state)
+{
+	assert_int_equal(set("weight", 3), -ENOENT);
+	import(4, 1);
+	assert_int_equal(set("speed", 3), -EINVAL);
+	assert_int_equal(set("weight", 1001), -EINVAL);
+	assert_int_equal(set("weight", 3), 0); /* nobody holds it yet */
+	assert_int_equal(plane.policies, 0);
+	assert_int_equal(promote(1), 0);
+	assert_int_equal(sample_plane_policy(&plane, "net").weight, 3);
+	assert_int_equal(sample_plane_policy(&plane, "net").priority, gyr_link_policy_default().priority);
+	assert_int_equal(set("max_delay_us", 50), 0);
+	assert_int_equal(sample_plane_policy(&plane, "net").max_delay_us, 50);
+	assert_int_equal(sample_plane_policy(&plane, "net").weight, 3);
+	assert_int_equal(set("weight", 3), 0);
+	assert_int_equal(plane.policies, 2);
+	/* Another gyrd finds it so, another data plane gets it. */
+	stop_gyrd();
+	start_gyrd();
+	settle();
+	assert_int_equal(plane.policies, 2);
+	stop_gyrd();
+	sample_plane_stop(&plane);
+	sample_plane_start(&plane, folder);
+	start_gyrd();
+	settle();
+	assert_int_equal(sample_plane_policy(&plane, "net").max_delay_us, 50);
+	/* What the data plane refuses is said; it stays written, and is tried again. */
+	import(4, 2);
+	sample_plane_set_mood(&plane, PLANE_REFUSES);
+	assert_int_equal(set("weight", 5), -EINVAL);
+	sample_plane_set_mood(&plane, PLANE_WORKS);
+	settle();
+	assert_int_equal(sample_plane_policy(&plane, "net").weight, 5);
+}
+
 static void a_new_gyrd_adopts_what_is_there(void **state)
 {
 	import(4, 1);
@@ -415,6 +461,7 @@ int main(void)
 		TEST(what_was_wanted_before_stays_wanted),
 		TEST(a_data_plane_that_dies_while_it_loads_fails_the_load),
 		TEST(a_new_data_plane_gets_the_same_versions),
+		TEST(settings_follow_a_model),
 		TEST(a_new_gyrd_adopts_what_is_there),
 		TEST(what_was_begun_goes_on_after_a_crash),
 		TEST(a_version_of_another_registry_is_replaced),

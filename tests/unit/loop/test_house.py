@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
 import stats_memory
 
 PROGRAM, MAKE_BUNDLE = sys.argv[1:3]
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS = range(1, 9)
+HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS, POLICY = range(1, 10)
 EINVAL, ENOENT, EBUSY, EBADMSG, EPROTONOSUPPORT = -22, -2, -16, -74, -93
 F_ADD_SEALS, SEALS = 1033, 1 | 2 | 4 | 8
 PATIENCE_S = 30
@@ -143,6 +143,14 @@ class House(unittest.TestCase):
         self.assertEqual((plan["model"], plan["version"], plan["id"], plan["requests"]), ("scale", 1, model["versions"][0]["id"], 0))
         self.assertEqual([row["model"] for row in tables["models"]], ["scale"])
         self.assertEqual((plan["precision"], plan["nodes"] >= plan["steps"] >= 1, plan["scratch_bytes"] % 64), ("f32", True, 0), plan)
+        self.assertEqual(model["policy"], {"weight": 1, "priority": 4, "queue_limit": 0, "max_delay_us": 0})
+        self.assertEqual(peer.ask(POLICY, "other", 0, [["weight", 2]])[0], ENOENT)
+        self.assertEqual(peer.ask(POLICY, "scale", 0, [["weight", 0]])[0], EINVAL)
+        self.assertEqual(peer.ask(POLICY, "scale", 0, [["speed", 1]])[0], EINVAL)
+        self.assertEqual(peer.ask(POLICY, "scale", 0, [["weight", 2], ["priority", 7]])[0], 0)
+        self.assertEqual(peer.ask(POLICY, "scale", 0, [["weight", 5], ["queue_limit", 9]])[0], 0)
+        [model] = peer.ask(STATUS)[2]["models"]
+        self.assertEqual(model["policy"], {"weight": 5, "priority": 4, "queue_limit": 9, "max_delay_us": 0})
         self.assertEqual(peer.ask(ROUTE, "scale", 0, [])[0], 0)
         self.assertEqual(peer.ask(UNLOAD, "scale", 1)[0], 0)
         self.assertEqual(peer.ask(STATUS)[2]["models"], [])
