@@ -27,7 +27,8 @@ enum kind {
 	KIND_U16,
 	KIND_U32,
 	KIND_POWER,
-	KIND_HUGEPAGES
+	KIND_HUGEPAGES,
+	KIND_IDLE
 };
 
 #define AT(field) offsetof(struct gyr_config, field)
@@ -53,6 +54,9 @@ static const struct key {
 	{"dataplane.queues", KIND_U32, AT(queues), 1, GYR_CONFIG_QUEUES_MAX},
 	{"dataplane.io_cpus", KIND_CPUS, AT(io_cpus), 0, 0},
 	{"dataplane.engine_cpus", KIND_CPUS, AT(engine_cpus), 0, 0},
+	{"dataplane.idle", KIND_IDLE, AT(idle), 0, 0},
+	{"dataplane.idle_after_us", KIND_U32, AT(idle_after_us), 1, 10000000},
+	{"dataplane.idle_sleep_us", KIND_U32, AT(idle_sleep_us), 10, 100000},
 	{"dataplane.hugepages", KIND_HUGEPAGES, AT(hugepages), 0, 0},
 	{"dataplane.memory_mb", KIND_U32, AT(memory_mb), 64, 1048576},
 	{"dataplane.mbufs", KIND_U32, AT(mbufs), 1024, 1048576},
@@ -84,6 +88,9 @@ void gyr_config_defaults(struct gyr_config *config)
 		.queues = 1,
 		.io_cpus = {.count = 1, .cpus = {cpu_last()}},
 		.engine_cpus = {.count = 1, .cpus = {cpu_last()}},
+		.idle = GYR_CONFIG_IDLE_POLL,
+		.idle_after_us = 1000,
+		.idle_sleep_us = 200,
 		.hugepages = GYR_HUGEPAGES_AUTO,
 		.memory_mb = 256,
 		.mbufs = 8192,
@@ -167,6 +174,16 @@ static int set_number(const struct key *key, void *at, const char *text)
 	return 0;
 }
 
+/* The place of VALUE among COUNT names, or -EINVAL. */
+static int find_name(const char *value, const char *const *names, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (strcmp(value, names[i]) == 0)
+			return i;
+	}
+	return -EINVAL;
+}
+
 /* Sets the value, or says what would be accepted. */
 static int set_value(const struct key *key, struct gyr_config *config, const char *value, char *accepted, size_t size)
 {
@@ -189,13 +206,18 @@ static int set_value(const struct key *key, struct gyr_config *config, const cha
 	case KIND_HUGEPAGES: {
 		static const char *const names[] = {"auto", "on", "off"};
 		snprintf(accepted, size, "auto, on or off");
-		for (int i = 0; i < 3; i++) {
-			if (strcmp(value, names[i]) != 0)
-				continue;
-			config->hugepages = (enum gyr_config_hugepages)i;
-			return 0;
-		}
-		return -EINVAL;
+		int found = find_name(value, names, 3);
+		if (found >= 0)
+			config->hugepages = (enum gyr_config_hugepages)found;
+		return found < 0 ? found : 0;
+	}
+	case KIND_IDLE: {
+		static const char *const names[] = {"poll", "pause", "sleep"};
+		snprintf(accepted, size, "poll, pause or sleep");
+		int found = find_name(value, names, 3);
+		if (found >= 0)
+			config->idle = (enum gyr_config_idle)found;
+		return found < 0 ? found : 0;
 	}
 	case KIND_CPUS: {
 		snprintf(accepted, size, "CPU numbers in ascending order, such as 1 or 1,3-5, at most %u", GYR_CONFIG_LCORES_MAX);

@@ -19,6 +19,7 @@
 #define GYR_CONFIG_QUEUES_MAX 16u
 #define GYR_CONFIG_TRUSTED_MAX 16u
 
+enum gyr_config_idle { GYR_CONFIG_IDLE_POLL, GYR_CONFIG_IDLE_PAUSE, GYR_CONFIG_IDLE_SLEEP };
 enum gyr_config_hugepages { GYR_HUGEPAGES_AUTO, GYR_HUGEPAGES_ON, GYR_HUGEPAGES_OFF };
 
 struct gyr_cpu_list {
@@ -47,6 +48,9 @@ struct gyr_config {
 	uint16_t udp_port;
 	uint32_t queues;                          /* RX queues a port, 1 to GYR_CONFIG_QUEUES_MAX */
 	struct gyr_cpu_list io_cpus, engine_cpus; /* a CPU in both lists polls and computes (fused) */
+	enum gyr_config_idle idle;                /* what an lcore without work does ... */
+	uint32_t idle_after_us;                   /* ... after so long */
+	uint32_t idle_sleep_us;                   /* the longest nap, where no interrupt can end it */
 	enum gyr_config_hugepages hugepages;
 	uint32_t memory_mb;         /* DPDK's memory */
 	uint32_t mbufs;             /* buffers a port */

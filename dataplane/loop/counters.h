@@ -51,6 +51,8 @@ enum gyr_stage {
 #define GYR_LCORE_COUNTERS(X)                                                                                                                                  \
 	X(polls, COUNTER, "polls", "turns of the lcore's loop")                                                                                                \
 	X(busy_cycles, CYCLES, "busy_ns", "time in turns that had work")                                                                                       \
+	X(sleeps, COUNTER, "sleeps", "times that the lcore slept, as it had nothing to do (idle = sleep)")                                                     \
+	X(slept_cycles, CYCLES, "slept_ns", "time in these")                                                                                                   \
 	X(queued, GAUGE, "queued", "requests that waited for the lcore when it looked last")                                                                   \
 	X(unasked, COUNTER, "send.unasked", "frames made to announce ourselves, or to find a gateway")                                                         \
 	X(unsent, COUNTER, "send.dropped", "frames dropped because the port, or the ring to the lcore that sends, stayed full")

@@ -2,7 +2,7 @@
  * The io part of an lcore: takes frames from its RX queues, and datagrams that other io lcores handed over (spread.c), answers ARP, echo and ping, and puts
  * requests into the ring of an engine lcore. It never looks at the route table.
  */
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/idle.h"
 
 /* Requests on their way to one engine lcore: those of one burst go in together. */
 struct parcel {
@@ -25,6 +25,8 @@ static void deliver(struct gyr_lcore *lcore, struct gyr_lcore *target, struct pa
 		gyr_request_of(parcel->mbufs[i])->parsed_tsc = now;
 	/* The ring knows whether it has one producer. */
 	uint32_t taken = rte_ring_enqueue_burst(target->requests, (void **)parcel->mbufs, parcel->count, NULL);
+	if (target != lcore)
+		gyr_idle_ring(target);
 	if (taken < parcel->count) {
 		uint32_t wait_us = retry_after_us(lcore->loop, target);
 		for (uint32_t i = taken; i < parcel->count; i++)

@@ -12,6 +12,7 @@
 #include <rte_lcore.h>
 
 #include "dataplane/loop/backlog.h"
+#include "dataplane/loop/idle.h"
 
 /* LCORE's ring of KIND, emptied by CONSUMER. */
 static int make_ring(const char *kind, const struct gyr_lcore *lcore, const struct gyr_lcore *consumer, uint32_t entries, unsigned flags,
@@ -149,6 +150,7 @@ static int send_through(struct gyr_loop *loop, struct gyr_lcore *lcore, struct g
 	struct rte_ring **inboxes = realloc(owner->inboxes, (owner->inbox_count + 1) * sizeof(struct rte_ring *));
 	if (inboxes == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for the lcores");
+	lcore->sender = owner;
 	owner->inboxes = inboxes;
 	owner->inboxes[owner->inbox_count++] = lcore->outbox;
 	return 0;
@@ -181,13 +183,18 @@ int gyr_layout_connect(struct gyr_loop *loop, struct gyr_error *error)
 	int status = spread_clients(loop, error);
 	if (status == 0)
 		status = connect_requests(loop, error);
-	return status == 0 ? share_tx(loop, error) : status;
+	if (status == 0)
+		status = share_tx(loop, error);
+	for (uint32_t i = 0; i < loop->lcore_count && status == 0; i++)
+		status = gyr_idle_init(&loop->lcores[i], error);
+	return status;
 }
 
 void gyr_layout_free(struct gyr_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		struct gyr_lcore *lcore = &loop->lcores[i];
+		gyr_idle_fini(lcore);
 		rte_ring_free(lcore->handed);
 		rte_ring_free(lcore->requests);
 		rte_ring_free(lcore->outbox);

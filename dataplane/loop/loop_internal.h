@@ -69,6 +69,8 @@ struct gyr_lcore {
 	uint16_t lcore, cpu;
 	bool io, engine;
 	bool yields; /* it shares its CPU with other lcores */
+	bool sleeps; /* it may; others read this too, and it never changes */
+	bool rests;  /* its turns end with gyr_idle_turn */
 
 	/* io */
 	uint32_t queue_count;
@@ -91,19 +93,29 @@ struct gyr_lcore {
 
 	/* sending */
 	struct gyr_lcore_tx tx[GYR_CONFIG_PORTS_MAX];
-	struct rte_ring *outbox; /* one producer, one consumer */
+	struct rte_ring *outbox;  /* one producer, one consumer ... */
+	struct gyr_lcore *sender; /* ... which is this */
 	uint32_t inbox_count;
 	struct rte_ring **inboxes; /* the outboxes of those that send through this one */
 
 	uint64_t upkeep_tsc; /* when its hosts' turn comes again */
 	uint64_t began_tsc;  /* when this turn found its first work; 0: none yet */
 	uint64_t sent_tsc;   /* when this turn's answers had been sent; 0: nothing was computed */
+	struct {
+		uint64_t since_tsc; /* its first turn without work since the last with; 0: the last had some */
+		uint64_t after_tsc; /* so long without work before it rests */
+		uint64_t latest_ns; /* how late it woke when that was measured */
+		bool drowsy;
+		bool announced;  /* whatever comes to it rings the bell or interrupts */
+		int epoll, bell; /* -1: none */
+	} idle;
 	struct gyr_lcore_counters *counters;
 	uint32_t done_count;
 	struct gyr_done done[GYR_LOOP_BURST]; /* computed in this turn, not counted yet */
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic bool running;
-	_Atomic uint32_t waits_out; /* the pause for which it is, or was last, outside the ports */
+	_Atomic uint32_t waits_out;  /* the pause for which it is, or was last, outside the ports */
+	_Atomic uint32_t idle_state; /* enum gyr_idle_state */
 	_Atomic uint32_t acked_phase;
 	_Atomic uint32_t service_tsc; /* engine: about how long it takes for one request, for retry_after_us */
 	_Atomic uint32_t queued;      /* engine: requests in its backlog, about */

@@ -73,6 +73,17 @@ void gyr_route_cell_fini(struct gyr_route_cell *cell);
 void gyr_route_reader_start(struct gyr_route_cell *cell, uint32_t reader);
 void gyr_route_reader_stop(struct gyr_route_cell *cell, uint32_t reader);
 
+/* Between these the reader holds nothing and need not report: it may sleep. */
+static inline void gyr_route_reader_rest(const struct gyr_route_cell *cell, uint32_t reader)
+{
+	rte_rcu_qsbr_thread_offline(cell->readers, reader);
+}
+
+static inline void gyr_route_reader_resume(const struct gyr_route_cell *cell, uint32_t reader)
+{
+	rte_rcu_qsbr_thread_online(cell->readers, reader);
+}
+
 /* The table as it is now, valid until the reader's next report. Hot path. */
 static inline const struct gyr_route *gyr_route_read(const struct gyr_route_cell *cell)
 {

@@ -15,7 +15,7 @@
 
 #include "base/assertion.h"
 #include "base/clock.h"
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/idle.h"
 #include "dataplane/port/quiet.h"
 
 #define ACK_POLL_NS 20000
@@ -51,11 +51,13 @@ static void pause_lcores(void *argument)
 	struct gyr_loop *loop = argument;
 	uint32_t pause = atomic_load_explicit(&loop->pauses, memory_order_relaxed) + 1;
 	atomic_store_explicit(&loop->pauses, pause, memory_order_seq_cst);
+	atomic_thread_fence(memory_order_seq_cst); /* F4 */
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		const struct gyr_lcore *lcore = &loop->lcores[i];
-		/* One that has not started, or has ended, is in no port. */
+		/* One that has not started, has ended or sleeps is in no port. */
 		while (atomic_load_explicit(&lcore->running, memory_order_seq_cst) &&
-		       atomic_load_explicit(&lcore->waits_out, memory_order_acquire) != pause) /* A6 */
+		       atomic_load_explicit(&lcore->waits_out, memory_order_acquire) != pause &&          /* A6 */
+		       atomic_load_explicit(&lcore->idle_state, memory_order_acquire) != GYR_IDLE_ASLEEP) /* A8 */
 			rte_pause();
 	}
 }
@@ -75,6 +77,7 @@ static int lcore_main(void *argument)
 		gyr_plan_thread_init();
 		gyr_route_reader_start(&loop->route, lcore->engine_index);
 	}
+	gyr_idle_calibrate(lcore);
 	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `pauses`, as pause_lcores sets that before it looks
 	 * here. */
 	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
@@ -101,10 +104,11 @@ static int lcore_main(void *argument)
 		/* Nothing of this turn points at a version any more, not even what was counted after sending. */
 		if (lcore->engine)
 			gyr_route_report(&loop->route, lcore->engine_index);
-		if (work == 0 && __builtin_expect(lcore->yields, 0))
-			sched_yield();
+		if (__builtin_expect(lcore->rests, 0))
+			gyr_idle_turn(lcore, work, phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->queued, memory_order_relaxed) == 0);
 		count_turn(lcore);
-		if (lcore->io && phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0)
+		if (lcore->io && phase == GYR_PHASE_RUN &&
+		    (atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0 || lcore->idle.drowsy))
 			gyr_upkeep(lcore);
 		if (phase != acked && work == 0) {
 			acked = phase;
@@ -130,6 +134,7 @@ void gyr_loop_start(struct gyr_loop *loop)
 		while (!atomic_load_explicit(&loop->lcores[i].running, memory_order_acquire)) /* A3 pairs with R3 in lcore_main */
 			nanosleep(&(struct timespec){.tv_nsec = ACK_POLL_NS}, NULL);
 	}
+	gyr_idle_tell(loop);
 }
 
 static bool all_acked(const struct gyr_loop *loop, uint32_t phase)
@@ -146,6 +151,8 @@ bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns)
 	uint64_t until_ns = gyr_clock_ns() + timeout_ns;
 	for (uint32_t phase = GYR_PHASE_DRAIN; phase <= GYR_PHASE_END; phase++) {
 		atomic_store_explicit(&loop->phase, phase, memory_order_release); /* R4 pairs with A4 in lcore_main */
+		for (uint32_t i = 0; i < loop->lcore_count; i++)
+			gyr_idle_wake(&loop->lcores[i]);
 		while (!all_acked(loop, phase)) {
 			if (gyr_clock_ns() >= until_ns)
 				return false;

@@ -1,7 +1,7 @@
 /* Sending: frames collect for each port through one turn of the loop and go out in one burst at its end. */
 #include <string.h>
 
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/idle.h"
 
 #define TX_ATTEMPTS 64 /* a full TX queue is offered its frames again so often, a few microseconds in all, before they are dropped */
 
@@ -55,6 +55,7 @@ static void flush_port(struct gyr_lcore *lcore, uint32_t port)
 		count_burst(tx->counters, sent, bytes, (uint32_t)attempt);
 	} else {
 		sent = (uint16_t)rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
+		gyr_idle_ring(lcore->sender);
 	}
 	drop(lcore, tx->frames + sent, tx->count - sent);
 	tx->count = 0;

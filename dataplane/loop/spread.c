@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/idle.h"
 
 /* Multiplicative hashing: the high bits of the product depend on all of the address and the port. */
 uint32_t gyr_spread_choose(const struct rte_mbuf *mbuf, uint32_t count)
@@ -20,6 +20,7 @@ uint32_t gyr_spread_choose(const struct rte_mbuf *mbuf, uint32_t count)
 static void hand_over(struct gyr_lcore *lcore, struct gyr_lcore_owner *owner)
 {
 	uint32_t taken = rte_ring_mp_enqueue_burst(owner->lcore->handed, (void **)owner->mbufs, owner->count, NULL);
+	gyr_idle_ring(owner->lcore);
 	for (uint32_t i = taken; i < owner->count; i++)
 		gyr_io_turn_away(lcore, owner->mbufs[i]);
 	owner->count = 0;

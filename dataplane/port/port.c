@@ -167,6 +167,8 @@ static int configure(const struct gyr_config *config, const struct gyr_port_wish
 		/* Every mbuf that a queue sends comes from the port's one pool and has one owner. */
 		.txmode.offloads = port->tx_offloads | (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE),
 	};
+	port->interrupts = config->idle == GYR_CONFIG_IDLE_SLEEP;
+	conf.intr_conf.rxq = port->interrupts;
 	if (port->rx_queues > 1 && spread != 0)
 		set_rss(&info, spread, &conf);
 	gyr_said_keep();
@@ -258,6 +260,27 @@ void gyr_port_stop(struct gyr_port *port)
 	rte_mempool_free(port->pool);
 	port->pool = NULL;
 	port->started = false;
+}
+
+int gyr_port_rx_interrupt(const struct gyr_port *port, uint16_t queue)
+{
+	if (!port->interrupts)
+		return -1;
+	gyr_said_keep();
+	int descriptor = rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, queue);
+	gyr_said_end();
+	return descriptor;
+}
+
+void gyr_port_set_rx_interrupt(const struct gyr_port *port, uint16_t queue, bool on)
+{
+	if (!port->interrupts)
+		return;
+	/* A TAP has no switch: its interrupts are on. */
+	if (on)
+		(void)rte_eth_dev_rx_intr_enable(port->id, queue);
+	else
+		(void)rte_eth_dev_rx_intr_disable(port->id, queue);
 }
 
 bool gyr_port_link_up(const struct gyr_port *port)

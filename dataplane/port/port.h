@@ -20,6 +20,7 @@ struct gyr_port {
 	uint16_t tx_queues;   /* 1 or more */
 	uint64_t tx_offloads; /* what it does on the way out: RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, _UDP_CKSUM, _VLAN_INSERT, or nothing */
 	bool started;
+	bool interrupts;  /* asked for, for whoever sleeps; not every port has them */
 	bool keeps_flows; /* what one client sends comes in by one RX queue */
 	struct rte_ether_addr mac;
 	struct rte_mempool *pool;
@@ -50,6 +51,14 @@ void gyr_port_join(struct gyr_port *port, struct rte_ether_addr *groups, uint32_
 
 /* Stops, closes and frees; nothing polls it any more. */
 void gyr_port_stop(struct gyr_port *port);
+
+/*
+ * A descriptor that has an event when frames come in by RX queue QUEUE, while gyr_port_set_rx_interrupt has switched that on; the port's. -1: the port has
+ * none, or config->idle did not ask for them. House thread.
+ */
+int gyr_port_rx_interrupt(const struct gyr_port *port, uint16_t queue);
+/* On the lcore that polls QUEUE. Nothing happens where the port has none, or always has them on. */
+void gyr_port_set_rx_interrupt(const struct gyr_port *port, uint16_t queue, bool on);
 
 /* Whether the link (or the peer of a virtual port) is up now. House thread. */
 bool gyr_port_link_up(const struct gyr_port *port);

@@ -11,7 +11,7 @@
 
 #include "base/assertion.h"
 #include "base/clock.h"
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/idle.h"
 #include "dataplane/port/quiet.h"
 #include "tests/race/machine/machine.h"
 
@@ -47,6 +47,23 @@ void gyr_plan_thread_init(void)
 }
 
 void gyr_upkeep(struct gyr_lcore *lcore)
+{
+}
+
+/* None rests here. */
+void gyr_idle_calibrate(struct gyr_lcore *lcore)
+{
+}
+
+void gyr_idle_turn(struct gyr_lcore *lcore, uint32_t work, bool may_sleep)
+{
+}
+
+void gyr_idle_wake(struct gyr_lcore *lcore)
+{
+}
+
+void gyr_idle_tell(const struct gyr_loop *tells)
 {
 }
 

@@ -50,7 +50,7 @@ static void test_reads_every_key(void **state)
 	const char *text = "# a comment\n[gyrd]\nstate_dir = /a/state\nrun_dir=/a/run\nsupervise = no\ncontrol_cpus = 0\n"
 			   "; another\n[dataplane]\nport = net_ring0  0000:3b:00.0\naddress = 198.51.100.7/25\naddress6 = 2001:db8::7/48\n"
 			   "gateway = 198.51.100.1\ngateway6 = fe80::1\nvlan = 4094\ntrusted = 10.1.2.3/8  2001:db8:1::/33\nudp_port = 65535\nqueues = 16\nio_cpus = 0\n"
-			   "engine_cpus = 0\nhugepages = off\nmemory_mb = 64\nmbufs = 1024\nmtu = 9000\nring_entries = 64\nbatch_max = 1\nqueue_target_us = 50\n"
+			   "engine_cpus = 0\nidle = sleep\nidle_after_us = 1\nidle_sleep_us = 100000\nhugepages = off\nmemory_mb = 64\nmbufs = 1024\nmtu = 9000\nring_entries = 64\nbatch_max = 1\nqueue_target_us = 50\n"
 			   "queue_interval_us = 700\n";
 	if (read_text(text, &config, &error) != 0)
 		fail_msg("%s", error.text);
@@ -77,6 +77,9 @@ static void test_reads_every_key(void **state)
 	assert_int_equal(config.udp_port, 65535);
 	assert_int_equal(config.queues, 16);
 	assert_int_equal(config.io_cpus.cpus[0], 0);
+	assert_int_equal(config.idle, GYR_CONFIG_IDLE_SLEEP);
+	assert_int_equal(config.idle_after_us, 1);
+	assert_int_equal(config.idle_sleep_us, 100000);
 	assert_int_equal(config.hugepages, GYR_HUGEPAGES_OFF);
 	assert_int_equal(config.memory_mb, 64);
 	assert_int_equal(config.mbufs, 1024);
@@ -99,6 +102,8 @@ static void test_refuses(void **state)
 	refuses("[dataplane]\nqueue_target_us = 6000\n", "queue_interval_us", "5000");
 	refuses("[dataplane]\nring_entries = 100\n", "ring_entries", "a power of two");
 	refuses("[dataplane]\nqueues = 17\n", "queues", "1 to 16");
+	refuses("[dataplane]\nidle = doze\n", "idle", "poll, pause or sleep");
+	refuses("[dataplane]\nidle_sleep_us = 9\n", "idle_sleep_us", "10 to 100000");
 	refuses("[dataplane]\nhugepages = maybe\n", "hugepages", "auto, on or off");
 	refuses("[gyrd]\nsupervise = 1\n", "supervise", "yes or no");
 	refuses("[gyrd]\nrun_dir = relative\n", "run_dir", "absolute path");

@@ -1,6 +1,7 @@
 /*
  * Any split of io and engine lcores over one memif queue: what one client sends meets on one io lcore, every lcore gets its share, nothing is lost or counted
- * twice, and a drain answers what was accepted. Arguments: io_cpus, engine_cpus, and how many lcores, io lcores and engine lcores they make.
+ * twice, and a drain answers what was accepted; all the same when idle lcores pause or sleep. Arguments: io_cpus, engine_cpus, how many lcores, io lcores and
+ * engine lcores they make, and idle.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -137,6 +139,46 @@ static void answers_a_flood(void **state)
 	assert_true(results > 0);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+	return (uint64_t)now.tv_sec * GYR_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t count_sleeps(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t l = 0; l < loop->lcore_count; l++)
+		sum += atomic_load(&loop->lcores[l].counters->sleeps);
+	return sum;
+}
+
+/* Without work for long, then asked: answered by all that it takes, whoever slept. Tells the time of the first answer, and the CPU's. */
+static void wakes_for_a_question(void **state)
+{
+	enum { SILENCES = 20, SILENCE_MS = 50 };
+	uint8_t payload[256];
+	struct client_answer answer;
+	uint64_t slowest_ns = 0, cpu_before_ns = cpu_ns(), begin_ns = gyr_clock_ns(), sleeps = count_sleeps();
+	for (uint64_t id = 0; id < SILENCES; id++) {
+		assert_int_equal(usleep(SILENCE_MS * 1000), 0);
+		size_t bytes = pack_question(payload, sizeof payload, id);
+		uint64_t asked_ns = gyr_clock_ns();
+		client_ask(payload, bytes, id, &answer);
+		uint64_t took_ns = gyr_clock_ns() - asked_ns;
+		slowest_ns = took_ns > slowest_ns ? took_ns : slowest_ns;
+		assert_int_equal(answer.message.type, GYR_WIRE_RESULT);
+		datagrams++;
+	}
+	printf("slowest first answer %.1f us, CPU use %.2f\n", (double)slowest_ns / GYR_NS_PER_US,
+	       (double)(cpu_ns() - cpu_before_ns) / (double)(gyr_clock_ns() - begin_ns));
+	if (config.idle == GYR_CONFIG_IDLE_SLEEP)
+		assert_true(count_sleeps() >= sleeps + SILENCES);
+	else
+		assert_int_equal(count_sleeps(), 0);
+}
+
 static void swaps_under_every_reader(void **state)
 {
 	static const struct gyr_link_label stable = {.name = "stable", .version = 1};
@@ -205,10 +247,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void set(const char *key, const char *value)
+{
+	struct gyr_error error;
+	if (gyr_config_set(&config, "test", key, value, &error) != 0) {
+		fprintf(stderr, "%s\n", error.text);
+		exit(1);
+	}
+}
+
 /* Writes LIST with the number of CPU in place of each "last". */
 static void set_cpus(const char *key, const char *list, long cpu)
 {
-	struct gyr_error error;
 	char text[128] = "";
 	size_t used = 0;
 	for (const char *at = list; *at != '\0';) {
@@ -219,20 +269,21 @@ static void set_cpus(const char *key, const char *list, long cpu)
 			text[used++] = *at;
 		at += last ? 4 : 1;
 	}
-	if (gyr_config_set(&config, "test", key, text, &error) != 0) {
-		fprintf(stderr, "%s\n", error.text);
-		exit(1);
-	}
+	set(key, text);
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(has_the_lcores_asked_for),       cmocka_unit_test(keeps_each_client_to_one_io_lcore),
-		cmocka_unit_test(computes_on_every_engine_lcore), cmocka_unit_test(answers_a_flood),
-		cmocka_unit_test(swaps_under_every_reader),       cmocka_unit_test(drains),
+		cmocka_unit_test(has_the_lcores_asked_for),
+		cmocka_unit_test(keeps_each_client_to_one_io_lcore),
+		cmocka_unit_test(computes_on_every_engine_lcore),
+		cmocka_unit_test(answers_a_flood),
+		cmocka_unit_test(wakes_for_a_question),
+		cmocka_unit_test(swaps_under_every_reader),
+		cmocka_unit_test(drains),
 	};
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	if (last == 0 && strchr(argv[1], '0') != NULL) {
@@ -252,6 +303,7 @@ int main(int argc, char **argv)
 	config.ring_entries = 64;
 	set_cpus("dataplane.io_cpus", argv[1], last);
 	set_cpus("dataplane.engine_cpus", argv[2], last);
+	set("dataplane.idle", argv[6]);
 	expected_lcores = (uint32_t)atoi(argv[3]);
 	expected_io = (uint32_t)atoi(argv[4]);
 	expected_engines = (uint32_t)atoi(argv[5]);
