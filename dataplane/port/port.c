@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "dataplane/port/eal.h"
+#include "dataplane/port/quiet.h"
 #include "dataplane/port/said.h"
 
 #define DESCRIPTORS 512u  /* of each queue, where the port has no wish of its own */
@@ -252,9 +253,11 @@ void gyr_port_join(struct gyr_port *port, struct rte_ether_addr *groups, uint32_
 void gyr_port_stop(struct gyr_port *port)
 {
 	if (port->id != RTE_MAX_ETHPORTS) {
+		gyr_quiet_hold();
 		if (port->started)
 			rte_eth_dev_stop(port->id);
 		rte_eth_dev_close(port->id);
+		gyr_quiet_release();
 		port->id = RTE_MAX_ETHPORTS;
 	}
 	rte_mempool_free(port->pool);

@@ -29,6 +29,16 @@ void gyr_quiet_set(void (*before)(void *), void (*after)(void *), void *argument
 	pthread_mutex_unlock(&lock);
 }
 
+void gyr_quiet_hold(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void gyr_quiet_release(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 /* DPDK names the thread from outside, once it runs: one that has no such name yet may have it at the next call. */
 static bool is_interrupt_thread(void)
 {

@@ -16,8 +16,15 @@
 void gyr_quiet_set(void (*before)(void *), void (*after)(void *), void *argument);
 
 /*
- * The same for a program that polls its ports on one thread: that one calls begin before it polls, turn between polls as often as it can (a few ns; it waits
- * there while events are handled), and end when it polls no more. It must not call turn from within a port.
+ * Between these two DPDK's interrupt thread handles nothing: for who stops a port, as the driver may be at the same port because of a peer that just hung up.
+ * The thread finds what it was about to handle gone. Not from BEFORE and AFTER.
+ */
+void gyr_quiet_hold(void);
+void gyr_quiet_release(void);
+
+/*
+ * What gyr_quiet_set does, for a program that polls its ports on one thread: that one calls begin before it polls, turn between polls as often as it can (a few
+ * ns; it waits there while events are handled), and end when it polls no more. It must not call turn from within a port.
  */
 void gyr_quiet_begin(void);
 void gyr_quiet_turn(void);

@@ -33,18 +33,13 @@ with tempfile.TemporaryDirectory(prefix="gyr-peer-") as folder:
             assert ready.readline() == "ready\n"
         for _ in range(RIVALS):
             processes.append(subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{hot}])\nwhile True: pass"]))
-        missed = 0
         for meeting in range(MEETINGS):
-            # Now and then a peer gets no link within its patience while the next one does; why is not known. It is counted, and bounded below.
-            meet = lambda: subprocess.run([peer, memif, str(cool), str(random.randrange(10000))], timeout=PATIENCE_S).returncode
-            if meet() != 0:
-                missed += 1
-                assert meet() == 0, f"two peers in a row got no answer, after {meeting}"
+            met = subprocess.run([peer, memif, str(cool), str(random.randrange(10000))], timeout=PATIENCE_S)
+            assert met.returncode == 0, f"no answer to a peer, after {meeting}"
             assert dataplane.poll() is None, f"gyr-dataplane ended with {dataplane.returncode} after {meeting + 1} peers"
         dataplane.terminate()
         assert dataplane.wait(PATIENCE_S) == 0
-        print(f"{MEETINGS} peers came and went; {missed} got no link")
-        assert missed <= max(1, MEETINGS // 50), f"{missed} of {MEETINGS} peers got no link"
+        print(f"{MEETINGS} peers came and went, each was answered")
     finally:
         for process in processes:
             if process.poll() is None:

@@ -134,6 +134,13 @@ void client_start(const char *socket, uint32_t server)
 		assert_true(gyr_clock_ns() < until_ns);
 		assert_int_equal(rte_eth_link_get_nowait(client.port, &link), 0);
 	} while (link.link_status != RTE_ETH_LINK_UP);
+	/*
+	 * A memif client that has not looked at its RX queue yet has given the server no buffer to answer into: one that asked first and then lost its CPU
+	 * never heard the answer.
+	 */
+	struct rte_mbuf *early;
+	while (rte_eth_rx_burst(client.port, 0, &early, 1) != 0)
+		rte_pktmbuf_free(early);
 	find_server();
 }
 
