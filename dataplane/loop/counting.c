@@ -3,8 +3,10 @@
 
 #include "base/assertion.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "dataplane/loop/loop_internal.h"
 #include "dataplane/loop/models.h"
+#include "dataplane/port/said.h"
 
 /* The only lane of a slot that is taken and shown with HEAD. There are as many slots as things to count. */
 static void *give(struct gyr_loop *loop, enum gyr_counters_table table, const void *head)
@@ -85,13 +87,29 @@ static void set(_Atomic uint64_t *counter, uint64_t value)
 	atomic_store_explicit(counter, value, memory_order_relaxed);
 }
 
+static void copy_link(const struct gyr_port *port, struct gyr_port_counters *counters)
+{
+	bool up = gyr_port_link_up(port), was_up = atomic_load_explicit(&counters->link_up, memory_order_relaxed) != 0;
+	set(&counters->link_up, up);
+	if (up == was_up || atomic_load_explicit(&counters->copied_ns, memory_order_relaxed) == 0)
+		return;
+	gyr_counter_add(&counters->link_changes, 1);
+	gyr_log_info("port %s: the link is %s", port->devargs, up ? "up" : "down");
+}
+
 void gyr_loop_copy_stats(struct gyr_loop *loop)
 {
 	for (uint32_t p = 0; p < loop->port_count; p++) {
 		struct gyr_port_counters *counters = loop->port_counters[p];
-		struct rte_eth_stats stats;
-		set(&counters->link_up, gyr_port_link_up(&loop->ports[p]));
-		if (rte_eth_stats_get(loop->ports[p].id, &stats) != 0)
+		struct rte_eth_stats stats = {0};
+		copy_link(&loop->ports[p], counters);
+		set(&counters->mbufs_used, rte_mempool_in_use_count(loop->ports[p].pool));
+		set(&counters->copied_ns, gyr_clock_ns());
+		/* A driver whose device was taken away would say so each time. */
+		gyr_said_keep();
+		int status = rte_eth_stats_get(loop->ports[p].id, &stats);
+		gyr_said_end();
+		if (status != 0)
 			continue;
 		set(&counters->received, stats.ipackets);
 		set(&counters->received_bytes, stats.ibytes);
@@ -101,7 +119,5 @@ void gyr_loop_copy_stats(struct gyr_loop *loop)
 		set(&counters->no_buffer, stats.rx_nombuf);
 		set(&counters->receive_errors, stats.ierrors);
 		set(&counters->send_errors, stats.oerrors);
-		set(&counters->mbufs_used, rte_mempool_in_use_count(loop->ports[p].pool));
-		set(&counters->copied_ns, gyr_clock_ns());
 	}
 }

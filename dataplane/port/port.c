@@ -92,6 +92,21 @@ static int probe(struct gyr_port *port, struct gyr_error *error)
 	return fail(port, error, -ENODEV, "no driver took it", gyr_said_end(), probe_advice(port->devargs));
 }
 
+/* The kernel takes no buffer for AF_XDP, with DPDK's own words and ours in it, that is larger than a page. */
+static int check_page(const struct gyr_config *config, const struct gyr_port_wishes *wishes, const struct gyr_port *port, struct gyr_error *error)
+{
+	if (strncmp(port->devargs, "net_af_xdp", 10) != 0)
+		return 0;
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), object = (uint32_t)sizeof(struct rte_mbuf) + wishes->private_bytes + RTE_PKTMBUF_HEADROOM;
+	uint32_t room = page - rte_mempool_calc_obj_size(RTE_ALIGN(object, RTE_CACHE_LINE_SIZE), 0, NULL);
+	uint32_t mtu_max = room / RTE_CACHE_LINE_SIZE * RTE_CACHE_LINE_SIZE - RTE_ETHER_HDR_LEN - FRAME_SLACK;
+	char advice[128];
+	if (config->mtu <= mtu_max)
+		return 0;
+	snprintf(advice, sizeof advice, "AF_XDP has buffers of one page of %u bytes: set mtu = %u or less, or use net_af_packet", page, mtu_max);
+	return fail(port, error, -EINVAL, "refuses the mtu", "", advice);
+}
+
 /* Where PORT's memory should lie. */
 static int socket_of(const struct gyr_port *port, const struct gyr_port_wishes *wishes)
 {
@@ -132,6 +147,9 @@ static uint16_t choose_rx_queues(const struct gyr_config *config, const struct g
 {
 	/* A memif peer that brings one ring is polled through every queue that we have more than it, and each of its frames taken once for each. */
 	uint32_t most = strncmp(port->devargs, "net_memif", 9) == 0 ? 1 : max, wanted = config->queues;
+	/* The kernel deals frames out to all sockets of an AF_PACKET port, polled or not. */
+	if (strncmp(port->devargs, "net_af_packet", 13) == 0)
+		wanted = RTE_MAX(wanted, most);
 	if (wanted > most)
 		gyr_log_warning("port %s: has %u RX queues of the %u asked for", port->devargs, most, wanted);
 	/* Each queue keeps as many buffers as it has descriptors. */
@@ -230,6 +248,8 @@ int gyr_port_start(const struct gyr_config *config, uint32_t index, const struct
 	int status = probe(port, error);
 	if (status == 0)
 		status = configure(config, wishes, port, error);
+	if (status == 0)
+		status = check_page(config, wishes, port, error);
 	if (status == 0)
 		status = make_pool(config, wishes, port, error);
 	if (status == 0)

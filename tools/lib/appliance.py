@@ -139,12 +139,13 @@ class Client:
 
 
 class Appliance:
-    """gyrd with its data plane on one port, in a folder of its own. PORT: af_xdp, af_packet or tap (clients in a namespace), or memif (clients by shared memory)."""
+    """gyrd with its data plane on one port, in a folder of its own. PORT: af_xdp, af_packet or tap (clients in a namespace), or memif or vhost (clients by shared
+    memory). BESIDE: more ports, as DPDK's devargs with {folder} for the folder."""
 
-    def __init__(self, port="af_xdp", settings=None, start=True):
+    def __init__(self, port="af_xdp", settings=None, start=True, beside=()):
         self.folder = Path(tempfile.mkdtemp(prefix="gyr."))
-        self.port, self.daemon, self.network = port, None, None
-        self.memif = self.folder / "memif.sock"
+        self.port, self.daemon, self.network, self.beside = port, None, None, beside
+        self.memif, self.vhost = self.folder / "memif.sock", self.folder / "vhost.sock"
         try:
             self.prepare(settings or {})
             if start:
@@ -163,12 +164,13 @@ class Appliance:
             "af_xdp": f"net_af_xdp0,iface={NEAR}",
             "af_packet": f"net_af_packet0,iface={NEAR}",
             "tap": f"net_tap0,iface={FAR}",
+            "vhost": f"net_vhost0,iface={self.vhost}",
             "memif": f"net_memif0,role=server,id=0,socket={self.memif},socket-abstract=no",
         }[self.port]
         values = {
             "gyrd.state_dir": self.folder / "state",
             "gyrd.run_dir": self.folder / "run",
-            "dataplane.port": devargs,
+            "dataplane.port": " ".join([devargs, *(more.format(folder=self.folder) for more in self.beside)]),
             "dataplane.address": f"{SERVER}/24",
             "dataplane.hugepages": "off",
             **settings,
@@ -211,7 +213,8 @@ class Appliance:
 
     def load_command(self, *words):
         """gyr-load as a client of this appliance."""
-        way = ["--memif", self.memif] if self.port == "memif" else ["--server", f"{SERVER}:{PORT}"]
+        shared = {"memif": ["--memif", self.memif], "vhost": ["--port", f"net_virtio_user0,path={self.vhost}", "--server", f"{SERVER}:{PORT}"]}
+        way = shared.get(self.port, ["--server", f"{SERVER}:{PORT}"])
         return self.client_command(GYR_LOAD, *way, *words)
 
     def predict(self, *words, check=True):
