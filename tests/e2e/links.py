@@ -13,7 +13,7 @@ TENSOR = ["--model", "dense", "--tensor-bytes", str(16 * 4), "--in-flight", "4"]
 
 
 def port_counters(appliance):
-    return appliance.ctl_json("stats")["ports"]
+    return appliance.ctl_json("status")["dataplane"]["status"]["ports"]
 
 
 def serve(appliance):
