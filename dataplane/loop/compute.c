@@ -76,7 +76,7 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 	for (uint32_t i = 0; i < version->output_count; i++)
 		outputs[i] = lane->outputs + version->outputs[i].place;
 
-	uint64_t start = rte_rdtsc();
+	uint64_t start = in_place ? dequeued : rte_rdtsc();
 	gyr_plan_run(version->plan, rows, inputs, outputs, lane->scratch);
 	uint64_t end = rte_rdtsc();
 

@@ -89,7 +89,8 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 	uint32_t work = count + waiting;
 	atomic_store_explicit(&lcore->counters->queued, work + left_in_ring, memory_order_relaxed);
 	if (work > 0) {
-		uint64_t now = rte_rdtsc();
+		uint64_t now = lcore->parsed_tsc != 0 ? lcore->parsed_tsc : rte_rdtsc();
+		lcore->parsed_tsc = 0;
 		if (lcore->began_tsc == 0)
 			lcore->began_tsc = now;
 		const struct gyr_route *route = gyr_route_read(&loop->route);

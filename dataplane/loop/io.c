@@ -23,6 +23,8 @@ static void deliver(struct gyr_lcore *lcore, struct gyr_lcore *target, struct pa
 	uint64_t now = rte_rdtsc();
 	for (uint32_t i = 0; i < parcel->count; i++)
 		gyr_request_of(parcel->mbufs[i])->parsed_tsc = now;
+	if (target == lcore)
+		lcore->parsed_tsc = now;
 	/* The ring knows whether it has one producer. */
 	uint32_t taken = rte_ring_enqueue_burst(target->requests, (void **)parcel->mbufs, parcel->count, NULL);
 	if (target != lcore)
