@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "tools/load/report.h"
 
-#define TRIALS 3u /* of one rate; most of them decide */
+#define TRIALS 5u /* of one rate, at most */
+#define HOLDS 2u  /* of them must hold: a stall of the machine is not the server's */
 #define BAD_MAX 1e-3
 #define WARM_PART 0.1 /* of a trial's questions are asked before those that are measured */
 #define CLOSED_IN_FLIGHT 16u
@@ -60,12 +61,12 @@ static int try_once(struct search *search, double rate, bool *held, uint64_t *p9
 	return 0;
 }
 
-/* RATE, until two of three trials agree. */
+/* RATE, until it is known. */
 static int try_rate(struct search *search, double rate, bool *held)
 {
-	uint64_t p99_ns[TRIALS];
+	uint64_t p99_ns[HOLDS];
 	unsigned good = 0, bad = 0;
-	while (good <= TRIALS / 2 && bad <= TRIALS / 2) {
+	while (good < HOLDS && bad <= TRIALS - HOLDS) {
 		bool once;
 		int status = try_once(search, rate, &once, &p99_ns[good]);
 		if (status != 0)
@@ -77,7 +78,7 @@ static int try_rate(struct search *search, double rate, bool *held)
 			search->best = last;
 		}
 	}
-	*held = good > bad;
+	*held = good == HOLDS;
 	if (*held) {
 		search->found->rate = rate;
 		search->found->p99_ns = (p99_ns[0] + p99_ns[1]) / 2;

@@ -1,4 +1,4 @@
-/* The highest rate at which a p99 holds: doubled until it does not hold, then the gap halved, each rate tried two or three times. */
+/* The highest rate at which a p99 holds: doubled until it does not hold, then the gap halved, each rate tried until it held twice, or did not four times. */
 #ifndef GYR_TOOLS_LOAD_FIND_H
 #define GYR_TOOLS_LOAD_FIND_H
 
