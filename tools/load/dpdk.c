@@ -7,6 +7,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +23,17 @@
 #define FRAME_SLACK 288u /* what a driver may leave before the frame beyond the headroom (AF_XDP: 256), and what follows it */
 #define LINK_WAIT_NS (10 * GYR_NS_PER_S)
 #define ASK_EVERY_NS (100 * GYR_NS_PER_MS)
+#define CONNECT_EVERY_NS (200 * GYR_NS_PER_MS) /* what the two ends have to say to each other takes less */
 #define LOOK_EVERY_NS (10 * GYR_NS_PER_MS)
 #define EAL_ARGUMENTS_MAX 16
+#define LCORES_TEXT_MAX 8192u
 
 static void dpdk_flush(struct load_transport *transport)
 {
 	struct load_dpdk *dpdk = (struct load_dpdk *)transport;
 	if (dpdk->staged_count == 0)
 		return;
-	unsigned sent = rte_eth_tx_burst(dpdk->port, 0, dpdk->staged, (uint16_t)dpdk->staged_count);
+	unsigned sent = dpdk->started ? rte_eth_tx_burst(dpdk->port, 0, dpdk->staged, (uint16_t)dpdk->staged_count) : 0;
 	/* A ring that is full loses what does not fit, as a wire would. */
 	if (sent < dpdk->staged_count) {
 		rte_pktmbuf_free_bulk(dpdk->staged + sent, dpdk->staged_count - sent);
@@ -72,7 +75,7 @@ static unsigned dpdk_receive(struct load_transport *transport, unsigned most, lo
 	struct load_dpdk *dpdk = (struct load_dpdk *)transport;
 	struct rte_mbuf *mbufs[LOAD_BURST];
 	gyr_quiet_turn();
-	unsigned count = rte_eth_rx_burst(dpdk->port, 0, mbufs, (uint16_t)most), handed = 0;
+	unsigned count = dpdk->started ? rte_eth_rx_burst(dpdk->port, 0, mbufs, (uint16_t)most) : 0, handed = 0;
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t client;
 		size_t size;
@@ -89,11 +92,23 @@ static unsigned dpdk_receive(struct load_transport *transport, unsigned most, lo
 	return handed;
 }
 
-/* Looks at the link. A server that went and came again may have another Ethernet address; asking the driver is also what makes a memif port connect anew. */
+/* Fails as long as nobody listens, of which the driver would say so each time. */
+static void connect_again(struct load_dpdk *dpdk)
+{
+	uint32_t level = rte_log_get_global_level();
+	rte_log_set_global_level(RTE_LOG_EMERG);
+	dpdk->started = (!dpdk->started || rte_eth_dev_stop(dpdk->port) == 0) && rte_eth_dev_start(dpdk->port) == 0;
+	rte_log_set_global_level(level);
+	dpdk->connect_ns = gyr_clock_ns() + CONNECT_EVERY_NS;
+}
+
+/* Looks at the link. A server that went and came again may have another Ethernet address; and a memif client connects only when it is started. */
 static void look(struct load_dpdk *dpdk)
 {
 	struct rte_eth_link link;
 	bool up = rte_eth_link_get_nowait(dpdk->port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	if (!up && dpdk->is_memif_client && gyr_clock_ns() >= dpdk->connect_ns)
+		connect_again(dpdk);
 	if (up && !dpdk->link_up && !dpdk->echo)
 		dpdk->hop_known = false;
 	dpdk->link_up = up;
@@ -132,16 +147,29 @@ static void dpdk_close(struct load_transport *transport)
 	/* DPDK's environment ends with the process: see dataplane/port/eal.h. */
 }
 
+/* One lcore, on the CPUs that this thread may use: DPDK would bind it to the one where it happens to be. */
+static void write_lcores(char text[LCORES_TEXT_MAX])
+{
+	cpu_set_t cpus;
+	size_t used = (size_t)snprintf(text, LCORES_TEXT_MAX, "0@(");
+	CPU_ZERO(&cpus);
+	sched_getaffinity(0, sizeof cpus, &cpus);
+	for (int cpu = 0; cpu < CPU_SETSIZE && used < LCORES_TEXT_MAX - 8; cpu++)
+		if (CPU_ISSET(cpu, &cpus))
+			used += (size_t)snprintf(text + used, LCORES_TEXT_MAX - used, "%d,", cpu);
+	text[used - 1] = ')';
+}
+
 static int start_eal(const struct load_options *options, const char *devargs, struct gyr_error *error)
 {
-	char cpu[16], megabytes[16];
-	/* DPDK refuses --in-memory beside --no-huge. */
-	const char *const hugepages[] = {"--in-memory"}, *const none[] = {"--no-huge", "--no-shconf", "-m", megabytes};
-	const char *const fixed[] = {"gyr-load", "-l", cpu, "--no-telemetry", "--log-level=*:error"};
+	char lcores[LCORES_TEXT_MAX], megabytes[16];
+	/* DPDK refuses --in-memory beside --no-huge. virtio_user hands its memory over as few files. */
+	const char *const hugepages[] = {"--in-memory", "--single-file-segments"}, *const none[] = {"--no-huge", "--no-shconf", "-m", megabytes};
+	const char *const fixed[] = {"gyr-load", "--lcores", lcores, "--no-telemetry", "--log-level=*:error"};
 	char *arguments[EAL_ARGUMENTS_MAX];
 	int count = 0;
 	snprintf(megabytes, sizeof megabytes, "%u", MEMORY_MB + MBUFS * (options->mtu / 1024u) / 1024u);
-	snprintf(cpu, sizeof cpu, "%d", options->cpu >= 0 ? options->cpu : sched_getcpu());
+	write_lcores(lcores);
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		arguments[count++] = (char *)(uintptr_t)fixed[i];
 	/* Only the device that was named is touched. */
@@ -197,6 +225,7 @@ static int start_port(struct load_dpdk *dpdk, const char *devargs, struct gyr_er
 		status = rte_eth_macaddr_get(dpdk->port, &dpdk->own);
 	if (status != 0)
 		return gyr_error_set(error, status, "port %s: did not start: %s", devargs, strerror(-status));
+	dpdk->started = true;
 	/* Solicitations for our clients come to multicast addresses. A port that has no filter needs none opened. */
 	if (!dpdk->ipv4)
 		status = rte_eth_allmulticast_enable(dpdk->port);
@@ -255,6 +284,8 @@ int load_dpdk_open(const struct load_options *options, struct load_transport **t
 		.port = RTE_MAX_ETHPORTS,
 		.ipv4 = load_address_is_ipv4(&options->server),
 		.echo = options->echo,
+		.connect_ns = gyr_clock_ns() + CONNECT_EVERY_NS,
+		.is_memif_client = strncmp(devargs, "net_memif", 9) == 0 && strstr(devargs, "role=server") == NULL,
 		.hop_known = options->echo, /* an echoing port takes any address */
 		.mtu = options->mtu,
 		.server = options->server,

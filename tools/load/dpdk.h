@@ -36,11 +36,12 @@ _Static_assert(sizeof(struct load_headers) == 62, "as they follow each other in 
 struct load_dpdk {
 	struct load_transport transport;
 	uint16_t port;
-	bool ipv4, echo;
+	bool ipv4, echo, is_memif_client, started;
 	uint32_t mtu;
 	struct rte_mempool *pool;
 	struct rte_ether_addr own, hop; /* hop: the next, on the way to the server */
 	bool hop_known, link_up;
+	uint64_t connect_ns;                           /* when a memif client that has no link is started anew */
 	uint64_t look_ns;                              /* when the link is looked at next */
 	struct load_address server, hop_address, base; /* base: of client 0 */
 	uint32_t header_bytes, client_count, next_client;
