@@ -83,13 +83,14 @@ class Storm:
         good, received = said["good"], said["received"]
         print(f"{mode}: {said['frames']:,} frames in {said['seconds']:.1f} s; good client: {good['asked']:,} asked, {good['answered']:,} answered, {good['busy']:,} times told to come back, "
               f"{good['lost']} lost, {good['wrong']} wrong, at worst {good['worst_us']} us", flush=True)
-        print("   " + ", ".join(f"{name} {value:,}" for name, value in sorted(grown.items()) if name.startswith(("net.", "answer.", "send.", "port."))), flush=True)
+        print("   " + ", ".join(f"{name} {value:,}" for name, value in sorted(grown.items()) if name.startswith(("net.", "answer.", "send.", "port.missed"))), flush=True)
         assert good["wrong"] == 0 and good["refused"] == 0 and good["lost"] == 0, good
         assert good["answered"] == good["asked"] > 0, good
         assert received["unsound"] == 0, f"frames came back that are not sound: {received}"
         # Every frame under one reason, every datagram with one end, and every answer on the wire.
-        missed = total(grown, "port.")
+        missed = grown.get("port.missed", 0)
         assert total(grown, "net.") + missed == said["frames"], f"{total(grown, 'net.')} frames counted and {missed} missed of {said['frames']}"
+        assert grown["rx.frames"] + missed == said["frames"], f"{grown['rx.frames']} frames received"
         answers = total(grown, "answer.")
         assert answers == grown.get("net.datagram", 0), f"{answers} answers to {grown.get('net.datagram')} datagrams"
         replies = sum(grown.get(f"net.{kind}", 0) for kind in ("arp_reply", "echo_reply", "nd_reply"))
