@@ -412,7 +412,7 @@ static uint64_t slow_batch_ns(void)
  */
 static void answers_nothing_late(void **state)
 {
-	enum { RESULTS = 100, IN_FLIGHT = 60 };
+	enum { RESULTS = 100, IN_FLIGHT = 60, RUNS = 10 };
 	static const float x[300] = {0};
 	uint8_t payload[CLIENT_BYTES_MAX];
 	uint32_t results = 0, sent = 0, answered = 0, deadline_us = (uint32_t)(2 * slow_batch_ns() / GYR_NS_PER_US);
@@ -437,11 +437,15 @@ static void answers_nothing_late(void **state)
 	for (uint32_t l = 0; l < loop->lcore_count; l++)
 		waited += atomic_load(&loop->lcores[l].counters->answers[GYR_WIRE_DEADLINE]);
 	assert_true(waited > 0);
-	/* Half of what a run takes: it begins, and ends too late. */
+	/* Half of what a run takes, when nothing comes between: it begins, and ends too late. */
+	uint64_t run_ns = UINT64_MAX;
+	for (int i = 0; i < RUNS; i++) {
+		request("slow", &no_select, &input, 1, true, &answer);
+		run_ns = run_ns < answer.message.timing_ns[1] ? run_ns : answer.message.timing_ns[1];
+	}
 	while (computed == 0) {
 		assert_true(gyr_clock_ns() < until_ns);
-		request("slow", &no_select, &input, 1, true, &answer);
-		uint32_t half_us = (uint32_t)(answer.message.timing_ns[1] / 2 / GYR_NS_PER_US);
+		uint32_t half_us = (uint32_t)(run_ns / 2 / GYR_NS_PER_US);
 		ask(payload, gyr_wire_pack_request(payload, sizeof payload, next_id, &ref, &no_select, half_us, &input, 1, false), next_id, &answer);
 		expect_error(&answer, GYR_WIRE_DEADLINE);
 		next_id++;
