@@ -79,7 +79,7 @@ enum gyr_stage {
 	X(no_buffer, COUNTER, "port.no_buffer", "frames lost because no buffer was free")                                                                      \
 	X(receive_errors, COUNTER, "port.receive_errors", "frames that the driver gave up")                                                                    \
 	X(send_errors, COUNTER, "port.send_errors", "frames that the driver could not send")                                                                   \
-	X(link_changes, COUNTER, "link.changes", "times that the link went up or down; a change and back within a tenth of a second may be missed")            \
+	X(link_changes, COUNTER, "link_changes", "times that the link went up or down; a change and back within a tenth of a second may be missed")            \
 	X(link_up, GAUGE, "link", "1 while the link, or the peer of a virtual port, is up")                                                                    \
 	X(mbufs_used, GAUGE, "mbufs_used", "buffers that hold a frame, or wait in an lcore's cache or the driver to hold one")                                 \
 	X(copied_ns, GAUGE, "copied_ns", "when this was copied, on the clock of started_ns")

@@ -1,8 +1,10 @@
 #include "dataplane/port/port.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -306,8 +308,26 @@ void gyr_port_set_rx_interrupt(const struct gyr_port *port, uint16_t queue, bool
 		(void)rte_eth_dev_rx_intr_disable(port->id, queue);
 }
 
+/* Whether the kernel's interface under an AF_XDP or AF_PACKET port is there and has its link; the first driver does not say, the second not when it is gone. */
+static bool interface_runs(const struct gyr_port *port)
+{
+	static const char key[] = "iface=";
+	struct ifreq request = {0};
+	const char *at = strncmp(port->devargs, "net_af_", 7) == 0 ? strstr(port->devargs, key) : NULL;
+	if (at == NULL)
+		return true;
+	at += sizeof key - 1;
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%.*s", (int)strcspn(at, ","), at);
+	int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (descriptor < 0)
+		return true;
+	bool runs = ioctl(descriptor, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+	close(descriptor);
+	return runs;
+}
+
 bool gyr_port_link_up(const struct gyr_port *port)
 {
 	struct rte_eth_link link;
-	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP && interface_runs(port);
 }
