@@ -211,6 +211,8 @@ void gyr_route_reader_stop(struct gyr_route_cell *cell, uint32_t reader)
 bool gyr_route_wait(struct gyr_route_cell *cell, uint64_t timeout_ns)
 {
 	uint64_t token = rte_rcu_qsbr_start(cell->readers), until_ns = gyr_clock_ns() + timeout_ns;
+	/* F5 pairs with the fence in rte_rcu_qsbr_thread_online: either this sees that a reader which rested is back, or that one reads the new table. */
+	atomic_thread_fence(memory_order_seq_cst);
 	while (rte_rcu_qsbr_check(cell->readers, token, false) == 0) {
 		if (gyr_clock_ns() >= until_ns)
 			return false;

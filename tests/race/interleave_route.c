@@ -99,11 +99,25 @@ static void end(uint32_t readers, const unsigned *threads, struct gyr_version *l
 	machine_free(last);
 }
 
-static void swap(void)
+/* Between uses it rests, as an lcore that sleeps does, and need not report. */
+static void read_and_rest(void *argument)
+{
+	uint32_t reader = (uint32_t)(uintptr_t)argument;
+	gyr_route_reader_start(&cell, reader);
+	atomic_fetch_add_explicit(&started, 1, memory_order_relaxed);
+	for (unsigned i = 0; i < READS; i++) {
+		gyr_route_reader_rest(&cell, reader);
+		gyr_route_reader_resume(&cell, reader);
+		read_once();
+	}
+	gyr_route_reader_stop(&cell, reader);
+}
+
+static void publish_to(void (*readers)(void *))
 {
 	unsigned threads[READERS];
 	struct gyr_version *now = NULL;
-	begin(READERS, read_tables, threads);
+	begin(READERS, readers, threads);
 	for (uint64_t number = 1; number <= TABLES; number++) {
 		struct gyr_version *before = now;
 		now = make_version(number);
@@ -113,6 +127,16 @@ static void swap(void)
 	}
 	GYR_ASSERT(cell.stuck == 0);
 	end(READERS, threads, now);
+}
+
+static void swap(void)
+{
+	publish_to(read_tables);
+}
+
+static void rest(void)
+{
+	publish_to(read_and_rest);
 }
 
 /* Holds a table for longer than the house thread waits. */
@@ -156,13 +180,14 @@ static void hang(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const spare[] = {
-		"rte_rcu_qsbr_thread_register change registered", /* the fence of going online, which comes after it, does the same */
-		"rte_rcu_qsbr_thread_online fence fence",         /* release is enough for readers that start before the first publish */
-		NULL,
-	};
+	/* The fence of going online and that of gyr_route_wait, which come after them, do the same. */
+#define SPARE "rte_rcu_qsbr_thread_register change registered", "begin load &started"
+	/* Readers that start before the first publish and never rest are always seen to be there. */
+	static const char *const spare[] = {SPARE, "rte_rcu_qsbr_thread_online fence fence", "gyr_route_wait fence fence", NULL};
+	static const char *const spare_rest[] = {SPARE, NULL};
 	const struct machine_case cases[] = {
 		{.name = "swap", .body = swap, .spare = spare},
+		{.name = "rest", .body = rest, .spare = spare_rest},
 		{.name = "hang", .body = hang, .spare = spare},
 	};
 	return machine_main(argc, argv, cases, sizeof cases / sizeof cases[0]);

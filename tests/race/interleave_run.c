@@ -284,11 +284,13 @@ static void run_spread(void)
 
 int main(int argc, char **argv)
 {
-	/* Readers start before the first table is published and end after the last; a ring is never full; only one lcore takes from it. */
+	/* Readers start before the first table is published and end after the last; a ring is never full; only one lcore takes from it; none
+	 * sleeps. Of a start and the fences of going online and of gyr_route_wait one is enough. */
 #define SPARE                                                                                                                                                  \
 	"rte_rcu_qsbr_thread_register change registered", "rte_rcu_qsbr_thread_online fence fence",                                                            \
 		"rte_rcu_qsbr_thread_offline store &v->qsbr_cnt[thread_id].cnt", "rte_rcu_qsbr_thread_unregister change registered",                           \
-		"__rte_ring_move_prod_head load &r->cons.tail", "__rte_ring_move_cons_head load &r->cons.head"
+		"__rte_ring_move_prod_head load &r->cons.tail", "__rte_ring_move_cons_head load &r->cons.head", "pause_lcores load &lcore->idle_state",        \
+		"pause_lcores fence fence", "gyr_route_wait fence fence", "gyr_loop_start load &loop->lcores[i].running"
 	/* A lone lcore hands over nothing. */
 	static const char *const spare_fused[] = {
 		SPARE,

@@ -64,14 +64,23 @@ static bool is_needed(const struct machine_case *this, const struct machine_site
 	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
+/* Whether the list has the same place before SITE. */
+static bool was_seen(const struct machine_site *site)
+{
+	for (const struct machine_site *other = machine_sites; other != site; other = other->next) {
+		if (machine_is_same(other, site))
+			return true;
+	}
+	return false;
+}
+
 /* How many orders of the case are not as they should be. */
 static unsigned weaken_each(const struct machine_case *this)
 {
 	unsigned wrong = 0, needed = 0;
-	const struct machine_site *first = machine_sites;
-	for (const struct machine_site *site = first; site != NULL; site = site->next) {
+	for (const struct machine_site *site = machine_sites; site != NULL; site = site->next) {
 		char name[256];
-		if (site->order == memory_order_relaxed)
+		if (site->order == memory_order_relaxed || was_seen(site))
 			continue;
 		name_site(site, name, sizeof name);
 		bool spare = is_spare(this, name), is = is_needed(this, site, name, spare ? SEEDS_SPARE : SEEDS_WEAKENED);

@@ -28,6 +28,7 @@ struct view {
 
 struct store {
 	uint64_t value;
+	unsigned thread;
 	struct view carried;
 };
 
@@ -293,6 +294,11 @@ static bool releases(int order)
 	return order == memory_order_release || order == memory_order_acq_rel || order == memory_order_seq_cst;
 }
 
+bool machine_is_same(const struct machine_site *one, const struct machine_site *other)
+{
+	return one == other || (other != NULL && one->line == other->line && one->op == other->op && strcmp(one->function, other->function) == 0);
+}
+
 /* The order that the run goes by, of a site that is asked for ORDER. */
 static int order_at(struct machine_site *site, int order)
 {
@@ -302,7 +308,7 @@ static int order_at(struct machine_site *site, int order)
 		site->next = machine_sites;
 		machine_sites = site;
 	}
-	if (site != machine.weakened)
+	if (!machine_is_same(site, machine.weakened))
 		return order;
 	return order == memory_order_seq_cst ? memory_order_acq_rel : memory_order_relaxed;
 }
@@ -333,8 +339,13 @@ static struct store *add_store(struct place *place, uint64_t value)
 {
 	struct view *view = &machine.threads[machine.running].view;
 	struct store *store = &place->stores[++place->newest % STORES_KEPT];
+	const struct store *before = &place->stores[(place->newest - 1) % STORES_KEPT];
 	store->value = value;
 	store->carried = (struct view){0};
+	store->thread = machine.running;
+	/* C17's release sequence: what a thread stores after its own release goes on carrying that. */
+	if (place->newest > 1 && before->thread == machine.running)
+		store->carried = before->carried;
 	view->stores[place - machine.places] = store->carried.stores[place - machine.places] = place->newest;
 	return store;
 }
