@@ -69,6 +69,17 @@ static void resume_lcores(void *argument)
 	atomic_store_explicit(&loop->pauses, atomic_load_explicit(&loop->pauses, memory_order_relaxed) + 1, memory_order_release);
 }
 
+static void come_up(struct gyr_lcore *lcore)
+{
+	struct gyr_loop *loop = lcore->loop;
+	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `pauses`, as pause_lcores sets that before it looks
+	 * here. */
+	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
+	uint32_t pause = atomic_load_explicit(&loop->pauses, memory_order_seq_cst);
+	if (pause % 2 != 0)
+		wait_out(lcore, pause);
+}
+
 static int lcore_main(void *argument)
 {
 	struct gyr_lcore *lcore = argument;
@@ -78,15 +89,11 @@ static int lcore_main(void *argument)
 		gyr_route_reader_start(&loop->route, lcore->engine_index);
 	}
 	gyr_idle_calibrate(lcore);
-	/* R3 pairs with A3 in gyr_loop_start: the reader is registered. Ordered before the first look at `pauses`, as pause_lcores sets that before it looks
-	 * here. */
-	atomic_store_explicit(&lcore->running, true, memory_order_seq_cst);
-	uint32_t pause = atomic_load_explicit(&loop->pauses, memory_order_seq_cst);
-	if (pause % 2 != 0)
-		wait_out(lcore, pause);
-	uint32_t acked = GYR_PHASE_RUN;
+	come_up(lcore);
+	uint32_t pause, acked = GYR_PHASE_RUN;
 	while (acked != GYR_PHASE_END) {
-		pause = atomic_load_explicit(&loop->pauses, memory_order_relaxed);
+		/* A7 too: a pause may have come and gone while this one slept. */
+		pause = atomic_load_explicit(&loop->pauses, memory_order_acquire);
 		if (__builtin_expect(pause % 2 != 0, 0))
 			wait_out(lcore, pause);
 		uint32_t phase = atomic_load_explicit(&loop->phase, memory_order_acquire); /* A4 pairs with R4 in gyr_loop_drain */

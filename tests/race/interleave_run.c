@@ -3,10 +3,13 @@
  * hand them over as the product does, are paused for events, see a route table swapped, and are drained. What an lcore does in a turn is made up here: io.c,
  * engine.c and send.c without what they do to a frame. No event meets an lcore in a port, no frame is lost or sent twice, and all of it ends.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/assertion.h"
@@ -30,7 +33,8 @@ struct frame {
 static struct gyr_loop *loop;
 static struct gyr_config config;
 static struct frame *frames[FRAMES_MAX];
-static uint32_t arrived, events;
+static uint32_t arrived, sent, events;
+static bool bells[LCORES_MAX];
 static unsigned threads[LCORES_MAX];
 static char port[LCORES_MAX]; /* one object for each lcore's queues */
 
@@ -51,22 +55,6 @@ void gyr_upkeep(struct gyr_lcore *lcore)
 }
 
 /* None rests here. */
-void gyr_idle_calibrate(struct gyr_lcore *lcore)
-{
-}
-
-void gyr_idle_turn(struct gyr_lcore *lcore, uint32_t work, bool may_sleep)
-{
-}
-
-void gyr_idle_wake(struct gyr_lcore *lcore)
-{
-}
-
-void gyr_idle_tell(const struct gyr_loop *tells)
-{
-}
-
 static void use_port(const struct gyr_lcore *lcore)
 {
 	machine_write(&port[lcore->lcore]);
@@ -90,6 +78,7 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 	unsigned taken = lcore->owner_count > 0 && arrived % 2 == 0 ? rte_ring_mp_enqueue(other->handed, frame) == 0
 								    : rte_ring_enqueue(lcore->targets[0]->requests, frame) == 0;
 	GYR_ASSERT(taken == 1);
+	gyr_idle_ring(lcore->targets[0]);
 	return 1;
 }
 
@@ -131,12 +120,14 @@ void gyr_send_flush(struct gyr_lcore *lcore)
 	if (tx->queue < 0) {
 		unsigned put = rte_ring_sp_enqueue_burst(lcore->outbox, (void **)tx->frames, tx->count, NULL);
 		GYR_ASSERT(put == tx->count);
+		gyr_idle_ring(lcore->sender);
 	} else {
 		use_port(lcore);
 		for (uint32_t i = 0; i < tx->count; i++) {
 			struct frame *frame = (struct frame *)tx->frames[i];
 			machine_write(frame);
 			frame->sent++;
+			sent++;
 		}
 	}
 	tx->count = 0;
@@ -170,9 +161,50 @@ int test_getname(pthread_t thread, char *name, size_t size)
 	return 0;
 }
 
-/* epoll_pwait: EVENTS times an event, then none. */
+int gyr_port_rx_interrupt(const struct gyr_port *of, uint16_t queue)
+{
+	return -ENOTSUP;
+}
+
+void gyr_port_set_rx_interrupt(const struct gyr_port *of, uint16_t queue, bool on)
+{
+}
+
+/* A bell is rung: the kernel orders this before the wait that it ends. */
+ssize_t test_write(int bell, const void *bytes, size_t count)
+{
+	machine_lock(&bells[bell]);
+	bells[bell] = true;
+	machine_unlock(&bells[bell]);
+	return (ssize_t)count;
+}
+
+/* epoll_pwait2 of an lcore: a nap ends by itself, a longer wait by the bell. */
+static long wait_for_bell(uint32_t lcore, const struct timespec *timeout)
+{
+	machine_pause();
+	bool nap = timeout->tv_sec == 0 && timeout->tv_nsec < (long)(10 * GYR_NS_PER_MS);
+	while (!nap && !bells[lcore])
+		machine_pause();
+	machine_lock(&bells[lcore]);
+	bells[lcore] = false;
+	machine_unlock(&bells[lcore]);
+	return 0;
+}
+
+/* epoll_pwait of the interrupt thread: EVENTS times an event, then none. */
 long test_syscall(long number, ...)
 {
+	if (number == SYS_epoll_pwait2) {
+		va_list arguments;
+		va_start(arguments, number);
+		uint32_t lcore = (uint32_t)va_arg(arguments, int);
+		(void)va_arg(arguments, struct epoll_event *);
+		(void)va_arg(arguments, unsigned);
+		const struct timespec *timeout = va_arg(arguments, struct timespec *);
+		va_end(arguments);
+		return wait_for_bell(lcore, timeout);
+	}
 	pause_a_while();
 	return events++ < EVENTS;
 }
@@ -203,7 +235,8 @@ static void begin(uint32_t lcores, unsigned ios, unsigned engines)
 	loop->lcores = machine_alloc(RTE_CACHE_LINE_SIZE, lcores * sizeof *loop->lcores);
 	loop->config = &config;
 	loop->lcore_count = lcores;
-	arrived = events = 0;
+	arrived = sent = events = 0;
+	bells[0] = bells[1] = false;
 	for (uint32_t i = 0; i < FRAMES_MAX; i++)
 		frames[i] = machine_alloc(16, sizeof *frames[i]);
 	for (uint32_t i = 0; i < lcores; i++) {
@@ -227,12 +260,13 @@ static void send_through(struct gyr_lcore *lcore, struct gyr_lcore *owner)
 {
 	static struct rte_ring *inbox;
 	lcore->tx[0].queue = -1;
+	lcore->sender = owner;
 	lcore->outbox = inbox = make_ring(RING_F_SP_ENQ | RING_F_SC_DEQ);
 	owner->inbox_count = 1;
 	owner->inboxes = &inbox;
 }
 
-static void run(void)
+static void run(bool all_come)
 {
 	unsigned interrupts = machine_spawn(handle_events, NULL);
 	gyr_loop_start(loop);
@@ -241,6 +275,9 @@ static void run(void)
 	bool good = gyr_route_publish(&loop->route, route, WAIT_NS);
 	GYR_ASSERT(good);
 	pause_a_while();
+	/* A bell that nobody heard would leave a frame where it is. */
+	while (all_come && (arrived < FRAMES_MAX || sent < FRAMES_MAX))
+		machine_pause();
 	good = gyr_loop_drain(loop, WAIT_NS);
 	GYR_ASSERT(good);
 	for (uint32_t i = 0; i < arrived; i++) {
@@ -256,7 +293,7 @@ static void run_fused(void)
 	begin(1, 1, 1);
 	struct gyr_lcore *targets[] = {&loop->lcores[0]};
 	loop->lcores[0].targets = targets;
-	run();
+	run(false);
 }
 
 /* An io lcore, and an engine lcore that sends through it. */
@@ -266,7 +303,25 @@ static void run_split(void)
 	struct gyr_lcore *targets[] = {&loop->lcores[1]};
 	loop->lcores[0].targets = targets;
 	send_through(&loop->lcores[1], &loop->lcores[0]);
-	run();
+	run(false);
+}
+
+/* The same, and both sleep when they have nothing to do: the io lcore in naps, the engine lcore until its bell. */
+static void run_sleeping(void)
+{
+	begin(2, 1, 2);
+	struct gyr_lcore *targets[] = {&loop->lcores[1]};
+	config = (struct gyr_config){.idle = GYR_CONFIG_IDLE_SLEEP, .idle_sleep_us = 1};
+	loop->lcores[0].targets = targets;
+	send_through(&loop->lcores[1], &loop->lcores[0]);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct gyr_lcore *lcore = &loop->lcores[i];
+		lcore->rests = lcore->sleeps = true;
+		lcore->idle.epoll = lcore->idle.bell = (int)i;
+		lcore->idle.announced = i == 1;
+	}
+	run(true);
+	config = (struct gyr_config){0};
 }
 
 /* Two io lcores, which hand clients over to each other and both feed the engine of the second. */
@@ -279,21 +334,24 @@ static void run_spread(void)
 		loop->lcores[i].owner_count = 2;
 		loop->lcores[i].handed = make_ring(RING_F_SC_DEQ);
 	}
-	run();
+	run(false);
 }
 
 int main(int argc, char **argv)
 {
-	/* Readers start before the first table is published and end after the last; a ring is never full; only one lcore takes from it; none
-	 * sleeps. Of a start and the fences of going online and of gyr_route_wait one is enough. */
+	/* Readers start before the first table is published and end after the last; a ring is never full; only one lcore takes from it. Of a start and the
+	 * fences of going online and of gyr_route_wait one is enough. */
 #define SPARE                                                                                                                                                  \
-	"rte_rcu_qsbr_thread_register change registered", "rte_rcu_qsbr_thread_online fence fence",                                                            \
-		"rte_rcu_qsbr_thread_offline store &v->qsbr_cnt[thread_id].cnt", "rte_rcu_qsbr_thread_unregister change registered",                           \
-		"__rte_ring_move_prod_head load &r->cons.tail", "__rte_ring_move_cons_head load &r->cons.head", "pause_lcores load &lcore->idle_state",        \
-		"pause_lcores fence fence", "gyr_route_wait fence fence", "gyr_loop_start load &loop->lcores[i].running"
+	"rte_rcu_qsbr_thread_register change registered", "rte_rcu_qsbr_thread_offline store &v->qsbr_cnt[thread_id].cnt",                                     \
+		"rte_rcu_qsbr_thread_unregister change registered", "__rte_ring_move_prod_head load &r->cons.tail",                                            \
+		"__rte_ring_move_cons_head load &r->cons.head", "gyr_loop_start load &loop->lcores[i].running"
+	/* None sleeps. */
+#define SPARE_AWAKE                                                                                                                                            \
+	SPARE, "rte_rcu_qsbr_thread_online fence fence", "gyr_route_wait fence fence", "pause_lcores fence fence", "pause_lcores load &lcore->idle_state",     \
+		"lcore_main load &loop->pauses"
 	/* A lone lcore hands over nothing. */
 	static const char *const spare_fused[] = {
-		SPARE,
+		SPARE_AWAKE,
 		"__rte_ring_update_tail store &ht->tail",
 		"__rte_ring_move_prod_head load &r->prod.head",
 		"__rte_ring_move_cons_head load &r->prod.tail",
@@ -304,18 +362,30 @@ int main(int argc, char **argv)
 		NULL,
 	};
 	/* Each ring has one producer. */
-	static const char *const spare_split[] = {SPARE, "__rte_ring_move_prod_head load &r->prod.head", NULL};
+	static const char *const spare_split[] = {SPARE_AWAKE, "__rte_ring_move_prod_head load &r->prod.head", NULL};
 	static const char *const spare_spread[] = {
-		SPARE,
+		SPARE_AWAKE,
 		/* Needed in a ring that fills up, and by its cells: interleave_ring.c, test_ring.c. */
 		"__rte_ring_move_prod_head load &r->prod.head",
 		"__rte_ring_move_prod_head change &r->prod.head",
 		"__rte_ring_update_tail load (uint32_t *)(uintptr_t)&ht->tail",
 		NULL,
 	};
+	/* All frames have been sent before the drain. A reader that rests again and again has that to report by. */
+	static const char *const spare_sleeping[] = {
+		SPARE,
+		"__rte_ring_move_prod_head load &r->prod.head",
+		"lcore_main load &loop->phase",
+		"lcore_main store &lcore->acked_phase",
+		"all_acked load &loop->lcores[i].acked_phase",
+		"gyr_loop_drain store &loop->phase",
+		"rte_rcu_qsbr_quiescent store &v->qsbr_cnt[thread_id].cnt",
+		NULL,
+	};
 	const struct machine_case cases[] = {
 		{.name = "fused", .body = run_fused, .spare = spare_fused},
 		{.name = "split", .body = run_split, .spare = spare_split},
+		{.name = "sleeping", .body = run_sleeping, .spare = spare_sleeping},
 		{.name = "spread", .body = run_spread, .spare = spare_spread},
 	};
 	return machine_main(argc, argv, cases, sizeof cases / sizeof cases[0]);
