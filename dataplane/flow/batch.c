@@ -2,7 +2,8 @@
 
 #include "base/assertion.h"
 
-#define SPLIT_GAIN 16u /* splitting must save this part of the time: it is more work than the plan's run */
+#define EFFICIENT_PART 10u /* by so much of the best may a row cost more */
+#define SPLIT_GAIN 16u     /* splitting must save this part of the time: it is more work than the plan's run */
 
 void gyr_batch_cuts(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uint8_t cuts[GYR_BATCH_ROWS_MAX + 1])
 {
@@ -22,4 +23,19 @@ void gyr_batch_cuts(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uin
 			cuts[rows] = (uint8_t)down;
 		}
 	}
+}
+
+uint32_t gyr_batch_efficient(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max)
+{
+	uint32_t best = 0, size = 0;
+	/* Of one row each, times 64, so that whole numbers tell them apart. */
+	uint64_t least = UINT64_MAX;
+	for (uint32_t i = 0; 1u << i <= rows_max; i++) {
+		uint64_t row = cost[i] * GYR_BATCH_ROWS_MAX >> i;
+		least = row < least ? row : least;
+		best = i;
+	}
+	while (size < best && cost[size] * GYR_BATCH_ROWS_MAX >> size > least + least / EFFICIENT_PART)
+		size++;
+	return 1u << size;
 }

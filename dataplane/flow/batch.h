@@ -16,4 +16,8 @@
  */
 void gyr_batch_cuts(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uint8_t cuts[GYR_BATCH_ROWS_MAX + 1]);
 
+/* The least number of rows at which a row costs at most a tenth more than at the best: what must wait for a plan to be run as fast as it can be. COST and
+ * ROWS_MAX as above. */
+uint32_t gyr_batch_efficient(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max);
+
 #endif

@@ -15,7 +15,8 @@
 
 #define COST_WEIGHT 8u       /* of what was known before, against one new run */
 #define RETURN_INTERVALS 32u /* the longest time to come back after, in intervals */
-#define SINGLE_RUNS 2u       /* so many runs of a single row may always wait: for a model that is slower than the target */
+#define BATCHES 2u           /* so many efficient batches of requests may always wait: for a model whose batch takes longer than the target */
+#define COST_GROWTH 2u       /* a run that took longer than so many times the mean lost its CPU: it counts as that */
 
 struct gyr_backlog *gyr_backlog_create(const struct gyr_config *config, uint64_t tsc_per_us)
 {
@@ -75,13 +76,14 @@ static bool may_wait(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t cl
 		return true;
 	uint64_t held = gyr_queue_held(queues, slot, client), weighed = held + 2 * waiting;
 	uint64_t cost_tsc = gyr_share_stretch(&backlog->share, slot, model->cost_tsc), allowed_tsc = gyr_codel_allowed(&model->codel, &backlog->limits);
-	if (allowed_tsc < SINGLE_RUNS * model->single_tsc)
-		allowed_tsc = SINGLE_RUNS * model->single_tsc;
+	/* Who has nothing waiting is no reason for the queue to stand. */
+	if (held == 0)
+		allowed_tsc = backlog->limits.interval;
 	if (held >= 2 * free_room || (queue_limit > 0 && weighed >= 2 * (uint64_t)queue_limit)) {
 		turn_away(lcore, mbuf, about, now, waiting * cost_tsc, "too many requests are waiting");
 		return false;
 	}
-	if (weighed * cost_tsc >= 2 * allowed_tsc) {
+	if (weighed >= 2 * BATCHES * (uint64_t)model->batch_efficient && weighed * cost_tsc >= 2 * allowed_tsc) {
 		turn_away(lcore, mbuf, about, now, waiting * cost_tsc, "requests to the model wait too long");
 		return false;
 	}
@@ -93,8 +95,8 @@ static uint64_t ready_at(const struct gyr_lcore *lcore, const struct gyr_request
 {
 	uint64_t tsc_per_us = lcore->loop->tsc_per_us, delay_tsc = delay_us * tsc_per_us;
 	if (request->message.deadline_us > 0) {
-		/* What its run takes must fit in before the deadline, twice, as it may take longer. */
-		uint64_t deadline_tsc = request->message.deadline_us * tsc_per_us, left_tsc = gyr_tsc_since(2 * cost_tsc, deadline_tsc);
+		/* What its run takes must fit in before the deadline, twice, as it may take longer; and a quarter of the time, for what is under way then. */
+		uint64_t deadline_tsc = request->message.deadline_us * tsc_per_us, left_tsc = gyr_tsc_since(2 * cost_tsc, deadline_tsc - deadline_tsc / 4);
 		delay_tsc = RTE_MIN(delay_tsc, left_tsc);
 	}
 	return request->arrival_tsc + delay_tsc;
@@ -223,7 +225,10 @@ static void cut(struct pick *pick, const struct gyr_version *version)
 
 static uint64_t mean(uint64_t known, uint64_t measured)
 {
-	return known == 0 ? measured : (known * (COST_WEIGHT - 1) + measured) / COST_WEIGHT;
+	if (known == 0)
+		return measured;
+	measured = RTE_MIN(measured, COST_GROWTH * known);
+	return (known * (COST_WEIGHT - 1) + measured + COST_WEIGHT - 1) / COST_WEIGHT;
 }
 
 static void run_model(struct gyr_lcore *lcore, const struct gyr_route *route, uint32_t slot, uint64_t now)
@@ -254,6 +259,7 @@ static void run_model(struct gyr_lcore *lcore, const struct gyr_route *route, ui
 	uint64_t cost_tsc = (rte_rdtsc() - now) / count;
 	model->cost_tsc = mean(model->cost_tsc, cost_tsc);
 	model->single_tsc = version->cost_tsc[0];
+	model->batch_efficient = version->batch_efficient;
 	uint64_t service_tsc = mean(atomic_load_explicit(&lcore->service_tsc, memory_order_relaxed), cost_tsc);
 	atomic_store_explicit(&lcore->service_tsc, service_tsc < UINT32_MAX ? (uint32_t)service_tsc : UINT32_MAX, memory_order_relaxed);
 }

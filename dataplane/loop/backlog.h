@@ -17,8 +17,9 @@ struct gyr_backlog_model {
 	struct gyr_codel codel;
 	uint64_t cost_tsc;   /* of one request, about, from the runs so far; 0: none yet */
 	uint64_t single_tsc; /* of a run for a single row */
-	uint64_t ready_tsc;  /* while it is delayed: when it need not wait for more rows any longer */
-	uint64_t handle;     /* whose all this is: a slot may get another model */
+	uint32_t batch_efficient;
+	uint64_t ready_tsc; /* while it is delayed: when it need not wait for more rows any longer */
+	uint64_t handle;    /* whose all this is: a slot may get another model */
 	bool delayed;
 };
 

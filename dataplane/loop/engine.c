@@ -49,9 +49,11 @@ static void settle(struct gyr_lcore *lcore, uint32_t taken, uint64_t began_tsc, 
 	if (backlog->refused > 0)
 		backlog->debt_tsc += (int64_t)(gyr_tsc_since(began_tsc, end_tsc) * backlog->refused / taken);
 	backlog->debt_tsc -= (int64_t)(gyr_tsc_since(end_tsc, now) / REFUSING_PART);
-	int64_t credit_max = (int64_t)(backlog->limits.target / REFUSING_PART);
+	int64_t credit_max = (int64_t)(backlog->limits.target / REFUSING_PART), debt_max = (int64_t)(backlog->limits.interval / REFUSING_PART);
 	if (backlog->debt_tsc < -credit_max)
 		backlog->debt_tsc = -credit_max;
+	if (backlog->debt_tsc > debt_max)
+		backlog->debt_tsc = debt_max;
 	lcore->behind = backlog->debt_tsc > 0 && backlog->share.count > 0;
 }
 

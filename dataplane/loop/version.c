@@ -85,6 +85,7 @@ static void warm(struct gyr_version *version)
 			version->cost_tsc[size] = rte_rdtsc() - began_tsc;
 		}
 	}
+	version->batch_efficient = gyr_batch_efficient(version->cost_tsc, version->batch_max);
 	gyr_batch_cuts(version->cost_tsc, version->batch_max, version->cuts);
 }
 

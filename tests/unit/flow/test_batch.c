@@ -61,12 +61,25 @@ static void stays_within_the_most_rows(void **state)
 	assert_int_equal(cuts[1], 1);
 }
 
+/* A row's cost at the best, within a tenth: at 64 rows where memory is what is waited for, at one where arithmetic is. */
+static void tells_how_many_rows_are_worth_waiting_for(void **state)
+{
+	const uint64_t memory[GYR_BATCH_SIZES] = {100, 100, 100, 100, 100, 100, 100}, arithmetic[GYR_BATCH_SIZES] = {10, 20, 40, 80, 160, 320, 640};
+	const uint64_t both[GYR_BATCH_SIZES] = {100, 110, 130, 170, 330, 650, 1290};
+	assert_int_equal(gyr_batch_efficient(memory, 64), 64);
+	assert_int_equal(gyr_batch_efficient(memory, 8), 8);
+	assert_int_equal(gyr_batch_efficient(arithmetic, 64), 1);
+	assert_int_equal(gyr_batch_efficient(both, 64), 8);
+	assert_int_equal(gyr_batch_efficient(both, 1), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_times_are_padded),
 		cmocka_unit_test(proportional_times_are_split),
 		cmocka_unit_test(stays_within_the_most_rows),
+		cmocka_unit_test(tells_how_many_rows_are_worth_waiting_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
