@@ -33,6 +33,17 @@ static int fail(const struct gyr_port *port, struct gyr_error *error, int status
 			     advice[0] != '\0' ? "; " : "", advice);
 }
 
+static bool is_memif(const char *devargs)
+{
+	return strncmp(devargs, "net_memif", 9) == 0;
+}
+
+/* A memif port names an ordinary frame as its longest, and carries what its client makes the rings' buffers for (bsize). */
+static uint32_t mtu_to_set(const struct gyr_config *config, const char *devargs)
+{
+	return is_memif(devargs) ? RTE_MIN(config->mtu, (uint32_t)RTE_ETHER_MTU) : config->mtu;
+}
+
 /* What would work, for a device that did not come up. */
 static const char *probe_advice(const char *devargs)
 {
@@ -40,7 +51,7 @@ static const char *probe_advice(const char *devargs)
 		return "the address must be one that lspci shows, bound to vfio-pci (dpdk-devbind.py --bind=vfio-pci ADDRESS)";
 	if (strncmp(devargs, "net_af_xdp", 10) == 0 || strncmp(devargs, "net_af_packet", 13) == 0)
 		return "iface= must name an interface that `ip link` shows, and root or CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF are needed";
-	if (strncmp(devargs, "net_memif", 9) == 0)
+	if (is_memif(devargs))
 		return "socket= must lie in a folder that exists and be used by no other process";
 	return "a port is a PCI address or a virtual device such as net_af_xdp0,iface=eth1 or net_memif0,role=server,id=0,socket=/run/gyr/memif.sock";
 }
@@ -54,7 +65,7 @@ static void remove_stale_socket(const char *devargs)
 	static const char key[] = "socket=";
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = strstr(devargs, key);
-	if (strncmp(devargs, "net_memif", 9) != 0 || strstr(devargs, "role=server") == NULL || path == NULL)
+	if (!is_memif(devargs) || strstr(devargs, "role=server") == NULL || path == NULL)
 		return;
 	path += sizeof key - 1;
 	size_t length = strcspn(path, ",");
@@ -148,7 +159,7 @@ static void set_rss(const struct rte_eth_dev_info *info, uint64_t fields, struct
 static uint16_t choose_rx_queues(const struct gyr_config *config, const struct gyr_port_wishes *wishes, const struct gyr_port *port, uint16_t max, bool spreads)
 {
 	/* A memif peer that brings one ring is polled through every queue that we have more than it, and each of its frames taken once for each. */
-	uint32_t most = strncmp(port->devargs, "net_memif", 9) == 0 ? 1 : max, wanted = config->queues;
+	uint32_t most = is_memif(port->devargs) ? 1 : max, wanted = config->queues;
 	/* The kernel deals frames out to all sockets of an AF_PACKET port, polled or not. */
 	if (strncmp(port->devargs, "net_af_packet", 13) == 0)
 		wanted = RTE_MAX(wanted, most);
@@ -183,7 +194,7 @@ static int configure(const struct gyr_config *config, const struct gyr_port_wish
 		port->tx_offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 	}
 	struct rte_eth_conf conf = {
-		.rxmode.mtu = config->mtu,
+		.rxmode.mtu = mtu_to_set(config, port->devargs),
 		.rxmode.offloads = rx_offloads,
 		/* Every mbuf that a queue sends comes from the port's one pool and has one owner. */
 		.txmode.offloads = port->tx_offloads | (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE),
@@ -233,7 +244,7 @@ static int start(const struct gyr_config *config, struct gyr_port *port, struct 
 	port->started = true;
 	gyr_said_keep();
 	/* Many virtual ports have no MTU to set: they carry what their buffers hold. */
-	status = rte_eth_dev_set_mtu(port->id, (uint16_t)config->mtu);
+	status = rte_eth_dev_set_mtu(port->id, (uint16_t)mtu_to_set(config, port->devargs));
 	said = gyr_said_end();
 	if (status != 0 && status != -ENOTSUP)
 		return fail(port, error, status, "refuses the mtu", said, "");

@@ -9,7 +9,7 @@ import msgpack
 import numpy
 
 import common
-from appliance import CLIENT, FAR, NEAR, PORT, SERVER, Appliance, ClientNamespace, run, wait_for
+from appliance import CLIENT, FAR, GYR_LOAD, NEAR, PORT, SERVER, Appliance, ClientNamespace, run, wait_for
 
 SERVER6, CLIENT6 = "2001:db8::1", "2001:db8::2"
 ELSEWHERE, ELSEWHERE6, BEYOND, BEYOND6 = "198.51.100.7", "2001:db8:1::7", "198.51.100.1", "2001:db8:1::1"
@@ -208,10 +208,17 @@ def refused(appliance):
     print("refused: fragments, options, source routes, extension headers, sources that are none; to strangers nothing larger than their question")
 
 
-def vlan():
-    with Appliance("af_xdp", {"dataplane.address6": f"{SERVER6}/64", "dataplane.vlan": 7}) as appliance:
+def quiet(network):
+    """No frame of Linux' own is to be counted beside ours."""
+    network.run("sysctl", "-q", "-w", f"net.ipv6.conf.{FAR}.disable_ipv6=1")
+
+
+def vlan(port):
+    """PORT: af_xdp leaves tags in frames; af_packet takes them off and puts them on."""
+    with Appliance(port, {"dataplane.address6": f"{SERVER6}/64", "dataplane.vlan": 7}) as appliance:
         network = appliance.network
         network.run("ip", "addr", "flush", "dev", FAR)
+        quiet(network)
         wire = Wire(network)
         us, them = server_mac(), mac_of(network)
         question = ipv4(CLIENT, udp(msgpack.packb([1, 7, 1, b"urgent"]), 40123))
@@ -236,8 +243,9 @@ def vlan():
             counted(appliance, "net.vlan", 1, lambda: wire.send(us, them, ETH_IPV4, question, tag=other))
         wire.close()
         appliance.stop()
-    with Appliance("af_xdp") as appliance:
+    with Appliance(port) as appliance:
         network = appliance.network
+        quiet(network)
         wire = Wire(network)
         us, them = server_mac(), mac_of(network)
         wire.send(us, them, ETH_IPV4, question, tag=3 << 13)
@@ -246,7 +254,7 @@ def vlan():
         counted(appliance, "net.vlan", 1, lambda: wire.send(us, them, ETH_IPV4, question, tag=7))
         wire.close()
         appliance.stop()
-    print("VLAN: only ours is heard, and answered with its tag and priority")
+    print(f"VLAN over {port}: only ours is heard, and answered with its tag and priority")
 
 
 def jumbo():
@@ -259,6 +267,32 @@ def jumbo():
         udp_ping(network, (SERVER6, PORT), 8940)
         appliance.stop()
     print("jumbo: 9,000 bytes over TAP")
+
+
+def shared_memory():
+    """vhost, which is left the UDP checksums, and memif with buffers for jumbo frames: both families, each answer the same as the last to the same question."""
+    for port, mtu in (("vhost", 1500), ("memif", 9000)):
+        with Appliance("memif", {"dataplane.address6": f"{SERVER6}/64", "dataplane.mtu": mtu}, start=False) as appliance:
+            path = appliance.memif
+            mine, theirs = {
+                "vhost": (f"net_vhost0,iface={path}", f"net_virtio_user0,path={path}"),
+                "memif": (f"net_memif0,role=server,id=0,socket={path},socket-abstract=no", f"net_memif0,role=client,id=0,socket={path},socket-abstract=no,bsize=9216"),
+            }[port]
+            appliance.config.write_text("\n".join(line if not line.startswith("port = ") else f"port = {mine}" for line in appliance.config.read_text().splitlines()) + "\n")
+            appliance.start()
+            inputs = (mtu - 200) // 4
+            model = appliance.folder / "long.onnx"
+            common.dense_model(model, [inputs, 8], 5)
+            appliance.ctl("model", "import", "long", model)
+            appliance.ctl("promote", "long", "1")
+            with Counting(appliance) as seen:
+                for server, client in ((SERVER, CLIENT), (f"[{SERVER6}]", CLIENT6)):
+                    words = ["--model", "long", "--tensor-bytes", inputs * 4, "--mtu", mtu, "--count", 1000, "--in-flight", 4, "--check", "--json"]
+                    report = json.loads(run(GYR_LOAD, "--port", theirs, "--server", f"{server}:{PORT}", "--address", client, *words, timeout=60).stdout)
+                    assert report["answered"] == 1000 and report["lost"] == 0, report
+            assert seen.grown["answer.result"] == 2000, seen.grown
+            appliance.stop()
+        print(f"{port}: 1,000 questions of {inputs * 4} bytes by each family")
 
 
 def router():
@@ -320,8 +354,10 @@ def router():
 def main():
     common.need_root()
     two_families()
-    vlan()
+    vlan("af_xdp")
+    vlan("af_packet")
     jumbo()
+    shared_memory()
     router()
     return 0
 

@@ -205,7 +205,9 @@ static int find_port(const char *devargs, uint16_t *port)
 
 static int start_port(struct load_dpdk *dpdk, const char *devargs, struct gyr_error *error)
 {
-	const struct rte_eth_conf conf = {.rxmode.mtu = dpdk->mtu};
+	/* A memif port names an ordinary frame as its longest, and carries what its rings' buffers hold (bsize). */
+	bool memif = strncmp(devargs, "net_memif", 9) == 0;
+	const struct rte_eth_conf conf = {.rxmode.mtu = memif ? RTE_MIN(dpdk->mtu, (uint32_t)RTE_ETHER_MTU) : dpdk->mtu};
 	uint16_t rx_entries = RING_ENTRIES, tx_entries = RING_ENTRIES;
 	int status = find_port(devargs, &dpdk->port);
 	if (status != 0) {
