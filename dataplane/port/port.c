@@ -116,7 +116,7 @@ static int check_page(const struct gyr_config *config, const struct gyr_port_wis
 	char advice[128];
 	if (config->mtu <= mtu_max)
 		return 0;
-	snprintf(advice, sizeof advice, "AF_XDP has buffers of one page of %u bytes: set mtu = %u or less, or use net_af_packet", page, mtu_max);
+	snprintf(advice, sizeof advice, "AF_XDP has buffers of one page of %u bytes: set mtu = %u or less", page, mtu_max);
 	return fail(port, error, -EINVAL, "refuses the mtu", "", advice);
 }
 

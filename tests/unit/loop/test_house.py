@@ -281,8 +281,11 @@ class House(unittest.TestCase):
             self.assertEqual(code, 1, log)
             self.assertIn(f"port {port}: ", log)
             self.assertIn(expected, log)
-        _, log = self.refused("--set", "dataplane.mtu=9000")
-        self.assertIn("mtu", log)
+
+    @unittest.skipUnless(os.geteuid() == 0, "an AF_PACKET port needs root")
+    def test_an_mtu_that_the_port_does_not_take_is_named(self):
+        _, log = self.refused("--set", "dataplane.port=net_af_packet0,iface=lo", "--set", "dataplane.mtu=9000")
+        self.assertIn("an mtu of 46 to 1500", log)
 
     def test_bad_options_are_named(self):
         for option, expected in [("dataplane.nonsense=1", "nonsense"), ("dataplane.io_cpus=900", "900"), ("dataplane.mtu=1", "mtu"), ("mtu", "SECTION.KEY=VALUE")]:
