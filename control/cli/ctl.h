@@ -98,6 +98,8 @@ void ctl_print_policy(yyjson_mut_val *policy);
 
 /* The commands. */
 enum ctl_exit ctl_status(struct ctl *ctl);
+enum ctl_exit ctl_stats(struct ctl *ctl);
+enum ctl_exit ctl_top(struct ctl *ctl);
 enum ctl_exit ctl_train(struct ctl *ctl);
 enum ctl_exit ctl_model_import(struct ctl *ctl);
 enum ctl_exit ctl_model_list(struct ctl *ctl);
@@ -110,6 +112,6 @@ enum ctl_exit ctl_promote(struct ctl *ctl);
 enum ctl_exit ctl_predict(struct ctl *ctl);
 enum ctl_exit ctl_stop(struct ctl *ctl);
 
-extern const struct ctl_option ctl_train_options[], ctl_predict_options[];
+extern const struct ctl_option ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[];
 
 #endif

@@ -43,6 +43,14 @@ const struct ctl_command ctl_commands[] = {
 	 "Shows whether the data plane answers, its ports, cores and loaded versions, and the counters that are not 0.\n"
 	 "  gyrctl status\n  gyrctl status --json | jq .dataplane.state\n",
 	 ctl_status},
+	{"stats", "", 0, 0, ctl_stats_options, "every counter of the data plane",
+	 "Shows what the data plane has counted: each lcore, queue, port, model and version. Without --json, what is 0 is left out.\n"
+	 "  gyrctl stats --explain\n  gyrctl stats --json | jq '.versions[].stages.total'\n",
+	 ctl_stats},
+	{"top", "", 0, 0, ctl_top_options, "what the data plane does, live",
+	 "Shows rates, how busy each lcore is, and each version's times, of the last interval alone. q ends it.\n"
+	 "  gyrctl top\n  gyrctl top --json --interval 10000 >> figures\n",
+	 ctl_top},
 	{"train", "NAME", 1, 1, ctl_train_options, "train a model and register it as the next version",
 	 "Trains a dense net, or trains a version further, on CSV, NPY or IDX files, and registers the result. Interrupting it ends the training.\n"
 	 "  gyrctl train fashion --data train-images-idx3-ubyte.gz --targets train-labels-idx1-ubyte.gz \\\n"

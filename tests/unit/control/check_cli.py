@@ -1,9 +1,12 @@
 """gyrctl and gyrd as a person meets them: what is printed, exit statuses, messages that say what to do next."""
+import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import unittest
 from pathlib import Path
 
@@ -13,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import PLAN, Gyrd
 
 BUILD = sys.argv.pop(1)
-COMMANDS = ["status", "train", "model import", "model list", "model show", "model export", "load", "unload", "promote", "predict", "stop"]
+COMMANDS = ["status", "stats", "top", "train", "model import", "model list", "model show", "model export", "load", "unload", "promote", "predict", "stop"]
 
 
 def gyrctl(*words):
@@ -127,6 +130,106 @@ class Appliance(unittest.TestCase):
         self.assertEqual((gyrd.state / "choices").read_bytes(), b"choices")  # what the data plane keeps there
         self.assertIn("answer.result", gyrd.ctl("status").stdout)
         self.assertNotIn("net.datagram", gyrd.ctl("status").stdout)
+
+    def promoted(self):
+        """A version that is served, and has counted something."""
+        gyrd = self.gyrd
+        gyrd.ctl("model", "import", "net", gyrd.bundle("first"))
+        gyrd.ctl("promote", "net", 1)
+        # Bucket b counts b ns below 256, and 256 to 257 ns in bucket 256.
+        gyrd.plane.stats.put("versions", ("net", 1), {"requests": 1000, "rows": 3000, "refused.busy": 7, "total": [(100, 500), (200, 490), (256, 10)]})
+
+    def test_every_counter_is_shown(self):
+        self.promoted()
+        told = self.gyrd.json("stats")
+        self.assertEqual((told["alive"], told["pid"]), (True, os.getpid()))
+        self.assertEqual(told["lcores"], [{"lcore": 1, "cpu": 1, "roles": "io+engine", "busy_ns": 0, "net.datagram": 0, "answer.result": 5}])
+        [version] = told["versions"]
+        self.assertEqual((version["model"], version["version"], version["requests"], version["refused.busy"]), ("net", 1, 1000, 7))
+        total = version["stages"]["total"]
+        self.assertEqual([total[name] for name in ("count", "p50_ns", "p90_ns", "p99_ns", "p99.9_ns", "p99.99_ns", "max_ns")], [1000, 100, 200, 200, 257, 257, 257])
+        self.assertNotIn("buckets", total)
+        [version] = self.gyrd.json("stats", "--buckets")["versions"]
+        self.assertEqual(version["stages"]["total"]["buckets"], [[100, 500], [200, 490], [257, 10]])
+        text = self.gyrd.ctl("stats").stdout
+        for words in ("\nlcores: io+engine\n", "answer.result                5\n", "\nversions: net bf16\n", "refused.busy                 7\n", "p99.99_ns"):
+            self.assertIn(words, text)
+        self.assertIn("answer.result                counter    of a test\n", self.gyrd.ctl("stats", "--explain").stdout)
+        self.assertIn("net                         1         1000        7        0.1        0.2\n", self.gyrd.ctl("status").stdout)
+
+    def test_nothing_waits_for_a_load(self):
+        gyrd = self.gyrd
+        self.promoted()
+        gyrd.ctl("model", "import", "net", gyrd.bundle("second", salt=2))
+        gyrd.plane.may_load.clear()
+        loading = subprocess.Popen(gyrd.ctl_command("load", "net", 2), stdout=subprocess.DEVNULL)
+        gyrd.wait_until("the load", lambda: {v["version"]: v["state"] for v in gyrd.json("model", "show", "net")["versions"]}[2] == "loading")
+        for counted in (6, 9):
+            gyrd.plane.stats.put("lcores", 0, {"answer.result": counted})
+            self.assertEqual(gyrd.json("status")["dataplane"]["status"]["counters"]["answer.result"], counted)
+            self.assertEqual(gyrd.json("stats")["lcores"][0]["answer.result"], counted)
+        self.assertIsNone(loading.poll())
+        gyrd.plane.may_load.set()
+        self.assertEqual(loading.wait(20), 0)
+
+    def test_counters_outlive_the_data_plane(self):
+        gyrd = self.gyrd
+        self.promoted()
+        gyrd.plane.close()
+        gyrd.wait_until("its end", lambda: gyrd.json("status")["dataplane"]["state"] == "absent")
+        told = gyrd.json("stats")
+        self.assertEqual((told["alive"], told["versions"][0]["requests"]), (False, 1000))
+        self.assertIn("gone; this is what it had counted last", gyrd.ctl("stats").stdout)
+        self.assertIn("had counted last", gyrd.ctl("status").stdout)
+        self.assertIn("gone", gyrd.ctl("top", "--interval", 100, "--count", 1).stdout)
+        gyrd.plane = None
+
+    def test_top_tells_intervals(self):
+        gyrd = self.gyrd
+        self.promoted()
+        with subprocess.Popen(gyrd.ctl_command("top", "--json", "--interval", 300, "--count", 3), stdout=subprocess.PIPE, text=True) as top:
+            first = json.loads(top.stdout.readline())
+            self.assertEqual((first["requests_per_s"], first["refused"], first["versions"][0]["stages"]["total"]["p50_ns"]), (0, {}, 0))
+            gyrd.plane.stats.put("lcores", 0, {"answer.result": 4005, "net.datagram": 4100, "busy_ns": 30_000_000})
+            gyrd.plane.stats.put("versions", ("net", 1), {"requests": 5000, "rows": 11000, "refused.busy": 10, "total": [(100, 600), (250, 4390)]})
+            # All of that lies in the one interval or the other.
+            lines = [json.loads(line) for line in top.stdout]
+        self.assertEqual((top.returncode, len(lines)), (0, 2))
+        counted = lambda figures: round(sum(figure * line["interval_s"] for figure, line in zip(figures, lines)))
+        self.assertEqual(counted([line["requests_per_s"] for line in lines]), 4000)
+        self.assertEqual(counted([line["rows_per_s"] for line in lines]), 8000)
+        self.assertEqual(counted([line["versions"][0]["refused_per_s"] for line in lines]), 3)
+        self.assertEqual(counted([line["lcores"][0]["busy"] * 1000 for line in lines]), 30)
+        [busy] = [line for line in lines if line["versions"][0]["rows_per_s"]]
+        self.assertEqual([busy["versions"][0]["stages"]["total"][name] for name in ("p50_ns", "p99_ns")], [250, 250])
+        text = gyrd.ctl("top", "--interval", 100, "--count", 2).stdout
+        self.assertEqual((text.count("requests/s,"), "\033" in text), (2, False))
+        for words in ("LCORE", "io+engine", "MODEL", "net "):
+            self.assertIn(words, text)
+        for words in (["--interval", 10], ["--interval", "x"], ["--count", 0]):
+            self.assertEqual(subprocess.run(gyrd.ctl_command("top", *words), capture_output=True, timeout=60).returncode, 2)
+
+    def test_top_on_a_terminal(self):
+        self.promoted()
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+        before = termios.tcgetattr(theirs)
+        top = subprocess.Popen(self.gyrd.ctl_command("top", "--interval", 100), stdin=theirs, stdout=theirs)
+        shown = b""
+        while shown.count(b"\033[H") < 3:
+            shown += os.read(ours, 65536)
+        # Ten lines of forty columns hold it: nothing scrolls, and nothing is wrapped.
+        for frame in shown.split(b"\033[H")[1:3]:
+            lines = frame.replace(b"\033[K", b"").split(b"\033[J")[0].split(b"\r\n")
+            self.assertLess(len(lines), 11)
+            self.assertTrue(all(len(line) < 40 for line in lines), lines)
+            self.assertIn(b"requests/s", lines[0])
+        os.write(ours, b"q")
+        self.assertEqual(top.wait(20), 0)
+        self.assertEqual(termios.tcgetattr(theirs), before)
+        self.assertIn(b"\033[?25h", os.read(ours, 65536))
+        os.close(ours)
+        os.close(theirs)
 
     def test_onnx_in_and_out(self):
         gyrd = self.gyrd

@@ -28,11 +28,14 @@ class Plane:
         self.path = str(Path(folder) / "dataplane.sock")
         self.versions, self.labels, self.policies = {}, {}, {}
         self.refuse = False
+        self.may_load = threading.Event()  # a load waits for it
+        self.may_load.set()
         self.stats = memory.Writer({
             "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
             "house": (1, {"hugepages": memory.NUMBER}),
             "versions": (8, {"model": memory.TEXT, "version": memory.NUMBER, "precision": memory.TEXT, "weight_bytes": memory.NUMBER, "scratch_bytes": memory.NUMBER,
-                             "nodes": memory.NUMBER, "steps": memory.NUMBER, "requests": memory.COUNTER}),
+                             "nodes": memory.NUMBER, "steps": memory.NUMBER, "requests": memory.COUNTER, "rows": memory.COUNTER, "refused.busy": memory.COUNTER,
+                             "total": memory.HISTOGRAM}),
         })
         self.stats.put("lcores", 0, {"lcore": 1, "cpu": 1, "roles": "io+engine", "answer.result": 5})
         self.stats.put("house", 0, {"hugepages": 0})
@@ -75,6 +78,8 @@ class Plane:
     def obey(self, kind, model, version, labels, descriptors):
         if self.refuse and kind in (LOAD, ROUTE):
             return -22, "refused by the test", None
+        if kind == LOAD:
+            self.may_load.wait()
         if kind == LOAD and (model, version) not in self.versions:
             size = os.fstat(descriptors[0]).st_size
             self.versions[model, version] = os.pread(descriptors[0], size, 0)
@@ -107,6 +112,7 @@ class Plane:
 
     def close(self):
         self.closing = True
+        self.may_load.set()
         os.unlink(self.path)
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()

@@ -52,7 +52,7 @@ def read(descriptor):
 
 
 class Writer:
-    """Memory with tables of one lane. TABLES: {name: (slots, {field: kind})}; a text has 64 bytes."""
+    """Memory with tables of one lane. TABLES: {name: (slots, {field: kind})}; a text has 64 bytes, a histogram is [(bucket, count)]."""
 
     def __init__(self, tables):
         self.tables, fields, packed = {}, [], []
@@ -60,11 +60,11 @@ class Writer:
         for name, (slots, kinds) in tables.items():
             head, lane, places, first = 0, 0, {}, len(fields)
             for field, kind in kinds.items():
-                size = 64 if kind == TEXT else 8
+                size = 64 if kind == TEXT else 8 * (BUCKETS + 1) if kind == HISTOGRAM else 8
                 offset = head if kind in (TEXT, NUMBER) else lane
                 head, lane = (head + size, lane) if kind in (TEXT, NUMBER) else (head, lane + size)
                 places[field] = (kind, offset)
-                fields.append(FIELD.pack(field.encode(), b"of a test", kind, offset, size, 0))
+                fields.append(FIELD.pack(field.encode(), b"of a test", kind, offset, size, offset + 8 * BUCKETS if kind == HISTOGRAM else 0))
             states_at, slots_at = at, at + 8 * slots
             at = slots_at + slots * (head + lane)
             packed.append(TABLE.pack(name.encode(), slots, 1, first, len(kinds), states_at, slots_at, head + lane, head, lane))
@@ -86,7 +86,11 @@ class Writer:
         for field, value in row.items():
             kind, offset = places[field]
             at = slots_at + slot * slot_bytes + offset + (0 if kind in (TEXT, NUMBER) else head_bytes)
-            os.pwrite(self.descriptor, value.encode().ljust(64, b"\0") if kind == TEXT else struct.pack("<Q", value), at)
+            if kind == HISTOGRAM:
+                for bucket, count in value:
+                    os.pwrite(self.descriptor, struct.pack("<Q", count), at + 8 * bucket)
+            else:
+                os.pwrite(self.descriptor, value.encode().ljust(64, b"\0") if kind == TEXT else struct.pack("<Q", value), at)
         os.pwrite(self.descriptor, struct.pack("<Q", 1), states_at + 8 * slot)
 
     def remove(self, table, key):
