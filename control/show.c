@@ -14,7 +14,7 @@
 
 static const char *dataplane_state(const struct gyrd *gyrd)
 {
-	if (gyr_peer_is_up(gyr_rollout_peer(gyrd->rollout)))
+	if (gyr_rollout_is_linked(gyrd->rollout))
 		return "ready";
 	if (!gyrd->config.supervise)
 		return "absent";

@@ -40,6 +40,7 @@ static void end_stats(void *user, const struct gyr_link_answer *answer)
 	struct gyr_stats_view *view;
 	struct gyr_error error;
 	int descriptor = gyr_peer_take_descriptor(rollout->peer);
+	rollout->asks_for_stats = false;
 	int status = answer->status;
 	if (status != 0)
 		gyr_error_set(&error, status, "%s", answer->text);
@@ -59,6 +60,7 @@ static void end_stats(void *user, const struct gyr_link_answer *answer)
 static void ask_for_stats(struct gyr_rollout *rollout)
 {
 	struct gyr_link_request request = {.type = GYR_LINK_STATS};
+	rollout->asks_for_stats = true;
 	gyr_peer_send(rollout->peer, &request, -1, STATS_NS, end_stats, rollout);
 }
 
@@ -205,6 +207,11 @@ bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uin
 bool gyr_rollout_is_settled(const struct gyr_rollout *rollout)
 {
 	return gyr_peer_is_up(rollout->peer) && rollout->settled && !rollout->stepping;
+}
+
+bool gyr_rollout_is_linked(const struct gyr_rollout *rollout)
+{
+	return gyr_peer_is_up(rollout->peer) && !rollout->asks_for_stats;
 }
 
 const struct gyr_stats_view *gyr_rollout_stats(const struct gyr_rollout *rollout)

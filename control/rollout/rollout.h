@@ -70,6 +70,9 @@ const char *gyr_rollout_fault(const struct gyr_rollout *rollout, const char *mod
 /* Is the data plane as the registry says, but for versions that cannot be loaded (gyr_rollout_fault)? */
 bool gyr_rollout_is_settled(const struct gyr_rollout *rollout);
 
+/* Is the data plane linked, and has it been asked for its counters? */
+bool gyr_rollout_is_linked(const struct gyr_rollout *rollout);
+
 /* The counters of the data plane that was linked last; NULL: of none yet, or it has none to show. They stay when it dies. */
 const struct gyr_stats_view *gyr_rollout_stats(const struct gyr_rollout *rollout);
 

@@ -40,6 +40,7 @@ struct gyr_rollout {
 	struct gyr_held held;         /* empty while the link is down */
 	struct gyr_stats_view *stats; /* NULL: none */
 	char *choices;                /* the path of the file of choices; NULL: none */
+	bool asks_for_stats;          /* of the data plane that is linked, and that has not answered yet */
 	bool stepping;                /* a step is under way */
 	bool settled;                 /* nothing was left to be done, when it was looked for last */
 	bool ending;                  /* no more steps */
