@@ -93,6 +93,6 @@ void gyr_compute(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t coun
 		uint64_t queued_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, dequeued)), total_ns = gyr_loop_ns(loop, gyr_tsc_since(times.arrival, end));
 		const uint32_t timing_ns[3] = {timing_of(queued_ns), timing_of(compute_ns), timing_of(total_ns)};
 		if (gyr_answer_result(lcore, members[i].mbuf, members[i].first_row, timing_ns))
-			gyr_stages_note(lcore, lane->counters, &times);
+			gyr_stages_note(lcore, lane->counters, times);
 	}
 }

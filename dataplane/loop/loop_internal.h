@@ -243,10 +243,18 @@ void gyr_spread_flush(struct gyr_lcore *lcore);
 
 /* stages.c: on an engine lcore. */
 
-/* A request was computed and its answer is with gyr_send; it is counted when that is sent. */
-void gyr_stages_note(struct gyr_lcore *lcore, struct gyr_version_counters *counters, const struct gyr_stage_times *times);
-/* Counts what was noted; its answers had been sent at NOW. */
+/* Counts what was noted; its answers had been sent at NOW. About 15 ns for each. */
 void gyr_stages_count(struct gyr_lcore *lcore, uint64_t now);
+
+/* A request was computed and its answer is with gyr_send; it is counted when that is sent. */
+static inline void gyr_stages_note(struct gyr_lcore *lcore, struct gyr_version_counters *counters, struct gyr_stage_times times)
+{
+	if (__builtin_expect(lcore->done_count == GYR_LOOP_BURST, 0))
+		gyr_send_flush(lcore);
+	struct gyr_done *done = &lcore->done[lcore->done_count++];
+	done->counters = counters;
+	done->times = times;
+}
 
 /* counting.c: the house thread. */
 

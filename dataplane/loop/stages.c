@@ -2,17 +2,7 @@
  * What became of each request that was computed, counted once its answer has been handed to the port: the client does not wait for the counting, and the turn's
  * one look at the clock after sending serves all of them.
  */
-#include "base/assertion.h"
 #include "dataplane/loop/loop_internal.h"
-
-void gyr_stages_note(struct gyr_lcore *lcore, struct gyr_version_counters *counters, const struct gyr_stage_times *times)
-{
-	if (__builtin_expect(lcore->done_count == GYR_LOOP_BURST, 0))
-		gyr_send_flush(lcore);
-	struct gyr_done *done = &lcore->done[lcore->done_count++];
-	done->counters = counters;
-	done->times = *times;
-}
 
 void gyr_stages_count(struct gyr_lcore *lcore, uint64_t now)
 {
