@@ -163,26 +163,47 @@ static bool take_model(struct gyr_unpack *cursor, struct gyr_held *held)
 	return true;
 }
 
-int gyr_held_take(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error)
+static int take(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error)
 {
-	gyr_held_clear(held);
 	struct gyr_unpack cursor = {.at = body, .end = body + bytes};
-	uint32_t pairs, models;
+	uint32_t pairs, models = 0;
+	uint64_t left_out = 0;
 	char key[32];
 	bool found = false, read = body != NULL && gyr_unpack_map(&cursor, &pairs);
 	while (read && pairs-- > 0) {
 		read = take_text(&cursor, key, sizeof key);
-		if (!read || strcmp(key, "models") != 0) {
+		if (read && strcmp(key, "models_left_out") == 0) {
+			read = gyr_unpack_uint(&cursor, &left_out);
+		} else if (!read || strcmp(key, "models") != 0) {
 			read = read && gyr_unpack_skip(&cursor, DEPTH_MAX);
-			continue;
+		} else {
+			found = true;
+			read = gyr_unpack_array(&cursor, &models);
+			held->model_count += models;
+			for (uint32_t i = 0; read && i < models; i++)
+				read = take_model(&cursor, held);
 		}
-		found = true;
-		read = gyr_unpack_array(&cursor, &models);
-		while (read && models-- > 0)
-			read = take_model(&cursor, held);
 	}
-	if (read && found)
+	/* To be told of none, though some are left, would go on for ever. */
+	held->left_out = left_out;
+	if (read && found && (models > 0 || left_out == 0))
 		return 0;
-	gyr_held_clear(held);
 	return gyr_error_set(error, -EBADMSG, "the data plane's status does not say which models it holds in the form that is expected");
+}
+
+int gyr_held_take(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error)
+{
+	gyr_held_clear(held);
+	int status = take(held, body, bytes, error);
+	if (status != 0)
+		gyr_held_clear(held);
+	return status;
+}
+
+int gyr_held_take_more(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error)
+{
+	int status = take(held, body, bytes, error);
+	if (status != 0)
+		held->left_out = 0;
+	return status;
 }

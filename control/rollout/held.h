@@ -28,10 +28,15 @@ struct gyr_held_route {
 
 struct gyr_held {
 	uint32_t version_count, route_count;
+	uint32_t model_count; /* models that were told so far, */
+	uint64_t left_out;    /* and that are left to be asked for */
 	struct gyr_held_version *versions;
 	struct gyr_held_route *routes;
 };
 
+/* Adds what the body of a further STATUS says, which skipped model_count models. -EBADMSG as of gyr_held_take: then nothing is left to be asked for, and what
+ * was understood stays. */
+GYR_MUST_CHECK int gyr_held_take_more(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error);
 /* Replaces all by what the body of a HELLO or STATUS says. -EBADMSG: it has no "models" of the form that link.h gives; -ENOMEM. Empty then. */
 GYR_MUST_CHECK int gyr_held_take(struct gyr_held *held, const uint8_t *body, uint32_t bytes, struct gyr_error *error);
 void gyr_held_clear(struct gyr_held *held);

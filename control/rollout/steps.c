@@ -61,12 +61,42 @@ static void find_foreign(struct gyr_rollout *rollout)
 	}
 }
 
+static void ask_for_rest(struct gyr_rollout *rollout);
+
+static void end_rest(void *user, const struct gyr_link_answer *answer)
+{
+	struct gyr_rollout *rollout = user;
+	struct gyr_error error;
+	rollout->stepping = false;
+	if (answer->status != 0)
+		return; /* the link is down */
+	if (gyr_held_take_more(&rollout->held, answer->body, answer->body_bytes, &error) != 0)
+		gyr_log_warning("%s; some are loaded anew", error.text);
+	find_foreign(rollout);
+	ask_for_rest(rollout);
+	if (rollout->stepping)
+		return;
+	rollout_settle_operations(rollout);
+	rollout_advance(rollout);
+}
+
+/* A status that does not fit one packet comes in pieces; no step is begun before the last. */
+static void ask_for_rest(struct gyr_rollout *rollout)
+{
+	if (rollout->held.left_out == 0)
+		return;
+	struct gyr_link_request request = {.type = GYR_LINK_STATUS, .version = rollout->held.model_count};
+	rollout->stepping = true;
+	gyr_peer_send(rollout->peer, &request, -1, STATUS_NS, end_rest, rollout);
+}
+
 void rollout_take_status(struct gyr_rollout *rollout, const uint8_t *body, uint32_t bytes)
 {
 	struct gyr_error error;
 	if (gyr_held_take(&rollout->held, body, bytes, &error) != 0)
 		gyr_log_warning("%s; everything is loaded anew", error.text);
 	find_foreign(rollout);
+	ask_for_rest(rollout);
 }
 
 static void end_refresh(void *user, const struct gyr_link_answer *answer)
@@ -76,7 +106,8 @@ static void end_refresh(void *user, const struct gyr_link_answer *answer)
 	if (answer->status == 0)
 		rollout_take_status(rollout, answer->body, answer->body_bytes);
 	rollout_retry_in(rollout, ROLLOUT_RETRY_NS);
-	rollout_settle_operations(rollout);
+	if (!rollout->stepping)
+		rollout_settle_operations(rollout);
 }
 
 void rollout_refresh(struct gyr_rollout *rollout)

@@ -20,6 +20,8 @@
 #include "base/assertion.h"
 #include "base/pack.h"
 
+#define TOLD_AT_ONCE 2u /* models in one answer to STATUS */
+
 void sample_folder(char path[64])
 {
 	strcpy(path, "/tmp/gyr-test-control-XXXXXX");
@@ -195,17 +197,22 @@ static int do_policy(struct sample_plane *plane, const struct gyr_link_request *
 	return found ? 0 : gyr_error_set(error, -ENOENT, "no version is loaded");
 }
 
-static uint32_t pack_body(struct sample_plane *plane, uint8_t *to, size_t size)
+/* Without the first SKIP models, and at most as many as are told at once. */
+static uint32_t pack_body(struct sample_plane *plane, uint64_t skip, uint8_t *to, size_t size)
 {
 	struct gyr_pack pack;
+	uint32_t first = skip < plane->version_count ? (uint32_t)skip : plane->version_count, left = plane->version_count - first;
+	uint32_t count = left < TOLD_AT_ONCE ? left : TOLD_AT_ONCE;
 	gyr_pack_init(&pack, to, size);
-	msgpack_pack_map(&pack.packer, 2);
+	msgpack_pack_map(&pack.packer, 3);
+	gyr_pack_str(&pack, "models_left_out");
+	msgpack_pack_uint32(&pack.packer, left - count);
 	gyr_pack_str(&pack, "pid");
 	msgpack_pack_int(&pack.packer, getpid());
 	gyr_pack_str(&pack, "models");
 	/* A model for each version: whoever reads it must not mind. */
-	msgpack_pack_array(&pack.packer, plane->version_count);
-	for (uint32_t i = 0; i < plane->version_count; i++) {
+	msgpack_pack_array(&pack.packer, count);
+	for (uint32_t i = first; i < first + count; i++) {
 		uint32_t labels = 0;
 		for (uint32_t j = 0; j < plane->label_count; j++)
 			labels += strcmp(plane->labels[j].model, plane->versions[i].model) == 0;
@@ -263,7 +270,7 @@ static bool answer(struct sample_plane *plane, int fd, const struct gyr_link_req
 	else if (request->type == GYR_LINK_POLICY)
 		answer.status = do_policy(plane, request, &error);
 	else
-		answer.body_bytes = pack_body(plane, body, sizeof body);
+		answer.body_bytes = pack_body(plane, request->version, body, sizeof body);
 	answer.body = answer.body_bytes > 0 ? body : NULL;
 	snprintf(answer.text, sizeof answer.text, "%s", error.text);
 	size_t length = gyr_link_pack_answer(bytes, sizeof bytes, &answer);

@@ -307,6 +307,24 @@ static void settings_follow_a_model(void **state)
 	assert_int_equal(sample_plane_policy(&plane, "net").weight, 5);
 }
 
+/* More than one answer of the data plane tells. */
+static void what_is_held_is_told_in_pieces(void **state)
+{
+	enum { VERSIONS = 5 };
+	for (uint64_t number = 1; number <= VERSIONS; number++) {
+		import(4, (float)number);
+		assert_int_equal(load(number), 0);
+	}
+	assert_int_equal(promote(VERSIONS), 0);
+	stop_gyrd();
+	start_gyrd();
+	settle();
+	for (uint64_t number = 1; number <= VERSIONS; number++)
+		assert_true(gyr_rollout_holds(rollout, "net", number));
+	assert_int_equal(plane.loads, VERSIONS);
+	assert_int_equal(plane.routes, 1);
+}
+
 static void a_new_gyrd_adopts_what_is_there(void **state)
 {
 	import(4, 1);
@@ -462,6 +480,7 @@ int main(void)
 		TEST(a_data_plane_that_dies_while_it_loads_fails_the_load),
 		TEST(a_new_data_plane_gets_the_same_versions),
 		TEST(settings_follow_a_model),
+		TEST(what_is_held_is_told_in_pieces),
 		TEST(a_new_gyrd_adopts_what_is_there),
 		TEST(what_was_begun_goes_on_after_a_crash),
 		TEST(a_version_of_another_registry_is_replaced),
