@@ -293,6 +293,8 @@ enum frame_kind frame_read(const uint8_t *bytes, uint32_t size, const struct pat
 		if (ip[0] >> 4 != 6 || length > left - FRAME_IP6)
 			return FRAME_UNSOUND;
 		memcpy(to, ip + 36, 4);
+		if (ip[6] == IP_HOP_BY_HOP)
+			return FRAME_ASKING;
 		return read_transport(ip + FRAME_IP6, length, ip[6], pseudo(ip + 8, 16, ip[6], length), path->server_port, payload, payload_bytes, to_port);
 	}
 	return FRAME_UNSOUND;

@@ -74,7 +74,7 @@ enum frame_kind {
 	FRAME_ARP_REPLY,
 	FRAME_ECHO_REPLY,
 	FRAME_ADVERTISEMENT,
-	FRAME_ASKING /* its own ARP or neighbour question */
+	FRAME_ASKING /* its own ARP or neighbour question, or a report of its groups */
 };
 
 /* Reads a frame from the server; checks every length and checksum. For an answer: its payload, and the address (last 4 bytes of it) and port that it goes to.

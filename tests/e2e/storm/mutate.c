@@ -54,9 +54,10 @@ static uint64_t edge(struct scene *scene)
 	return chance(scene, 30) ? value + any(scene, 5) - 2 : value;
 }
 
-/* A piece of a large message, of few ids, so that pieces meet. */
+/* A piece of a large message, of few clients and few ids, so that pieces meet. */
 static void fragment(struct scene *scene, struct message *message)
 {
+	scene->path.source_port = (uint16_t)(2000 + any(scene, 4));
 	static const uint32_t totals[] = {3000, 10000, 602112};
 	uint32_t total = totals[any(scene, 3)], piece = 200 + 100 * any(scene, 12);
 	uint8_t data[1500];
