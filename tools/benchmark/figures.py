@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
 HUGEPAGES_WANTED = 512
 CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
-DIGITS = {"ns": 0, "/s": 0}
 
 
 class Figures:
@@ -24,7 +23,7 @@ class Figures:
     def add(self, name, values, unit):
         row = {"name": name, "value": statistics.median(values), "unit": unit, "low": min(values), "high": max(values)}
         self.rows.append(row)
-        digits = DIGITS.get(unit, 3)
+        digits = 3 if unit == "ratio" or row["value"] < 1 else 0 if row["value"] >= 100 else 1
         print(f"{name}\t{row['value']:.{digits}f}\t{unit}\t({row['low']:.{digits}f} to {row['high']:.{digits}f})", flush=True)
 
     def write(self, path, machine):

@@ -79,6 +79,7 @@ class Bench:
             "accepted_p99": (kind["round_trip_ns"]["p99"] / 1e3, "us"),
             "busy": (kind["busy"] / kind["asked"], "of what was asked"),
             "lost": (kind["lost"] / kind["asked"], "of what was asked"),
+            "unsent": (report["unsent"] / report["asked"], "of what was asked"),
             "turned_away": (turned_away, "of what was asked"),
             "refusal": (refusal * 1e9, "ns"),
             "watcher_answered": (self.kind(report, "main")["answered"] / self.kind(report, "main")["asked"], "of what was asked"),
@@ -131,6 +132,7 @@ def main():
                     units[name] = unit
     for name, seen in values.items():
         figures.add(f"overload.{name}", seen, units[name])
+    figures.add("overload.goodput_of_peak", values[f"x{FACTORS[-1]}.goodput_of_peak"], "ratio")
     if options.json:
         figures.write(options.json, machine)
 

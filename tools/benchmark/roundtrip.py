@@ -8,56 +8,28 @@ import argparse
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import numpy
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from appliance import GYR_LOAD, PORT, TOP, Appliance, run  # noqa: E402
+from figures import CPU_CLIENT, CPU_SERVER, Figures, dense_net, describe_machine, hugepages, install  # noqa: E402
 
 BENCH = TOP / "build/release/tools/benchmark"
-CPU_CLIENT, CPU_SERVER = 0, os.cpu_count() - 1
-HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
-REQUEST_FLOATS = 100
+SIZES = (100, 200, 100)
+REQUEST_FLOATS = SIZES[0]
 QUANTILES = ("p50", "p99", "p999")
-
-
-def model(name, nodes, constants, inputs, outputs):
-    row = lambda label, count: helper.make_tensor_value_info(label, TensorProto.FLOAT, ["N", count])
-    graph = helper.make_graph(nodes, name, [row("x", inputs)], [row("y", outputs)], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def null_model():
     """Does nothing: what is left is the way of a request."""
-    return model("null", [helper.make_node("Identity", ["x"], ["y"])], [], REQUEST_FLOATS, REQUEST_FLOATS)
-
-
-def mlp_model(sizes=(100, 200, 100)):
-    random = numpy.random.default_rng(1)
-    nodes, constants, value = [], [], "x"
-    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:])):
-        last = i == len(sizes) - 2
-        constants.append(numpy_helper.from_array((random.standard_normal((rows, columns)) / rows**0.5).astype(numpy.float32), f"w{i}"))
-        constants.append(numpy_helper.from_array(random.standard_normal(columns).astype(numpy.float32), f"b{i}"))
-        nodes.append(helper.make_node("Gemm", [value, f"w{i}", f"b{i}"], ["y" if last else f"h{i}"]))
-        value = f"r{i}"
-        if not last:
-            nodes.append(helper.make_node("Relu", [f"h{i}"], [value]))
-    return model("mlp100", nodes, constants, sizes[0], sizes[-1])
-
-
-def install(appliance, name, proto):
-    path = appliance.folder / f"{name}.onnx"
-    onnx.save(proto, path)
-    appliance.ctl("model", "import", name, path)
-    appliance.ctl("promote", name, "1")
+    row = lambda label: helper.make_tensor_value_info(label, TensorProto.FLOAT, ["N", REQUEST_FLOATS])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "null", [row("x")], [row("y")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 class Echo:
@@ -81,17 +53,6 @@ def ask(command, count):
     return {quantile: answer["round_trip_ns"][quantile] for quantile in QUANTILES}
 
 
-class Figures:
-    def __init__(self):
-        self.rows = []
-
-    def add(self, name, values, unit):
-        row = {"name": name, "value": statistics.median(values), "unit": unit, "low": min(values), "high": max(values)}
-        self.rows.append(row)
-        digits = 3 if unit == "ratio" else 0 if row["value"] >= 100 else 1
-        print(f"{name}\t{row['value']:.{digits}f}\t{unit}\t({row['low']:.{digits}f} to {row['high']:.{digits}f})", flush=True)
-
-
 def bare_kernel_ns():
     """The net's time in this process, on the CPU that serves."""
     nets = subprocess.run([sys.executable, Path(__file__).parent / "nets" / "make.py"], check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout.strip()
@@ -112,7 +73,7 @@ def over_memif(figures, rounds, count, huge):
     memory = ["--no-pci", *(["--in-memory"] if huge else ["--no-huge", "--no-shconf", "-m", "64"])]
     with Appliance("memif", settings) as appliance:
         install(appliance, "null", null_model())
-        install(appliance, "mlp100", mlp_model())
+        install(appliance, "mlp100", dense_net("mlp100", SIZES))
         echo_socket = appliance.folder / "echo.sock"
         echo, dataplane = Echo(echo_socket, memory), None
         try:
@@ -177,7 +138,7 @@ class Peer:
 def over_udp(figures, rounds, count):
     settings = {"dataplane.io_cpus": CPU_SERVER, "dataplane.engine_cpus": CPU_SERVER, "gyrd.control_cpus": CPU_CLIENT}
     with Appliance("af_xdp", settings) as appliance:
-        install(appliance, "mlp100", mlp_model())
+        install(appliance, "mlp100", dense_net("mlp100", SIZES))
         peer = Peer(appliance.network, appliance.folder / "mlp100.onnx")
         dataplane = appliance.dataplane_pid()
         try:
@@ -219,11 +180,6 @@ def codec(figures, rounds):
         figures.add(f"roundtrip.{name}", values, "ns")
 
 
-def cpu_name():
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else "unknown"
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=Path)
@@ -232,24 +188,13 @@ def main():
     rounds, count = (3, 50_000) if options.short else (9, 300_000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     figures = Figures()
-    before = HUGEPAGES.read_text()
-    try:
-        try:
-            HUGEPAGES.write_text("512")
-            huge = int(HUGEPAGES.read_text()) >= 512
-        except OSError:
-            huge = False
-        machine = {"cpu": cpu_name(), "cpus": os.cpu_count(), "kernel": os.uname().release, "hugepages": "used" if huge else "not to be had: without"}
-        for name, value in machine.items():
-            print(f"machine.{name}\t{value}\t", flush=True)
+    with hugepages() as huge:
+        machine = describe_machine(huge)
         codec(figures, rounds)
         over_memif(figures, rounds, count, huge)
         over_udp(figures, rounds, count // 3)
-    finally:
-        if HUGEPAGES.read_text() != before:
-            HUGEPAGES.write_text(before)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "figures": figures.rows}, indent=2) + "\n")
+        figures.write(options.json, machine)
 
 
 if __name__ == "__main__":

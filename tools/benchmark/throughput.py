@@ -118,7 +118,7 @@ def main():
     figures.add("throughput.ideal_load", [ideal_load(LIMIT)], "ratio")
     figures.add("throughput.ideal", [ideal], "/s")
     figures.add("throughput.held", finds, "/s")
-    figures.add("throughput.held_over_ideal", [rate / ideal for rate in finds], "ratio")
+    figures.add("throughput.of_queue_ideal", [rate / ideal for rate in finds], "ratio")
     if options.json:
         figures.write(options.json, machine)
 
