@@ -176,10 +176,12 @@ static int open_client(struct udp *udp, const struct load_options *options, uint
 	}
 	if (connect(fd, &server.any, bytes) != 0)
 		return gyr_error_set(error, -errno, "--server: %s", strerror(errno));
-	/* As much as the kernel allows; less only means that a burst may be lost and asked again. */
+	/* As much as the kernel allows, which is all for who may set up networks; less only means that a burst may be lost. */
 	int room = SOCKET_BUFFER_BYTES;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = client};
 	if (epoll_ctl(udp->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
 		return gyr_error_set(error, -errno, "client %u: %s", client, strerror(errno));

@@ -9,6 +9,7 @@ import threading
 import msgpack
 
 LOAD = sys.argv[1]
+SO_RCVBUFFORCE = 33  # Linux's, which the socket module does not name
 
 
 class Responder:
@@ -16,7 +17,11 @@ class Responder:
 
     def __init__(self, manner, host="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        # Room for all that comes while this is not running, where that is allowed.
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
+        except PermissionError:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.bind((host, 0))
         self.server = ("[%s]:%d" if ":" in host else "%s:%d") % (host, self.socket.getsockname()[1])
         self.manner = manner
