@@ -65,6 +65,12 @@ static const struct key {
 	{"dataplane.batch_max", KIND_POWER, AT(batch_max), 1, 64},
 	{"dataplane.queue_target_us", KIND_U32, AT(queue_target_us), 10, 1000000},
 	{"dataplane.queue_interval_us", KIND_U32, AT(queue_interval_us), 10, 1000000},
+	{"dataplane.large_mb", KIND_U32, AT(large_mb), 0, 65536},
+	{"dataplane.large_message_kb", KIND_U32, AT(large_message_kb), 16, 1048576},
+	{"dataplane.large_client_mb", KIND_U32, AT(large_client_mb), 1, 65536},
+	{"dataplane.large_timeout_ms", KIND_U32, AT(large_timeout_ms), 1, 60000},
+	{"dataplane.large_ask_us", KIND_U32, AT(large_ask_us), 100, 1000000},
+	{"dataplane.large_pace_mbps", KIND_U32, AT(large_pace_mbps), 0, 1000000},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
 
@@ -99,6 +105,12 @@ void gyr_config_defaults(struct gyr_config *config)
 		.batch_max = 64,
 		.queue_target_us = 500,
 		.queue_interval_us = 5000,
+		.large_mb = 64,
+		.large_message_kb = 1024,
+		.large_client_mb = 16,
+		.large_timeout_ms = 1000,
+		.large_ask_us = 2000,
+		.large_pace_mbps = 1000,
 	};
 }
 

@@ -59,6 +59,12 @@ struct gyr_config {
 	uint32_t batch_max;         /* 1 to 64 */
 	uint32_t queue_target_us;   /* how long requests may go on waiting for an engine lcore */
 	uint32_t queue_interval_us; /* how long they may wait in a burst; not below the target */
+	uint32_t large_mb;          /* memory for messages in pieces; 0: none are taken */
+	uint32_t large_message_kb;  /* the largest such message */
+	uint32_t large_client_mb;   /* of one client address */
+	uint32_t large_timeout_ms;  /* for a question to come whole; for an answer to be kept */
+	uint32_t large_ask_us;      /* without a new piece, until what is missing is asked for */
+	uint32_t large_pace_mbps;   /* of pieces to one client; 0: no limit */
 };
 
 /* The built-in defaults. */

@@ -123,7 +123,7 @@ struct gyr_slot *gyr_reassembly_send(struct gyr_reassembly *reassembly, struct g
 bool gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t total, const struct gyr_wire_range *range);
 
 /* The slot whose turn to send it is, or NULL; the next piece of at most PIECE_BYTES of it; and that this piece was sent, or that it is the next one's turn. */
-struct gyr_slot *gyr_reassembly_sending(struct gyr_reassembly *reassembly);
+struct gyr_slot *gyr_reassembly_sending(const struct gyr_reassembly *reassembly);
 struct gyr_wire_range gyr_reassembly_next_piece(struct gyr_slot *slot, uint32_t piece_bytes);
 void gyr_reassembly_sent(struct gyr_reassembly *reassembly, struct gyr_slot *slot, const struct gyr_wire_range *range, uint64_t now);
 void gyr_reassembly_turn(struct gyr_reassembly *reassembly, struct gyr_slot *slot);

@@ -61,7 +61,7 @@ bool gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *sl
 	return true;
 }
 
-struct gyr_slot *gyr_reassembly_sending(struct gyr_reassembly *reassembly)
+struct gyr_slot *gyr_reassembly_sending(const struct gyr_reassembly *reassembly)
 {
 	return gyr_slots_first(&reassembly->sending);
 }

@@ -1,7 +1,9 @@
 /* Admission on an engine lcore: which version a request goes to, whether its tensors fit that version's signature, and the answer to describe. */
 #include <string.h>
 
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/large.h"
+
+#define DESCRIPTION_MAX 65536u /* bytes of one that goes in pieces */
 
 static const char *route_text(enum gyr_wire_code code, const struct gyr_wire_ref *select)
 {
@@ -80,6 +82,20 @@ static bool check(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
 	return true;
 }
 
+/* The description is longer than a datagram. */
+static void describe_large(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struct gyr_wire_description *description)
+{
+	size_t room = RTE_MIN((size_t)DESCRIPTION_MAX, (size_t)lcore->loop->message_max), bytes = 0;
+	bool trusted = gyr_net_is_trusted(gyr_host_of(lcore->loop, mbuf), mbuf);
+	uint8_t *place = room == 0 || !trusted ? NULL : gyr_large_room(lcore, room);
+	if (place != NULL) {
+		bytes = gyr_wire_pack_description(place, room, gyr_request_of(mbuf)->message.id, description);
+		gyr_large_post(lcore, mbuf, place, GYR_ANSWER_DESCRIPTION, (uint32_t)bytes);
+	}
+	if (bytes == 0)
+		gyr_refuse_long(lcore, mbuf, "no message holds the description, or there is no room for one now");
+}
+
 static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struct gyr_route_model *model, const struct gyr_version *version)
 {
 	const struct gyr_net_host *host = gyr_host_of(lcore->loop, mbuf);
@@ -92,6 +108,7 @@ static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struc
 		.output_count = version->output_count,
 		.batch_max = version->batch_max,
 		.datagram_max = gyr_net_payload_max(host, mbuf),
+		.message_max = lcore->loop->message_max,
 		.versions = model->numbers,
 		.labels = model->labels,
 		.inputs = version->input_values,
@@ -100,7 +117,7 @@ static void describe(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struc
 	uint64_t id = gyr_request_of(mbuf)->message.id;
 	size_t bytes = gyr_wire_pack_description(gyr_payload_of(mbuf), gyr_net_payload_room(host, mbuf), id, &description);
 	if (bytes == 0)
-		gyr_refuse_long(lcore, mbuf, "no datagram holds the description");
+		describe_large(lcore, mbuf, &description);
 	else
 		gyr_answer(lcore, mbuf, GYR_ANSWER_DESCRIPTION, (uint32_t)bytes);
 }

@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "base/assertion.h"
-#include "dataplane/loop/loop_internal.h"
+#include "dataplane/loop/large.h"
 
 #define ERROR_TEXT_MAX 128u
 
 void gyr_answer(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_answer answer, uint32_t bytes)
 {
+	if (__builtin_expect(gyr_request_of(mbuf)->large != NULL, 0))
+		gyr_large_answered(lcore, mbuf, answer, bytes);
 	gyr_net_reply(gyr_host_of(lcore->loop, mbuf), mbuf, bytes);
 	gyr_counter_add(&lcore->counters->answers[answer], 1);
 	gyr_send(lcore, mbuf);
@@ -46,6 +48,8 @@ static void answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gy
 		gyr_answer(lcore, mbuf, answer, (uint32_t)bytes);
 		return;
 	}
+	if (gyr_request_of(mbuf)->large != NULL)
+		gyr_large_answered(lcore, mbuf, GYR_ANSWER_WITHHELD, 0);
 	gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_WITHHELD], 1);
 	rte_pktmbuf_free(mbuf);
 }
@@ -78,6 +82,15 @@ void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char 
 		gyr_refuse(lcore, mbuf, GYR_WIRE_FORBIDDEN, "the answer is larger than the question, and your address is not trusted with that");
 }
 
+void gyr_refuse_busy(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *text)
+{
+	const struct gyr_request *request = gyr_request_of(mbuf);
+	uint64_t service_us = atomic_load_explicit(&lcore->service_tsc, memory_order_relaxed) / lcore->loop->tsc_per_us;
+	if (request->version != NULL)
+		gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->refused[GYR_WIRE_BUSY], 1);
+	gyr_answer_error(lcore, mbuf, request->message.id, GYR_WIRE_BUSY, text, (uint32_t)RTE_MAX(service_us, UINT64_C(1)));
+}
+
 bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])
 {
 	const struct gyr_request *request = gyr_request_of(mbuf);
@@ -100,12 +113,14 @@ bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t 
 	uint32_t room = gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf);
 	size_t bytes = gyr_wire_pack_result(gyr_payload_of(mbuf), room, request->message.id, version->number, outputs, version->output_count,
 					    request->message.want_timing ? timing_ns : NULL, NULL);
-	if (bytes == 0) {
-		gyr_refuse_long(lcore, mbuf, "no datagram holds the result");
+	uint32_t rows = request->rows; /* the mbuf goes with a large result */
+	bool large = __builtin_expect(bytes == 0, 0);
+	if (large && !gyr_large_result(lcore, mbuf, outputs, version->output_count, request->message.want_timing ? timing_ns : NULL))
 		return false;
-	}
 	gyr_counter_add(&lane->counters->requests, 1);
-	gyr_counter_add(&lane->counters->rows, request->rows);
+	gyr_counter_add(&lane->counters->rows, rows);
+	if (large)
+		return true;
 	gyr_answer(lcore, mbuf, GYR_ANSWER_RESULT, (uint32_t)bytes);
 	return true;
 }

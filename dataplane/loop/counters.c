@@ -46,6 +46,9 @@ const char *gyr_answer_name(enum gyr_answer answer)
 	case GYR_ANSWER_WITHHELD: return "withheld";
 	case GYR_ANSWER_LATE: return "late";
 	case GYR_ANSWER_NONE: return "none";
+	case GYR_ANSWER_PIECE: return "piece";
+	case GYR_ANSWER_NO_ROOM: return "no_room";
+	case GYR_ANSWER_MISSING: return "missing";
 	default: return gyr_wire_code_name((enum gyr_wire_code)answer);
 	}
 }

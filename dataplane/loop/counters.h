@@ -9,7 +9,8 @@
  *     answer.result            = requests of all versions, and retired.requests
  *     answer.late              = late of all versions (also those unloaded since)
  *     answer.CODE              = refused.CODE of all versions and models, those of retired.refused, and refusals before a model was known
- *     tx.frames + send.dropped = answer.* but none and withheld, replies of net.* (names that end so), and send.unasked
+ *     tx.frames + send.dropped = answer.* but none, withheld, piece, no_room and missing, replies of net.* (names that end so), and send.unasked,
+ *                                and large.sent, large.asked and large.told, less large.answers: an answer in pieces has one frame for each
  */
 #ifndef GYR_DATAPLANE_LOOP_COUNTERS_H
 #define GYR_DATAPLANE_LOOP_COUNTERS_H
@@ -30,6 +31,9 @@ enum gyr_answer {
 	GYR_ANSWER_WITHHELD, /* not even an error without words would have been as short as the question of a client that is not trusted */
 	GYR_ANSWER_LATE,     /* computed, but not before its deadline: answered like one that was not begun */
 	GYR_ANSWER_NONE,     /* an answer sent to us, or nothing that carries an id */
+	GYR_ANSWER_PIECE,    /* of a question that is not whole yet, or was whole before */
+	GYR_ANSWER_NO_ROOM,  /* a piece of a question that there was no room for */
+	GYR_ANSWER_MISSING,  /* asked for pieces of an answer again */
 	GYR_ANSWERS
 };
 
@@ -54,6 +58,16 @@ enum gyr_stage {
 	X(sleeps, COUNTER, "sleeps", "times that the lcore slept, as it had nothing to do (idle = sleep)")                                                     \
 	X(slept_cycles, CYCLES, "slept_ns", "time in these")                                                                                                   \
 	X(queued, GAUGE, "queued", "requests that waited for the lcore when it looked last")                                                                   \
+	X(large_whole, COUNTER, "large.whole", "questions in pieces that came whole")                                                                          \
+	X(large_asked, COUNTER, "large.asked", "times that missing pieces were asked for")                                                                     \
+	X(large_given_up, COUNTER, "large.given_up", "questions in pieces given up, as they did not come whole in time")                                       \
+	X(large_told, COUNTER, "large.told", "of these, those whose sender could be told")                                                                     \
+	X(large_put_out, COUNTER, "large.put_out", "questions in pieces given up to make room for others")                                                     \
+	X(large_answers, COUNTER, "large.answers", "answers handed over to be sent in pieces")                                                                 \
+	X(large_lost, COUNTER, "large.lost", "of these, answers that there was no room to keep, or no leave to send whole")                                    \
+	X(large_sent, COUNTER, "large.sent", "datagrams with pieces of answers, or with a kept answer sent again")                                             \
+	X(large_messages, GAUGE, "large.messages", "questions and answers in pieces that there are, kept ones included")                                       \
+	X(large_bytes, GAUGE, "large.bytes", "memory that they take")                                                                                          \
 	X(unasked, COUNTER, "send.unasked", "frames made to announce ourselves, or to find a gateway")                                                         \
 	X(unsent, COUNTER, "send.dropped", "frames dropped because the port, or the ring to the lcore that sends, stayed full")
 

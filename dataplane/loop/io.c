@@ -3,6 +3,7 @@
  * requests into the ring of an engine lcore. It never looks at the route table.
  */
 #include "dataplane/loop/idle.h"
+#include "dataplane/loop/large.h"
 
 /* Requests on their way to one engine lcore: those of one burst go in together. */
 struct parcel {
@@ -73,16 +74,24 @@ static bool answers_type(enum gyr_wire_type type)
 	return type == GYR_WIRE_RESULT || type == GYR_WIRE_ERROR || type == GYR_WIRE_DESCRIPTION;
 }
 
-/* True when the datagram is a request or a describe, for an engine lcore. */
-static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const uint8_t *payload, uint32_t bytes, uint64_t now)
+/* What is left to do with a datagram that was parsed. */
+enum left {
+	LEFT_NOTHING, /* it was answered, or dropped */
+	LEFT_REQUEST, /* a request or a describe, for an engine lcore */
+	LEFT_PIECE,   /* something of a large message, for the io lcore of its client */
+};
+
+static enum left take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const uint8_t *payload, uint32_t bytes, uint64_t now)
 {
 	struct gyr_request *request = gyr_request_of(mbuf);
 	struct gyr_wire_message *message = &request->message;
 	const char *reason;
 	enum gyr_wire_code code = gyr_wire_parse(payload, bytes, message, &reason);
 	request->arrival_tsc = now;
+	request->home = lcore;
+	request->large = NULL;
 	if (code == GYR_WIRE_OK && (message->type == GYR_WIRE_REQUEST || message->type == GYR_WIRE_DESCRIBE))
-		return true;
+		return LEFT_REQUEST;
 	if (code == GYR_WIRE_OK && message->type == GYR_WIRE_PING) {
 		if (bytes <= gyr_net_payload_room(gyr_host_of(lcore->loop, mbuf), mbuf))
 			gyr_answer(lcore, mbuf, GYR_ANSWER_PONG, bytes);
@@ -92,12 +101,21 @@ static bool take_datagram(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const 
 		/* To answer an answer could go round for ever; without an id nobody could tell what was answered. */
 		gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_NONE], 1);
 		rte_pktmbuf_free(mbuf);
+	} else if (code == GYR_WIRE_OK && lcore->large != NULL) {
+		return LEFT_PIECE;
 	} else if (code == GYR_WIRE_OK) {
 		gyr_answer_error(lcore, mbuf, message->id, GYR_WIRE_UNSUPPORTED, "messages in pieces are not taken here", 0);
 	} else {
 		gyr_answer_error(lcore, mbuf, message->id, code, reason, 0);
 	}
-	return false;
+	return LEFT_NOTHING;
+}
+
+/* The same on the io lcore of the client. True when there is something for an engine lcore. */
+static inline bool take_own(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const uint8_t *payload, uint32_t bytes, uint64_t now)
+{
+	enum left left = take_datagram(lcore, mbuf, payload, bytes, now);
+	return left == LEFT_REQUEST || (__builtin_expect(left == LEFT_PIECE, 0) && gyr_large_take(lcore, mbuf));
 }
 
 static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struct rte_mbuf *mbuf, uint64_t now, struct parcel *parcel)
@@ -109,7 +127,7 @@ static void take_frame(struct gyr_lcore *lcore, struct gyr_net_host *host, struc
 	if (outcome == GYR_NET_DATAGRAM) {
 		if (__builtin_expect(lcore->owner_count > 0, 0) && gyr_spread(lcore, mbuf, now))
 			return;
-		if (take_datagram(lcore, mbuf, payload, bytes, now))
+		if (take_own(lcore, mbuf, payload, bytes, now))
 			put(lcore, parcel, mbuf);
 	} else if (gyr_net_is_reply(outcome)) {
 		gyr_send(lcore, mbuf);
@@ -173,7 +191,7 @@ uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
 		lcore->began_tsc = rte_rdtsc();
 	parcel.count = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		if (take_datagram(lcore, mbufs[i], gyr_payload_of(mbufs[i]), gyr_net_payload_bytes(mbufs[i]), gyr_request_of(mbufs[i])->arrival_tsc))
+		if (take_own(lcore, mbufs[i], gyr_payload_of(mbufs[i]), gyr_net_payload_bytes(mbufs[i]), gyr_request_of(mbufs[i])->arrival_tsc))
 			put(lcore, &parcel, mbufs[i]);
 	}
 	if (parcel.count > 0)
@@ -184,7 +202,12 @@ uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
 void gyr_io_turn_away(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
 {
 	struct gyr_request *request = gyr_request_of(mbuf);
-	if (take_datagram(lcore, mbuf, gyr_payload_of(mbuf), gyr_net_payload_bytes(mbuf), request->arrival_tsc))
+	enum left left = take_datagram(lcore, mbuf, gyr_payload_of(mbuf), gyr_net_payload_bytes(mbuf), request->arrival_tsc);
+	if (left == LEFT_REQUEST) {
 		gyr_answer_error(lcore, mbuf, request->message.id, GYR_WIRE_BUSY, "too many datagrams are waiting",
 				 retry_after_us(lcore->loop, lcore->targets[0]));
+	} else if (left == LEFT_PIECE) {
+		gyr_counter_add(&lcore->counters->answers[GYR_ANSWER_NO_ROOM], 1);
+		rte_pktmbuf_free(mbuf);
+	}
 }

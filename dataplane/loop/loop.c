@@ -8,6 +8,7 @@
 #include <rte_cycles.h>
 
 #include "base/clock.h"
+#include "dataplane/loop/large.h"
 #include "dataplane/loop/layout.h"
 
 static int start_ports(struct gyr_loop *loop, struct gyr_error *error)
@@ -51,6 +52,8 @@ int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, str
 	if (status == 0)
 		status = gyr_layout_connect(made, error);
 	if (status == 0)
+		status = gyr_large_create(made, error);
+	if (status == 0)
 		status = gyr_route_cell_init(&made->route, made->engine_count, error);
 	if (status == 0)
 		status = gyr_counting_init(made, error);
@@ -68,6 +71,7 @@ void gyr_loop_destroy(struct gyr_loop *loop)
 		gyr_route_cell_fini(&loop->route);
 	for (uint32_t p = 0; p < loop->port_count; p++)
 		gyr_port_stop(&loop->ports[p]);
+	gyr_large_destroy(loop);
 	gyr_layout_free(loop);
 	gyr_stats_destroy(loop->stats);
 	free(loop);

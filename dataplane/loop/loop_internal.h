@@ -34,7 +34,9 @@ struct gyr_request {
 	struct gyr_queue_item item;  /* while it is queued by an engine lcore */
 	struct gyr_version *version; /* from the end of that on */
 	uint32_t rows;
-	bool has_rows; /* the question's tensors had the dimension of rows; so will the answer's */
+	bool has_rows;                /* the question's tensors had the dimension of rows; so will the answer's */
+	struct gyr_lcore *home;       /* the io lcore that the client belongs to */
+	struct gyr_large_item *large; /* of a question that came in pieces, whose bytes are not in the mbuf (large.h); else NULL */
 };
 
 /* Frames to send through one port. */
@@ -98,6 +100,8 @@ struct gyr_lcore {
 	uint32_t inbox_count;
 	struct rte_ring **inboxes; /* the outboxes of those that send through this one */
 
+	struct gyr_large *large; /* NULL: no messages in pieces */
+
 	uint64_t upkeep_tsc; /* when its hosts' turn comes again */
 	uint64_t began_tsc;  /* when this turn found its first work; 0: none yet */
 	uint64_t parsed_tsc; /* when this turn put requests into its own ring, so that nobody looks at the clock again (18 ns); 0: it did not */
@@ -128,6 +132,7 @@ enum gyr_loop_phase {
 	GYR_PHASE_DRAIN, /* io lcores take no more frames */
 	GYR_PHASE_OWN,   /* no datagram is handed over any more: io lcores take those that were */
 	GYR_PHASE_EMPTY, /* nothing comes into the request rings: engine lcores empty them */
+	GYR_PHASE_LAST,  /* no large answer is handed over any more: io lcores send those that were */
 	GYR_PHASE_END,   /* nothing comes into the outboxes: they are emptied, and the lcores end */
 };
 
@@ -141,6 +146,7 @@ struct gyr_loop {
 	uint32_t lcore_count, io_count, engine_count;
 	struct gyr_lcore *lcores; /* lcore_count of them */
 	uint32_t payload_max;     /* the least of the ports */
+	uint32_t message_max;     /* bytes of a message in pieces; 0: none are taken */
 	uint64_t tsc_per_us;
 	uint64_t ns_per_tsc_32; /* nanoseconds of 2^32 cycles */
 	uint64_t started_ns, started_tsc;
@@ -219,6 +225,8 @@ void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_co
 void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *too_large);
 /* Refuses what was computed, but not before its deadline: counted apart from what was not computed. */
 void gyr_refuse_computed(struct gyr_lcore *lcore, struct rte_mbuf *mbuf);
+/* Refuses a request with BUSY, to come back after about one service. */
+void gyr_refuse_busy(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *text);
 /* Answers with the rows from FIRST_ROW on of what was computed. False: with an error. */
 bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3]);
 

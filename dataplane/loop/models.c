@@ -211,7 +211,7 @@ static int compile(const struct gyr_models *models, const char *model, uint64_t 
 	int status = gyr_plan_create_checked(bundle, &options, &plan, error);
 	if (status != 0)
 		return status;
-	status = gyr_version_create(number, plan, models->loop->engine_count, models->loop->payload_max, version, error);
+	status = gyr_version_create(number, plan, models->loop->engine_count, RTE_MAX(models->loop->payload_max, models->loop->message_max), version, error);
 	if (status != 0)
 		return status;
 	gyr_bundle_id_text(bundle->id, (*version)->id);

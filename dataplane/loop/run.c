@@ -16,6 +16,7 @@
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "dataplane/loop/idle.h"
+#include "dataplane/loop/large.h"
 #include "dataplane/port/quiet.h"
 
 #define ACK_POLL_NS 20000
@@ -104,6 +105,8 @@ static int lcore_main(void *argument)
 			work += gyr_io_poll_handed(lcore);
 		if (lcore->engine)
 			work += gyr_engine_poll(lcore);
+		if (lcore->large != NULL && gyr_large_is_live(lcore->large))
+			work += gyr_large_turn(lcore);
 		if (lcore->inbox_count > 0)
 			work += gyr_send_poll(lcore);
 		if (work > 0)
@@ -112,12 +115,14 @@ static int lcore_main(void *argument)
 		if (lcore->engine)
 			gyr_route_report(&loop->route, lcore->engine_index);
 		if (__builtin_expect(lcore->rests, 0))
-			gyr_idle_turn(lcore, work, phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->queued, memory_order_relaxed) == 0);
+			gyr_idle_turn(lcore, work,
+				      phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->queued, memory_order_relaxed) == 0 &&
+					      (lcore->large == NULL || !gyr_large_is_live(lcore->large)));
 		count_turn(lcore);
 		if (lcore->io && phase == GYR_PHASE_RUN &&
 		    (atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0 || lcore->idle.drowsy))
 			gyr_upkeep(lcore);
-		if (phase != acked && work == 0) {
+		if (phase != acked && work == 0 && (lcore->large == NULL || !gyr_large_is_sending(lcore->large))) {
 			acked = phase;
 			atomic_store_explicit(&lcore->acked_phase, phase, memory_order_release); /* R5 pairs with A5 in all_acked */
 		}

@@ -40,7 +40,7 @@ static int describe_values(const struct gyr_version *version, bool inputs, struc
 			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s, more than memory holds", what, name, shape);
 		/* The shortest form has a byte for each element. */
 		if (value->row_elements > payload_max - elements)
-			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s: a datagram of these ports holds %u bytes, so no request could be served", what,
+			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s: the largest message holds %u bytes, so no request could be served", what,
 					     name, shape, payload_max);
 		elements += value->row_elements;
 		value->place = *bytes;

@@ -51,7 +51,7 @@ struct gyr_version {
 
 /*
  * Makes a version from PLAN, which it takes over also when it fails, for LANE_COUNT engine lcores; runs every batch size once, so that nothing is
- * touched for the first time by a request. -E2BIG: more inputs or outputs than a message holds. -EMSGSIZE: one row does not fit a datagram of PAYLOAD_MAX bytes
+ * touched for the first time by a request. -E2BIG: more inputs or outputs than a message holds. -EMSGSIZE: one row does not fit a message of PAYLOAD_MAX bytes
  * in any form. -ENOTSUP: outputs whose rows are not those of the inputs. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_version_create(uint64_t number, struct gyr_plan *plan, uint32_t lane_count, uint32_t payload_max, struct gyr_version **version,

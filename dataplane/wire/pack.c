@@ -303,10 +303,12 @@ size_t gyr_wire_pack_description(void *to, size_t size, uint64_t id, const struc
 	pack_values(&out, "inputs", description->inputs, description->input_count);
 	pack_values(&out, "outputs", description->outputs, description->output_count);
 	pack_string(&out, "limits");
-	msgpack_pack_map(&out, 2);
+	msgpack_pack_map(&out, 3);
 	pack_string(&out, "batch");
 	msgpack_pack_uint32(&out, description->batch_max);
 	pack_string(&out, "datagram");
 	msgpack_pack_uint32(&out, description->datagram_max);
+	pack_string(&out, "message");
+	msgpack_pack_uint32(&out, description->message_max);
 	return finish(&out);
 }

@@ -155,7 +155,7 @@ struct gyr_wire_value {
 struct gyr_wire_description {
 	const char *model;
 	uint64_t handle;
-	uint32_t version_count, label_count, input_count, output_count, batch_max, datagram_max;
+	uint32_t version_count, label_count, input_count, output_count, batch_max, datagram_max, message_max;
 	const uint64_t *versions; /* loaded */
 	const struct gyr_wire_label {
 		const char *name;

@@ -15,6 +15,7 @@
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "dataplane/loop/idle.h"
+#include "dataplane/loop/large.h"
 #include "dataplane/port/quiet.h"
 #include "tests/race/machine/machine.h"
 
@@ -54,7 +55,17 @@ void gyr_upkeep(struct gyr_lcore *lcore)
 {
 }
 
-/* None rests here. */
+/* There are no large messages here. */
+uint32_t gyr_large_turn(struct gyr_lcore *lcore)
+{
+	return 0;
+}
+
+bool gyr_large_is_sending(const struct gyr_large *large)
+{
+	return false;
+}
+
 static void use_port(const struct gyr_lcore *lcore)
 {
 	machine_write(&port[lcore->lcore]);

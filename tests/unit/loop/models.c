@@ -87,6 +87,9 @@ void *test_model_bundle(enum test_model model, float factor, size_t *size)
 		at = apply(graph, GYR_OP_MATMUL, "narrow", at, filled(graph, "v", SLOW_WIDTH, 300, factor), NULL);
 		at = apply(graph, GYR_OP_MATMUL, "y", at, filled(graph, "u", 300, 1, factor), NULL);
 		break;
+	case TEST_NARROW:
+		at = apply(graph, GYR_OP_MATMUL, "y", input(graph, "x", GYR_DTYPE_F32, GYR_DIM_BATCH, 4000), filled(graph, "w", 4000, 1, factor), NULL);
+		break;
 	case TEST_WIDE:
 		at = apply(graph, GYR_OP_MATMUL, "y", input(graph, "x", GYR_DTYPE_F32, GYR_DIM_BATCH, 1), filled(graph, "w", 1, 4000, factor), NULL);
 		break;

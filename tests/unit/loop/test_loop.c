@@ -886,7 +886,8 @@ int main(int argc, char **argv)
 	snprintf(config.ports[0], sizeof config.ports[0], "net_memif0,role=server,id=0,socket=%s/memif.sock,socket-abstract=no", folder);
 	config.hugepages = GYR_HUGEPAGES_OFF;
 	config.memory_mb = 128;
-	config.queues = 2; /* the client has one: each frame is taken once all the same */
+	config.large_mb = 0; /* a message is a datagram; test_large.c has larger ones */
+	config.queues = 2;   /* the client has one: each frame is taken once all the same */
 	config.batch_max = 16;
 	config.ring_entries = RING_ENTRIES;
 	config.engine_cpus = (struct gyr_cpu_list){.count = 1, .cpus = {last}};

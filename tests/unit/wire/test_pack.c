@@ -120,7 +120,8 @@ static size_t pack_description(size_t size)
 							 .output_count = 1,
 							 .outputs = &output,
 							 .batch_max = 64,
-							 .datagram_max = 1472};
+							 .datagram_max = 1472,
+							 .message_max = 1048576};
 	return gyr_wire_pack_description(bytes, size, 9, &description);
 }
 
@@ -165,9 +166,9 @@ static void test_describe_and_ping(void **unused)
 
 static void test_description(void **unused)
 {
-	static const char expected[] =
-		"{\"model\"=>\"fashion\", \"handle\"=>4, \"versions\"=>[1, 2], \"labels\"=>{\"stable\"=>1, \"canary\"=>2}, "
-		"\"inputs\"=>[[\"image\", 2, [-1, 784]]], \"outputs\"=>[[\"scores\", 1, [-1, 10]]], \"limits\"=>{\"batch\"=>64, \"datagram\"=>1472}}";
+	static const char expected[] = "{\"model\"=>\"fashion\", \"handle\"=>4, \"versions\"=>[1, 2], \"labels\"=>{\"stable\"=>1, \"canary\"=>2}, "
+				       "\"inputs\"=>[[\"image\", 2, [-1, 784]]], \"outputs\"=>[[\"scores\", 1, [-1, 10]]], \"limits\"=>{\"batch\"=>64, "
+				       "\"datagram\"=>1472, \"message\"=>1048576}}";
 	char text[512];
 	msgpack_unpacked unpacked;
 	parse(pack_description(sizeof bytes), GYR_WIRE_DESCRIPTION, 4);
