@@ -12,7 +12,7 @@
 #include "dataplane/wire/wire.h"
 
 const struct ctl_option ctl_predict_options[] = {
-	{"server", "HOST[:PORT]", "whom to ask; default: the configuration's dataplane.address and dataplane.udp_port"},
+	{"server", "ADDR[:PORT]", "whom to ask; default: the configuration's dataplane.address and dataplane.udp_port"},
 	{"select", "LABEL|VERSION", "default: the version that the label stable points at"},
 	{"row", "N", "of each file take this row only, counted from 0"},
 	{"timeout-ms", "N", "default: 1000"},
@@ -40,7 +40,27 @@ struct predict {
 	struct gyr_error error;
 };
 
-/* "HOST" or "HOST:PORT" */
+/* "HOST", "HOST:PORT", "HOST6" or "[HOST6]:PORT" into HOST and *PORT, which stays as it is where none is given. False: it is none of them. */
+static bool split_server(const char *server, char *host, size_t size, unsigned long *port)
+{
+	bool bracketed = server[0] == '[';
+	const char *begin = server + bracketed, *end = bracketed ? strchr(begin, ']') : strchr(begin, ':');
+	if (bracketed && end == NULL)
+		return false;
+	/* Without brackets a second colon makes all of it an IPv6 address. */
+	if (end == NULL || (!bracketed && strchr(end + 1, ':') != NULL))
+		end = begin + strlen(begin);
+	if ((size_t)(end - begin) >= size)
+		return false;
+	snprintf(host, size, "%.*s", (int)(end - begin), begin);
+	end += bracketed;
+	if (*end == '\0')
+		return true;
+	char *stop;
+	*port = strtoul(end + 1, &stop, 10);
+	return *end == ':' && *stop == '\0' && *port > 0 && *port <= 65535;
+}
+
 static int connect_client(struct predict *predict)
 {
 	const struct gyr_config *config = &predict->ctl->config;
@@ -49,15 +69,9 @@ static int connect_client(struct predict *predict)
 	unsigned long port = config->udp_port;
 	struct in_addr address = {.s_addr = htonl(config->address)};
 	inet_ntop(AF_INET, &address, host, sizeof host);
-	if (server != NULL) {
-		size_t length = strcspn(server, ":");
-		char *end = NULL;
-		snprintf(host, sizeof host, "%.*s", (int)length, server);
-		if (server[length] == ':')
-			port = strtoul(server + length + 1, &end, 10);
-		if ((end != NULL && *end != '\0') || port == 0 || port > 65535)
-			return gyr_error_set(&predict->error, -EINVAL, "--server %s: expected a numeric IPv4 address, and a port from 1 to 65535", server);
-	}
+	if (server != NULL && !split_server(server, host, sizeof host, &port))
+		return gyr_error_set(&predict->error, -EINVAL,
+				     "--server %s: expected a numeric address, of IPv6 in brackets where a port follows, and a port from 1 to 65535", server);
 	int status = gyr_client_create(host, (uint16_t)port, &predict->client);
 	return status == 0 ? 0 : gyr_error_set(&predict->error, status, "%s: %s", host, strerror(-status));
 }

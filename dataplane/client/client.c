@@ -2,62 +2,86 @@
  * One request at a time over one connected, non-blocking UDP socket. An answer belongs to the call under way when it carries that call's id; any other (late,
  * of a call given up, or doubled) is dropped, which is why ids start at random and are never used twice.
  */
-#include "dataplane/client/gyr.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/error.h"
-#include "dataplane/wire/wire.h"
+#include "dataplane/client/client_internal.h"
 
-/* How long an answer is waited for before the same datagram goes again; doubled each time. */
-#define RESEND_FIRST_NS (10 * GYR_NS_PER_MS)
+#define REQUEST_HEAD_MAX 512u        /* bytes of a request beside its tensors' elements */
+#define ANSWER_HEAD_MAX 1024u        /* the same of a result */
+#define DESCRIPTION_MAX 65536u       /* bytes of a description that comes in pieces */
+#define RECEIVE_BUFFER (4 << 20)     /* asked of the kernel for answers in pieces, which it may cut */
+#define ID_LARGE (UINT64_C(1) << 62) /* so that every id is packed in 9 bytes */
 
 _Static_assert(GYR_CLIENT_TENSORS_MAX == GYR_WIRE_TENSORS_MAX, "gyr.h and the wire agree");
 
-struct gyr_client {
-	int fd;
-	bool busy_poll;
-	uint64_t id; /* of the last call */
-	struct gyr_error error;
-	struct gyr_wire_message answer; /* points into RECEIVED */
-	size_t request_bytes;
-	uint8_t request[GYR_WIRE_DATAGRAM_MAX];
-	uint8_t received[GYR_WIRE_DATAGRAM_MAX + 1]; /* one more, so that a longer one shows */
+union address {
+	struct sockaddr any;
+	struct sockaddr_in ipv4;
+	struct sockaddr_in6 ipv6;
 };
+
+/* "192.0.2.1", "2001:db8::1" or "fe80::1%eth1" into ADDRESS; its length, or 0. */
+static socklen_t parse_host(const char *host, uint16_t port, union address *address)
+{
+	char text[INET6_ADDRSTRLEN];
+	*address = (union address){.ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)}};
+	if (inet_pton(AF_INET, host, &address->ipv4.sin_addr) == 1)
+		return sizeof address->ipv4;
+	size_t length = strcspn(host, "%");
+	*address = (union address){.ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}};
+	if (length >= sizeof text)
+		return 0;
+	memcpy(text, host, length);
+	text[length] = 0;
+	if (inet_pton(AF_INET6, text, &address->ipv6.sin6_addr) != 1)
+		return 0;
+	if (host[length] == 0)
+		return sizeof address->ipv6;
+	address->ipv6.sin6_scope_id = if_nametoindex(host + length + 1);
+	return address->ipv6.sin6_scope_id == 0 ? 0 : sizeof address->ipv6;
+}
+
+/* The server refuses IP fragments, so the kernel is to refuse what would become some. */
+static int forbid_fragments(int fd, sa_family_t family)
+{
+	int whole = family == AF_INET6 ? IPV6_PMTUDISC_DO : IP_PMTUDISC_DO;
+	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &whole, sizeof whole)
+				  : setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole);
+}
 
 int gyr_client_create(const char *host, uint16_t port, struct gyr_client **client)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port == 0 ? GYR_WIRE_PORT : port)};
-	if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+	union address address;
+	socklen_t length = parse_host(host, port == 0 ? GYR_WIRE_PORT : port, &address);
+	if (length == 0)
 		return -EINVAL;
 	struct gyr_client *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
 	int status;
-	made->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	made->family = address.any.sa_family;
+	made->fd = socket(made->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (made->fd < 0) {
 		status = -errno;
 		free(made);
 		return status;
 	}
-	/* The server refuses fragments, so the kernel is to refuse what would become some. */
-	int whole = IP_PMTUDISC_DO;
-	if (setsockopt(made->fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole) != 0 ||
-	    connect(made->fd, (const struct sockaddr *)&address, sizeof address) != 0 || getrandom(&made->id, sizeof made->id, 0) != sizeof made->id) {
+	int room = RECEIVE_BUFFER;
+	if (forbid_fragments(made->fd, made->family) != 0 || setsockopt(made->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) != 0 ||
+	    connect(made->fd, &address.any, length) != 0 || getrandom(&made->id, sizeof made->id, 0) != sizeof made->id) {
 		status = -errno;
 		gyr_client_destroy(made);
 		return status;
 	}
-	made->id >>= 1; /* room to count up */
+	made->id = made->id >> 2 | ID_LARGE; /* room to count up */
 	*client = made;
 	return 0;
 }
@@ -67,6 +91,8 @@ void gyr_client_destroy(struct gyr_client *client)
 	if (client == NULL)
 		return;
 	close(client->fd);
+	free(client->question.bytes);
+	free(client->whole.bytes);
 	free(client);
 }
 
@@ -78,101 +104,6 @@ void gyr_client_busy_poll(struct gyr_client *client, int on)
 const char *gyr_client_error(const struct gyr_client *client)
 {
 	return client->error.text;
-}
-
-/* Waits until the socket has something to read, or UNTIL_NS. */
-static void wait_readable(struct gyr_client *client, uint64_t now_ns, uint64_t until_ns)
-{
-	struct pollfd waited = {.fd = client->fd, .events = POLLIN};
-	uint64_t left_ns = until_ns - now_ns;
-	struct timespec left = {.tv_sec = (time_t)(left_ns / GYR_NS_PER_S), .tv_nsec = (long)(left_ns % GYR_NS_PER_S)};
-	/* However it ends, the caller looks at the socket and the clock again. */
-	ppoll(&waited, 1, &left, NULL);
-}
-
-/* Receives one datagram. 1: the answer to this call, parsed; 0: nothing, or something else; -EPROTO; or the socket's errno. */
-static int receive(struct gyr_client *client)
-{
-	ssize_t bytes = recv(client->fd, client->received, sizeof client->received, 0);
-	if (bytes < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	const char *reason;
-	enum gyr_wire_code code = gyr_wire_parse(client->received, (size_t)bytes, &client->answer, &reason);
-	if (!client->answer.has_id || client->answer.id != client->id)
-		return 0;
-	if (code != GYR_WIRE_OK)
-		return gyr_error_set(&client->error, -EPROTO, "the answer is not understood: %s", reason);
-	return 1;
-}
-
-static int status_of(enum gyr_wire_code code)
-{
-	switch (code) {
-	case GYR_WIRE_UNKNOWN_MODEL:
-	case GYR_WIRE_UNKNOWN_VERSION:
-	case GYR_WIRE_UNKNOWN_LABEL: return -ENOENT;
-	case GYR_WIRE_BAD_SHAPE:
-	case GYR_WIRE_BAD_DTYPE: return -EINVAL;
-	case GYR_WIRE_TOO_LARGE: return -EMSGSIZE;
-	case GYR_WIRE_DEADLINE: return -ETIME;
-	case GYR_WIRE_BUSY: return -EBUSY;
-	case GYR_WIRE_INTERNAL:
-	case GYR_WIRE_INCOMPLETE: return -EIO;
-	case GYR_WIRE_FORBIDDEN: return -EPERM;
-	default: return -EPROTO;
-	}
-}
-
-/*
- * Sends the packed request until it is answered by a message of type WANTED. Round trip, attempts and time to come back into REPLY.
- */
-static int ask(struct gyr_client *client, enum gyr_wire_type wanted, uint32_t timeout_us, struct gyr_reply *reply)
-{
-	uint64_t now_ns = gyr_clock_ns(), give_up_ns = now_ns + timeout_us * GYR_NS_PER_US;
-	uint64_t sent_ns = 0, resend_ns = now_ns, wait_ns = RESEND_FIRST_NS;
-	int refused = 0;
-	do {
-		if (now_ns >= resend_ns) {
-			if (send(client->fd, client->request, client->request_bytes, 0) < 0) {
-				/* What an earlier datagram met is reported here too; a full queue empties by itself. */
-				if (errno == ECONNREFUSED)
-					refused = -errno;
-				else if (errno == EMSGSIZE)
-					return gyr_error_set(&client->error, -EMSGSIZE, "a question of %zu bytes fits no frame on the way there",
-							     client->request_bytes);
-				else if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-					return gyr_error_set(&client->error, -errno, "send: %s", strerror(errno));
-			}
-			sent_ns = now_ns;
-			reply->attempts++;
-			resend_ns = now_ns + wait_ns;
-			wait_ns *= 2;
-		}
-		int status = receive(client);
-		now_ns = gyr_clock_ns();
-		if (status == 1) {
-			reply->round_trip_ns = now_ns - sent_ns;
-			if (client->answer.type == wanted)
-				return 0;
-			if (client->answer.type != GYR_WIRE_ERROR)
-				return gyr_error_set(&client->error, -EPROTO, "the answer is a message of type %d", (int)client->answer.type);
-			reply->retry_after_us = client->answer.code == GYR_WIRE_BUSY ? client->answer.retry_after_us : 0;
-			return gyr_error_set(&client->error, status_of(client->answer.code), "%s: %.*s", gyr_wire_code_name(client->answer.code),
-					     (int)client->answer.text_length, client->answer.text);
-		}
-		if (status == -ECONNREFUSED)
-			refused = status; /* it may be starting */
-		else if (status == -EPROTO)
-			return status;
-		else if (status < 0)
-			return gyr_error_set(&client->error, status, "receive: %s", strerror(-status));
-		if (!client->busy_poll && now_ns < give_up_ns && now_ns < resend_ns)
-			wait_readable(client, now_ns, resend_ns < give_up_ns ? resend_ns : give_up_ns);
-		now_ns = gyr_clock_ns();
-	} while (now_ns < give_up_ns);
-	if (refused != 0)
-		return gyr_error_set(&client->error, refused, "nobody listens on that port (%u datagrams sent)", reply->attempts);
-	return gyr_error_set(&client->error, -ETIMEDOUT, "no answer in %u us to %u datagrams", timeout_us, reply->attempts);
 }
 
 static int ref_of(struct gyr_client *client, const char *what, const char *name, struct gyr_wire_ref *ref)
@@ -205,6 +136,12 @@ static int begin(struct gyr_client *client, const char *model, const char *selec
 	client->id++;
 	int status = ref_of(client, "model", model, &refs[0]);
 	return status != 0 ? status : select_of(client, select, &refs[1]);
+}
+
+static int make_room(struct gyr_client *client, size_t length)
+{
+	int status = gyr_client_room(&client->question, length);
+	return status == 0 ? 0 : gyr_error_set(&client->error, status, "no memory for a question of %zu bytes", length);
 }
 
 static int copy_outputs(struct gyr_client *client, struct gyr_tensor *outputs, uint32_t count)
@@ -241,19 +178,24 @@ int gyr_predict(struct gyr_client *client, const char *model, const char *select
 		return status;
 	if (input_count == 0 || input_count > GYR_WIRE_TENSORS_MAX)
 		return gyr_error_set(&client->error, -EINVAL, "%u inputs; a request takes 1 to %u", input_count, GYR_WIRE_TENSORS_MAX);
+	size_t length = REQUEST_HEAD_MAX;
 	for (uint32_t i = 0; i < input_count; i++) {
-		if (inputs[i].bytes > GYR_WIRE_DATAGRAM_MAX)
-			return gyr_error_set(&client->error, -EMSGSIZE, "input %u has %zu bytes; a datagram holds %u", i, inputs[i].bytes,
-					     GYR_WIRE_DATAGRAM_MAX);
+		if (inputs[i].bytes > UINT32_MAX - length)
+			return gyr_error_set(&client->error, -EMSGSIZE, "the inputs have more than the 4 GiB of a message");
+		length += inputs[i].bytes;
 		packed[i] = (struct gyr_wire_output){
 			.shape = {.dtype = GYR_DTYPE_U8, .rank = 1, .dims = {(int64_t)inputs[i].bytes}}, .data = inputs[i].data, .form = GYR_WIRE_BARE};
 	}
+	status = make_room(client, length);
+	if (status != 0)
+		return status;
+	client->answer_max = ANSWER_HEAD_MAX;
+	for (uint32_t i = 0; i < output_count; i++)
+		client->answer_max += outputs[i].bytes;
 	uint32_t deadline_us = timeout_us < GYR_WIRE_DEADLINE_US_MAX ? timeout_us : GYR_WIRE_DEADLINE_US_MAX;
-	client->request_bytes =
-		gyr_wire_pack_request(client->request, sizeof client->request, client->id, &refs[0], &refs[1], deadline_us, packed, input_count, false);
-	if (client->request_bytes == 0)
-		return gyr_error_set(&client->error, -EMSGSIZE, "the inputs do not fit a datagram of %u bytes", GYR_WIRE_DATAGRAM_MAX);
-	status = ask(client, GYR_WIRE_RESULT, timeout_us, reply);
+	client->question.length =
+		gyr_wire_pack_request(client->question.bytes, length, client->id, &refs[0], &refs[1], deadline_us, packed, input_count, false);
+	status = gyr_client_ask(client, GYR_WIRE_RESULT, timeout_us, reply);
 	if (status != 0)
 		return status;
 	reply->version = client->answer.version;
@@ -267,8 +209,12 @@ int gyr_describe(struct gyr_client *client, const char *model, const char *selec
 	int status = begin(client, model, select, refs);
 	if (status != 0)
 		return status;
-	client->request_bytes = gyr_wire_pack_describe(client->request, sizeof client->request, client->id, &refs[0], &refs[1]);
-	status = ask(client, GYR_WIRE_DESCRIPTION, timeout_us, &reply);
+	status = make_room(client, REQUEST_HEAD_MAX);
+	if (status != 0)
+		return status;
+	client->answer_max = DESCRIPTION_MAX;
+	client->question.length = gyr_wire_pack_describe(client->question.bytes, REQUEST_HEAD_MAX, client->id, &refs[0], &refs[1]);
+	status = gyr_client_ask(client, GYR_WIRE_DESCRIPTION, timeout_us, &reply);
 	if (status != 0)
 		return status;
 	*map = client->answer.body;
@@ -281,8 +227,12 @@ int gyr_ping(struct gyr_client *client, uint32_t timeout_us, uint64_t *round_tri
 	struct gyr_reply reply = {0};
 	client->error.text[0] = 0;
 	client->id++;
-	client->request_bytes = gyr_wire_pack_ping(client->request, sizeof client->request, client->id, NULL, 0);
-	int status = ask(client, GYR_WIRE_PING, timeout_us, &reply);
+	int status = make_room(client, REQUEST_HEAD_MAX);
+	if (status != 0)
+		return status;
+	client->answer_max = 0;
+	client->question.length = gyr_wire_pack_ping(client->question.bytes, REQUEST_HEAD_MAX, client->id, NULL, 0);
+	status = gyr_client_ask(client, GYR_WIRE_PING, timeout_us, &reply);
 	if (status == 0)
 		*round_trip_ns = reply.round_trip_ns;
 	return status;

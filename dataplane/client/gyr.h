@@ -1,6 +1,8 @@
 /*
  * libgyr: asks a Gyr appliance over UDP. One header, no dependency at run time but the C library.
  *
+ * Questions and answers larger than a datagram go in pieces by themselves, and what gets lost of them is sent again.
+ *
  * A client belongs to one thread at a time. It has one connected socket; calls block at most for the timeout given. A request that
  * got no answer is sent again (same id: a repeat is safe) until the timeout.
  *
@@ -33,12 +35,15 @@ struct gyr_tensor {
 
 struct gyr_reply {
 	uint64_t version;        /* that answered */
-	uint64_t round_trip_ns;  /* from the last datagram sent to the answer; with attempts > 1 the answer may be to an earlier one */
-	uint32_t attempts;       /* datagrams sent */
+	uint64_t round_trip_ns;  /* from when the question was sent last to the whole answer; with attempts > 1 that may be to an earlier one */
+	uint32_t attempts;       /* times that the question was sent, not counting pieces sent again */
 	uint32_t retry_after_us; /* when the call returned -EBUSY; else 0 */
 };
 
-/* Opens a client of HOST (numeric IPv4) and UDP port (0: 4970). 0; -EINVAL: HOST is no such address; -ENOMEM; or the socket's errno. */
+/*
+ * Opens a client of HOST, a numeric address of either family ("192.0.2.1", "2001:db8::1", "fe80::1%eth1"), and UDP port (0: 4970). 0; -EINVAL: HOST is no such
+ * address, or there is no such interface; -ENOMEM; or the socket's errno.
+ */
 int gyr_client_create(const char *host, uint16_t port, struct gyr_client **client);
 void gyr_client_destroy(struct gyr_client *client); /* NULL is fine */
 
@@ -54,9 +59,10 @@ const char *gyr_client_error(const struct gyr_client *client);
 /*
  * Asks MODEL. SELECT: NULL for the promoted version, else a label, or a version in decimal digits. TIMEOUT_US also goes along as the deadline (at most a
  * minute), so that nobody works on an answer that comes too late. REPLY may be NULL. 0, or -ETIMEDOUT: no answer within TIMEOUT_US; -ENOENT: unknown model,
- * version or label; -EINVAL: shape or type, a number of inputs or outputs that is not the model's, or a name that none can have; -EMSGSIZE: too large for a
- * frame on the way there or for the room given; -EBUSY: turned away; -ETIME: the deadline passed there; -EPROTO: not understood, there or here; -EIO: failed
- * there; -ECONNREFUSED: nobody listens there; or another errno of the socket.
+ * version or label; -EINVAL: shape or type, a number of inputs or outputs that is not the model's, or a name that none can have; -EMSGSIZE: too large for
+ * the server or for the room given; -EPERM: the answer is larger than the question, and the server does not trust our address with that; -EBUSY: turned away;
+ * -ETIME: the deadline passed there; -EPROTO: not understood, there or here; -EIO: failed there; -ECONNREFUSED: nobody listens there; or another errno of the
+ * socket.
  */
 int gyr_predict(struct gyr_client *client, const char *model, const char *select, const struct gyr_tensor *inputs, uint32_t input_count,
 		struct gyr_tensor *outputs, uint32_t output_count, uint32_t timeout_us, struct gyr_reply *reply);

@@ -307,7 +307,7 @@ static bool parse_missing(struct parser *parser, struct gyr_wire_message *messag
 	if (!parse_total(parser, message))
 		return false;
 	if (!gyr_unpack_array(&parser->cursor, &count) || count == 0 || count > GYR_WIRE_RANGES_MAX)
-		return refuse(parser, "missing: not an array of 1 to 64 ranges");
+		return refuse(parser, "missing: not an array of 1 to 128 ranges");
 	message->body = parser->cursor.at;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!parse_range(&parser->cursor, message->total, &range))

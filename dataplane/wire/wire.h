@@ -20,7 +20,7 @@
 #define GYR_WIRE_SEALED 0xC1u /* first byte of a sealed datagram: reserved */
 #define GYR_WIRE_DEADLINE_US_MAX 60000000u
 #define GYR_WIRE_FRAGMENT_HEAD_MAX 25u /* bytes of a fragment before its piece */
-#define GYR_WIRE_RANGES_MAX 64u        /* that one message asks for again */
+#define GYR_WIRE_RANGES_MAX 128u       /* that one message asks for again */
 
 enum gyr_wire_type {
 	GYR_WIRE_REQUEST = 1,

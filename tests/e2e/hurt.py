@@ -47,7 +47,7 @@ def main():
         for i, name in enumerate(("hurta", "hurtb")):
             networks.append(BadNetwork(forwarder, name, [f"192.0.2.{10 + i}/24", f"2001:db8::{10 + i}/64"], SEED + 10 * i))
         ports = " ".join(f"net_af_xdp{i},iface={network.near}" for i, network in enumerate(networks))
-        settings = {"dataplane.port": ports, "dataplane.io_cpus": 0 if layout == "separate" else last, "dataplane.engine_cpus": last, "dataplane.address6": f"{SERVER6}/64"}
+        settings = {"dataplane.port": ports, "dataplane.io_cpus": 0 if layout == "separate" else last, "dataplane.engine_cpus": last, "dataplane.large_mb": 0, "dataplane.address6": f"{SERVER6}/64"}
         with Appliance("memif", settings) as appliance:
             questions = numpy.random.default_rng(SEED).standard_normal((500, SIZES[0])).astype(numpy.float32)
             answers = {}

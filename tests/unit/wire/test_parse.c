@@ -321,7 +321,7 @@ static void test_missing(void **unused)
 	refuse("95 01 08 09 43 91 92 00 00", GYR_WIRE_MALFORMED, "missing: a range", true);
 	refuse("95 01 08 09 43 92 92 00 40 92 40 04", GYR_WIRE_MALFORMED, "missing: a range", true);
 	refuse("95 01 08 09 43 92 92 00 40 92 40", GYR_WIRE_MALFORMED, "missing: a range", true);
-	refuse("95 01 08 09 43 dc0041" X63 X63 X63 "920040 920040", GYR_WIRE_MALFORMED, "missing: not an array of 1", true);
+	refuse("95 01 08 09 43 dc0081" X63 X63 X63 X63 X63 X63 "920040 920040", GYR_WIRE_MALFORMED, "missing: not an array of 1", true);
 }
 
 static void test_request_fields(void **unused)
