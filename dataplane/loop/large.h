@@ -85,8 +85,10 @@ void gyr_large_envelope_fill(struct gyr_large_envelope *envelope, const struct r
 
 /* large_send.c: on an io lcore. */
 
-/* Whether answers are still to be sent. */
-bool gyr_large_is_sending(const struct gyr_large *large);
+/*
+ * Whether a drain is to wait for LCORE in PHASE: large answers are still to be sent by it, or, as phases end, through it.
+ */
+bool gyr_large_holds_up(const struct gyr_lcore *lcore, uint32_t phase);
 /* Sends pieces that are due; how many frames. */
 uint32_t gyr_large_send(struct gyr_lcore *lcore, uint64_t now);
 /* An empty datagram to where ENVELOPE came from, to be filled, turned by gyr_net_reply and sent; NULL: no mbuf. */

@@ -33,9 +33,28 @@ static size_t pack(struct gyr_slot *slot, uint8_t *to, uint32_t room, struct gyr
 	return gyr_wire_pack_fragment(to, room, slot->key.id, total, range->offset, slot->bytes + range->offset, range->bytes);
 }
 
-bool gyr_large_is_sending(const struct gyr_large *large)
+bool gyr_large_holds_up(const struct gyr_lcore *lcore, uint32_t phase)
 {
-	return large->reassembly != NULL && gyr_reassembly_sending(large->reassembly) != NULL;
+	const struct gyr_large *large = lcore->large;
+	const struct gyr_loop *loop = lcore->loop;
+	if (atomic_load_explicit(&large->handed, memory_order_relaxed) != NULL)
+		return true;
+	if (large->reassembly != NULL && gyr_reassembly_sending(large->reassembly) != NULL)
+		return true;
+	if (phase != GYR_PHASE_END || lcore->inbox_count == 0)
+		return false;
+	/* Nothing is handed to io lcores in the last phase, but those that send through this one may still have large answers. They send through nobody else,
+	 * so nobody waits in a circle. */
+	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		/* A5 pairs with R5 in run.c: what it put into its outbox is there. */
+		if (loop->lcores[i].sender == lcore && atomic_load_explicit(&loop->lcores[i].acked_phase, memory_order_acquire) != GYR_PHASE_END)
+			return true;
+	}
+	for (uint32_t i = 0; i < lcore->inbox_count; i++) {
+		if (!rte_ring_empty(lcore->inboxes[i]))
+			return true;
+	}
+	return false;
 }
 
 uint32_t gyr_large_send(struct gyr_lcore *lcore, uint64_t now)

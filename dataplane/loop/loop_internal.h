@@ -132,7 +132,6 @@ enum gyr_loop_phase {
 	GYR_PHASE_DRAIN, /* io lcores take no more frames */
 	GYR_PHASE_OWN,   /* no datagram is handed over any more: io lcores take those that were */
 	GYR_PHASE_EMPTY, /* nothing comes into the request rings: engine lcores empty them */
-	GYR_PHASE_LAST,  /* no large answer is handed over any more: io lcores send those that were */
 	GYR_PHASE_END,   /* nothing comes into the outboxes: they are emptied, and the lcores end */
 };
 

@@ -122,7 +122,7 @@ static int lcore_main(void *argument)
 		if (lcore->io && phase == GYR_PHASE_RUN &&
 		    (atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0 || lcore->idle.drowsy))
 			gyr_upkeep(lcore);
-		if (phase != acked && work == 0 && (lcore->large == NULL || !gyr_large_is_sending(lcore->large))) {
+		if (phase != acked && work == 0 && (lcore->large == NULL || !gyr_large_holds_up(lcore, phase))) {
 			acked = phase;
 			atomic_store_explicit(&lcore->acked_phase, phase, memory_order_release); /* R5 pairs with A5 in all_acked */
 		}

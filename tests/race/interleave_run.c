@@ -61,7 +61,7 @@ uint32_t gyr_large_turn(struct gyr_lcore *lcore)
 	return 0;
 }
 
-bool gyr_large_is_sending(const struct gyr_large *large)
+bool gyr_large_holds_up(const struct gyr_lcore *lcore, uint32_t phase)
 {
 	return false;
 }
