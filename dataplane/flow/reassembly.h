@@ -29,7 +29,7 @@ struct gyr_reassembly_limits {
 	uint32_t message_bytes; /* of one message */
 	uint32_t client_slots;  /* messages of one address */
 	uint64_t client_bytes;  /* memory of one address's messages, but for what is only kept */
-	uint64_t foreign_bytes; /* memory of others in which answers are kept; beyond it the oldest go */
+	uint64_t foreign_bytes; /* memory of others in which answers are kept; beyond it the oldest go, as the next answer comes */
 	uint64_t ask_ticks;     /* without a new piece, until what is missing is asked for */
 	uint64_t timeout_ticks; /* from the first piece until given up; from the last piece sent until forgotten */
 };

@@ -38,14 +38,15 @@ struct gyr_slot *gyr_reassembly_send(struct gyr_reassembly *reassembly, struct g
 	}
 	if (slot == NULL) {
 		reassembly->release(reassembly->user, bytes);
-		return NULL;
+	} else {
+		gyr_slot_charge(reassembly, slot, block_bytes);
+		gyr_slot_set_message(slot, bytes, total);
+		slot->foreign = true;
+		reassembly->foreign_charged += block_bytes;
+		slot->touched = now;
+		gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
 	}
-	gyr_slot_charge(reassembly, slot, block_bytes);
-	gyr_slot_set_message(slot, bytes, total);
-	slot->foreign = true;
-	reassembly->foreign_charged += block_bytes;
-	slot->touched = now;
-	gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
+	/* Also when there was no room: what has been sent since the last answer counts as kept now. */
 	while (reassembly->foreign_charged > reassembly->limits.foreign_bytes && gyr_slots_first(&reassembly->foreign) != NULL)
 		gyr_reassembly_drop(reassembly, gyr_slots_first(&reassembly->foreign));
 	return slot;
