@@ -43,8 +43,8 @@ enum gyr_wire_code {
 	GYR_WIRE_UNKNOWN_LABEL = 5,   /* no such label; or no select, and nothing is promoted */
 	GYR_WIRE_BAD_SHAPE = 6,       /* number of inputs, rank, dimensions or bytes */
 	GYR_WIRE_BAD_DTYPE = 7,
-	GYR_WIRE_TOO_LARGE = 8, /* more rows than the model's limit, or a result that no datagram holds */
-	GYR_WIRE_DEADLINE = 9,  /* passed before the work began */
+	GYR_WIRE_TOO_LARGE = 8, /* more rows than the model's limit, or a message or answer larger than what may come or go */
+	GYR_WIRE_DEADLINE = 9,  /* passed before the work began, or before it ended */
 	GYR_WIRE_BUSY = 10,     /* turned away; retry_after_us says when to come back */
 	GYR_WIRE_INTERNAL = 11,
 	GYR_WIRE_INCOMPLETE = 12, /* pieces were asked for again and did not come, or are not kept any more */
