@@ -157,7 +157,8 @@ static void sleep_now(struct gyr_lcore *lcore, uint64_t idle_tsc)
 	atomic_store_explicit(&lcore->idle_state, GYR_IDLE_ASLEEP, memory_order_release); /* R8 pairs with A8 in pause_lcores: the ports have been left */
 	wait_for(lcore, ns < NAP_MIN_NS ? NAP_MIN_NS : ns < longest_ns ? ns : longest_ns);
 	atomic_store_explicit(&lcore->idle_state, GYR_IDLE_DROWSY, memory_order_relaxed);
-	/* F3 pairs with F4 in pause_lcores: either that sees that this one is up and waits for it, or the coming look at `pauses` sees it. */
+	/* F3 pairs with F4 in pause_lcores: either that sees that this one is up and waits for it, or the coming look at `pauses` sees it. Until then no port
+	 * is touched: gyr_idle_turn ends the turn. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (lcore->engine)
 		gyr_route_reader_resume(&loop->route, lcore->engine_index);

@@ -28,8 +28,9 @@ void gyr_idle_calibrate(struct gyr_lcore *lcore);
 void gyr_idle_tell(const struct gyr_loop *loop);
 
 /*
- * The end of a turn of an lcore that rests, which found WORK. May sleep: as long as idle_sleep_us, or, where a bell or an interrupt announces all that can
- * come, until then. MAY_SLEEP: nothing is waiting for time to pass, and no drain is under way.
+ * The end of a turn of an lcore that rests, which found WORK; the caller looks at loop->pauses before it uses a port again. May sleep: as long as
+ * idle_sleep_us, or, where a bell or an interrupt announces all that can come, until then. MAY_SLEEP: nothing is waiting for time to pass, and no drain is under
+ * way.
  */
 void gyr_idle_turn(struct gyr_lcore *lcore, uint32_t work, bool may_sleep);
 

@@ -101,7 +101,7 @@ static int lcore_main(void *argument)
 		uint32_t work = 0;
 		if (lcore->io && phase == GYR_PHASE_RUN && !lcore->behind)
 			work += gyr_io_poll(lcore);
-		if (lcore->owner_count > 0)
+		if (lcore->owner_count > 0 && !lcore->behind)
 			work += gyr_io_poll_handed(lcore);
 		if (lcore->engine)
 			work += gyr_engine_poll(lcore);
@@ -114,14 +114,15 @@ static int lcore_main(void *argument)
 		/* Nothing of this turn points at a version any more, not even what was counted after sending. */
 		if (lcore->engine)
 			gyr_route_report(&loop->route, lcore->engine_index);
-		if (__builtin_expect(lcore->rests, 0))
-			gyr_idle_turn(lcore, work,
-				      phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->queued, memory_order_relaxed) == 0 &&
-					      (lcore->large == NULL || !gyr_large_is_live(lcore->large)));
 		count_turn(lcore);
 		if (lcore->io && phase == GYR_PHASE_RUN &&
 		    (atomic_load_explicit(&lcore->counters->polls, memory_order_relaxed) % UPKEEP_TURNS == 0 || lcore->idle.drowsy))
 			gyr_upkeep(lcore);
+		/* Last, as it may sleep, and wake while the ports are being worked at: the next turn's look at `pauses` comes before any use of them. */
+		if (__builtin_expect(lcore->rests, 0))
+			gyr_idle_turn(lcore, work,
+				      phase == GYR_PHASE_RUN && atomic_load_explicit(&lcore->queued, memory_order_relaxed) == 0 &&
+					      (lcore->large == NULL || !gyr_large_is_live(lcore->large)));
 		if (phase != acked && work == 0 && (lcore->large == NULL || !gyr_large_holds_up(lcore, phase))) {
 			acked = phase;
 			atomic_store_explicit(&lcore->acked_phase, phase, memory_order_release); /* R5 pairs with A5 in all_acked */

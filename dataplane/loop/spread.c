@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "dataplane/loop/backlog.h"
 #include "dataplane/loop/idle.h"
 
 /* Multiplicative hashing: the high bits of the product depend on all of the address and the port. */
@@ -17,12 +18,23 @@ uint32_t gyr_spread_choose(const struct rte_mbuf *mbuf, uint32_t count)
 	return (uint32_t)((hash >> 32) * count >> 32);
 }
 
+/* Turns away what its own lcore has no room for. It takes this one's time: one that computes, too, has it charged as what it turns away itself (engine.c). */
+static void turn_away(struct gyr_lcore *lcore, struct rte_mbuf **mbufs, uint32_t count)
+{
+	uint64_t began_tsc = rte_rdtsc();
+	for (uint32_t i = 0; i < count; i++)
+		gyr_io_turn_away(lcore, mbufs[i]);
+	gyr_send_flush(lcore);
+	if (lcore->backlog != NULL)
+		lcore->backlog->debt_tsc += (int64_t)gyr_tsc_since(began_tsc, rte_rdtsc());
+}
+
 static void hand_over(struct gyr_lcore *lcore, struct gyr_lcore_owner *owner)
 {
 	uint32_t taken = rte_ring_mp_enqueue_burst(owner->lcore->handed, (void **)owner->mbufs, owner->count, NULL);
 	gyr_idle_ring(owner->lcore);
-	for (uint32_t i = taken; i < owner->count; i++)
-		gyr_io_turn_away(lcore, owner->mbufs[i]);
+	if (taken < owner->count)
+		turn_away(lcore, owner->mbufs + taken, owner->count - taken);
 	owner->count = 0;
 }
 

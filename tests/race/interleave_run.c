@@ -51,10 +51,6 @@ void gyr_plan_thread_init(void)
 {
 }
 
-void gyr_upkeep(struct gyr_lcore *lcore)
-{
-}
-
 /* There are no large messages here. */
 uint32_t gyr_large_turn(struct gyr_lcore *lcore)
 {
@@ -71,6 +67,12 @@ static void use_port(const struct gyr_lcore *lcore)
 	machine_write(&port[lcore->lcore]);
 }
 
+/* What is due may be sent each time. */
+void gyr_upkeep(struct gyr_lcore *lcore)
+{
+	use_port(lcore);
+}
+
 static void collect(struct gyr_lcore *lcore, void **from, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
@@ -80,6 +82,7 @@ static void collect(struct gyr_lcore *lcore, void **from, uint32_t count)
 /* Every second frame goes to the other io lcore, where there is one. */
 uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 {
+	GYR_ASSERT(!lcore->behind);
 	use_port(lcore);
 	if (arrived == FRAMES_MAX || machine_random(2) == 0)
 		return 0;
@@ -96,6 +99,7 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
 {
 	void *taken[FRAMES_MAX] = {0};
+	GYR_ASSERT(!lcore->behind);
 	uint32_t count = rte_ring_sc_dequeue_burst(lcore->handed, taken, FRAMES_MAX, NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		machine_write(taken[i]);
@@ -105,15 +109,21 @@ uint32_t gyr_io_poll_handed(struct gyr_lcore *lcore)
 	return count;
 }
 
+/* A fused lcore may have spent too long on turning away: then it takes nothing for a turn, and computes what it has queued. */
 uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 {
 	void *taken[FRAMES_MAX] = {0};
+	if (lcore->behind) {
+		lcore->behind = false;
+		return 1;
+	}
 	uint32_t count = rte_ring_sc_dequeue_burst(lcore->requests, taken, FRAMES_MAX, NULL);
 	if (count > 0)
 		machine_read(gyr_route_read(&loop->route));
 	for (uint32_t i = 0; i < count; i++)
 		machine_write(taken[i]);
 	collect(lcore, taken, count);
+	lcore->behind = lcore->io && count > 0 && machine_random(2) == 0;
 	return count;
 }
 
@@ -179,6 +189,7 @@ int gyr_port_rx_interrupt(const struct gyr_port *of, uint16_t queue)
 
 void gyr_port_set_rx_interrupt(const struct gyr_port *of, uint16_t queue, bool on)
 {
+	machine_write(&port[of - loop->ports]);
 }
 
 /* A bell is rung: the kernel orders this before the wait that it ends. */
@@ -257,6 +268,8 @@ static void begin(uint32_t lcores, unsigned ios, unsigned engines)
 		lcore->counters = machine_alloc(RTE_CACHE_LINE_SIZE, sizeof *lcore->counters);
 		lcore->io = ios >> i & 1;
 		lcore->engine = engines >> i & 1;
+		lcore->queue_count = lcore->io;
+		lcore->queues[0].port = (uint16_t)i;
 		if (!lcore->engine)
 			continue;
 		lcore->engine_index = loop->engine_count++;

@@ -16,7 +16,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/unpack.h"
 #include "client.h"
+#include "dataplane/loop/backlog.h"
 #include "dataplane/loop/models_internal.h"
 #include "models.h"
 
@@ -216,6 +218,68 @@ static void drains(void **state)
 	}
 }
 
+static uint64_t count_frames(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t l = 0; l < loop->lcore_count; l++) {
+		for (unsigned i = 0; i < GYR_NET_OUTCOMES; i++)
+			sum += atomic_load(&loop->lcores[l].counters->net[i]);
+	}
+	return sum;
+}
+
+static uint64_t count_waiting(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t l = 0; l < loop->lcore_count; l++) {
+		const struct gyr_lcore *lcore = &loop->lcores[l];
+		sum += (lcore->handed != NULL ? rte_ring_count(lcore->handed) : 0) + (lcore->requests != NULL ? rte_ring_count(lcore->requests) : 0);
+	}
+	return sum;
+}
+
+/* Does what RECEIVER, which has ended, would: takes all frames that were sent. How many it answered for others. */
+static uint32_t receive_all(struct gyr_lcore *receiver)
+{
+	struct client_answer answer;
+	uint64_t until_ns = gyr_clock_ns() + 10 * GYR_NS_PER_S, unanswered = client_frames_sent() - count_frames() + count_waiting();
+	uint32_t for_others = 0;
+	while (count_frames() < client_frames_sent()) {
+		gyr_io_poll(receiver);
+		assert_true(gyr_clock_ns() < until_ns);
+	}
+	gyr_send_flush(receiver);
+	for (unanswered -= count_waiting(); unanswered > 0; unanswered--) {
+		assert_true(client_receive(&answer, 10000));
+		assert_int_equal(answer.message.code, GYR_WIRE_BUSY);
+		for_others += gyr_unpack_is(answer.message.text, answer.message.text_length, "too many datagrams are waiting");
+	}
+	return for_others;
+}
+
+/* What an io lcore has no room for is answered by the one that received it; one that computes, too, is charged for that. */
+static void turns_away_for_others_at_its_own_cost(void **state)
+{
+	enum { EACH = 8 };
+	uint8_t payload[256];
+	struct gyr_lcore *receiver = loop->lcores;
+	while (receiver->queue_count == 0)
+		receiver++;
+	if (receiver->owner_count == 0)
+		skip();
+	uint32_t for_others = receive_all(receiver); /* what the drain left in the port */
+	int64_t debt_tsc = receiver->backlog != NULL ? receiver->backlog->debt_tsc : 0;
+	for (uint16_t c = 0; c < CLIENTS; c++) {
+		client_set_port(FIRST_PORT + c);
+		for (uint64_t id = 0; id < EACH; id++)
+			client_send(payload, pack_question(payload, sizeof payload, id));
+		for_others += receive_all(receiver);
+	}
+	assert_true(for_others > 0);
+	if (receiver->backlog != NULL)
+		assert_true(receiver->backlog->debt_tsc > debt_tsc);
+}
+
 static int set_up(void **state)
 {
 	static const struct gyr_link_label stable = {.name = "stable", .version = 1};
@@ -282,6 +346,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wakes_for_a_question),
 		cmocka_unit_test(swaps_under_every_reader),
 		cmocka_unit_test(drains),
+		cmocka_unit_test(turns_away_for_others_at_its_own_cost),
 	};
 	if (argc != 7)
 		return 2;
