@@ -254,7 +254,7 @@ static int by_model(const void *a, const void *b)
 /* The versions that are shown, by model and number; *COUNT of them, to be freed. */
 static struct served *list_served(const struct rows *rows, struct gyr_stats_reading *reading, uint32_t *count)
 {
-	struct served *list = calloc(rows->table->slot_count + 1u, sizeof *list);
+	struct served *list = calloc((size_t)rows->table->slot_count + 1, sizeof *list);
 	GYR_ASSERT(list != NULL);
 	*count = 0;
 	for (uint32_t slot = 0; slot < rows->table->slot_count; slot++) {

@@ -6,7 +6,7 @@
  * It describes itself, so that a reader knows no counter by heart and one built before a counter was added shows it too: a header, tables, fields with names
  * and help, then the slots. Offsets are bytes from the start; there are no pointers. Everything is little-endian.
  *
- *     header | tables | fields | states of each table | slots of each table
+ *     header | tables | fields | of one table after the other: states, slots
  *     slot:  head (what it is of: texts and numbers), then lane_count lanes (what was counted), each the work of one writer
  *
  * A counter is a 64-bit word that one thread writes with relaxed stores and anybody reads; a histogram is GYR_HISTOGRAM_BUCKETS of them and a sum elsewhere in
@@ -35,6 +35,7 @@
 #define GYR_STATS_FIELDS_MAX 128u   /* of one table */
 #define GYR_STATS_HISTOGRAMS_MAX 8u /* of one table */
 #define GYR_STATS_HEAD_BYTES_MAX 1024u
+#define GYR_STATS_LANES_MAX (1u << 20) /* of all slots of all tables */
 #define GYR_STATS_LANE_ALIGN 128u /* a cache line and the one that the CPU fetches with it: no two writers share one */
 
 enum gyr_stats_kind {
@@ -56,7 +57,7 @@ struct gyr_stats_field {
 struct gyr_stats_table {
 	char name[24];
 	uint32_t slot_count, lane_count;
-	uint32_t field_first, field_count;
+	uint32_t field_first, field_count; /* each table's follow those of the table before */
 	uint64_t states_at;            /* slot_count words */
 	uint64_t slots_at, slot_bytes; /* head_bytes + lane_count * lane_bytes */
 	uint64_t head_bytes, lane_bytes;

@@ -58,22 +58,32 @@ static bool check_field(const struct gyr_stats_field *field, const struct gyr_st
 	}
 }
 
-static bool check_table(const struct gyr_stats_view *view, const struct gyr_stats_table *table)
+/* What was laid out before a table: all that a reader does is bounded by the memory there is, because no two tables share any of it. */
+struct before {
+	uint32_t fields;
+	uint64_t bytes, lanes;
+};
+
+static bool check_table(const struct gyr_stats_view *view, const struct gyr_stats_table *table, struct before *before)
 {
 	uint64_t lanes;
 	uint32_t histograms = 0;
-	if (!is_text(table->name, sizeof table->name) || table->field_count > GYR_STATS_FIELDS_MAX || table->lane_count == 0 ||
-	    !fits(table->field_first, table->field_count, 1, view->header.field_count) || table->head_bytes % sizeof(uint64_t) != 0 ||
-	    table->lane_bytes % sizeof(uint64_t) != 0 || table->states_at % sizeof(uint64_t) != 0 || table->slots_at % sizeof(uint64_t) != 0 ||
-	    __builtin_mul_overflow(table->lane_count, table->lane_bytes, &lanes) || table->slot_bytes < table->head_bytes ||
-	    table->slot_bytes - table->head_bytes != lanes || !fits(table->states_at, table->slot_count, sizeof(uint64_t), view->size) ||
-	    !fits(table->slots_at, table->slot_count, table->slot_bytes, view->size))
+	if (!is_text(table->name, sizeof table->name) || table->field_first != before->fields || table->field_count > GYR_STATS_FIELDS_MAX ||
+	    table->field_count > view->header.field_count - before->fields || table->lane_count == 0 || (table->lane_count > 1 && table->lane_bytes == 0) ||
+	    table->head_bytes % sizeof(uint64_t) != 0 || table->lane_bytes % sizeof(uint64_t) != 0 || table->states_at % sizeof(uint64_t) != 0 ||
+	    table->slots_at % sizeof(uint64_t) != 0 || __builtin_mul_overflow(table->lane_count, table->lane_bytes, &lanes) ||
+	    table->slot_bytes < table->head_bytes || table->slot_bytes - table->head_bytes != lanes || table->states_at < before->bytes ||
+	    !fits(table->states_at, table->slot_count, sizeof(uint64_t), view->size) ||
+	    table->slots_at < table->states_at + table->slot_count * sizeof(uint64_t) || !fits(table->slots_at, table->slot_count, table->slot_bytes, view->size))
 		return false;
 	for (uint32_t i = 0; i < table->field_count; i++) {
 		if (!check_field(&view->fields[table->field_first + i], table, &histograms))
 			return false;
 	}
-	return true;
+	before->fields += table->field_count;
+	before->bytes = table->slots_at + table->slot_count * table->slot_bytes;
+	before->lanes += (uint64_t)table->slot_count * table->lane_count;
+	return before->lanes <= GYR_STATS_LANES_MAX;
 }
 
 static int check(struct gyr_stats_view *view, struct gyr_error *error)
@@ -93,10 +103,13 @@ static int check(struct gyr_stats_view *view, struct gyr_error *error)
 		return gyr_error_set(error, -EBADMSG, "counters: the header does not fit the %zu bytes there are", view->size);
 	memcpy(view->tables, view->bytes + header->tables_at, header->table_count * sizeof view->tables[0]);
 	memcpy(view->fields, view->bytes + header->fields_at, header->field_count * sizeof view->fields[0]);
+	struct before before = {.bytes = header->fields_at + header->field_count * sizeof view->fields[0]};
 	for (uint32_t i = 0; i < header->table_count; i++) {
-		if (!check_table(view, &view->tables[i]))
+		if (!check_table(view, &view->tables[i], &before))
 			return gyr_error_set(error, -EBADMSG, "counters: table %u, or a field of it, does not fit the %zu bytes there are", i, view->size);
 	}
+	if (before.fields != header->field_count)
+		return gyr_error_set(error, -EBADMSG, "counters: %u fields, of which the tables have %u", header->field_count, before.fields);
 	return 0;
 }
 

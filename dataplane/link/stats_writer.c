@@ -39,6 +39,7 @@ static void lay_out(const struct gyr_stats_plan *plan, uint32_t field_first, uin
 	GYR_ASSERT(plan->field_count <= GYR_STATS_FIELDS_MAX);
 	GYR_ASSERT(plan->head_bytes <= GYR_STATS_HEAD_BYTES_MAX);
 	GYR_ASSERT(plan->head_bytes % sizeof(uint64_t) == 0);
+	GYR_ASSERT(plan->lane_count == 1 || (plan->lane_count > 1 && plan->lane_bytes > 0));
 	GYR_ASSERT(strlen(plan->name) < sizeof table->name);
 	/* Large slots are whole pages, which can be given back. */
 	uint64_t unit = plan->lane_bytes >= PAGE ? PAGE : GYR_STATS_LANE_ALIGN;
@@ -107,8 +108,12 @@ int gyr_stats_create(const struct gyr_stats_plan *plans, uint32_t count, uint64_
 		.table_bytes = sizeof(struct gyr_stats_table),
 		.field_bytes = sizeof(struct gyr_stats_field),
 	};
-	for (uint32_t i = 0; i < count; i++)
+	uint64_t lanes = 0;
+	for (uint32_t i = 0; i < count; i++) {
 		header->field_count += plans[i].field_count;
+		lanes += (uint64_t)plans[i].slot_count * plans[i].lane_count;
+	}
+	GYR_ASSERT(lanes <= GYR_STATS_LANES_MAX);
 	header->bytes = round_up(header->fields_at + header->field_count * sizeof(struct gyr_stats_field), PAGE);
 	bool complete = true;
 	for (uint32_t i = 0, fields = 0; i < count; fields += plans[i++].field_count) {

@@ -261,6 +261,52 @@ static void test_refused(void **unused)
 	assert_int_equal(open_copy(copy(whole + 4096, F_SEAL_SHRINK)), -EBADMSG);
 }
 
+/* The directory with its two tables as they are given, in memory of SIZE bytes. */
+static int open_laid_out(size_t size, const struct gyr_stats_table changed[2])
+{
+	struct gyr_stats_header header = *gyr_stats_view_header(view);
+	int descriptor = copy(size, F_SEAL_SHRINK);
+	header.bytes = size;
+	assert_int_equal(pwrite(descriptor, &header, sizeof header, 0), sizeof header);
+	assert_int_equal(pwrite(descriptor, changed, 2 * sizeof changed[0], (off_t)header.tables_at), 2 * sizeof changed[0]);
+	return open_copy(descriptor);
+}
+
+/* Whoever walks over tables, slots, lanes and fields must come to an end soon, and have found as many as were announced. */
+static void test_what_is_announced_is_there(void **unused)
+{
+	const struct gyr_stats_table *small = gyr_stats_view_table(view, 0);
+	size_t whole = (size_t)gyr_stats_view_header(view)->bytes, states = (size_t)UINT32_MAX * sizeof(uint64_t);
+	struct gyr_stats_table changed[2] = {*small, *things};
+	assert_int_equal(open_laid_out(whole, changed), 0);
+	/* As many lanes as can be counted, none of which takes memory. */
+	changed[0].field_count = 0;
+	changed[1].field_first = 0;
+	changed[0].lane_count = UINT32_MAX;
+	changed[0].lane_bytes = 0;
+	changed[0].slot_bytes = changed[0].head_bytes;
+	assert_int_equal(open_laid_out(whole, changed), -EBADMSG);
+	/* As many slots, in memory for all of them. */
+	changed[0] = (struct gyr_stats_table){.slot_count = UINT32_MAX, .lane_count = 1, .field_count = 1, .head_bytes = 8, .lane_bytes = 16, .slot_bytes = 24};
+	changed[0].states_at = whole;
+	changed[0].slots_at = whole + states;
+	changed[1] = *things;
+	changed[1].slot_count = 0;
+	changed[1].states_at = changed[1].slots_at = whole + states + UINT32_MAX * changed[0].slot_bytes;
+	assert_int_equal(open_laid_out((size_t)changed[1].slots_at, changed), -EBADMSG);
+	/* Fields of two tables, and of none. */
+	changed[1] = *things;
+	changed[1].field_first = 0;
+	changed[1].field_count = 0;
+	assert_int_equal(open_laid_out(whole, changed), -EBADMSG);
+	changed[1].field_first = small->field_count;
+	assert_int_equal(open_laid_out(whole, changed), -EBADMSG);
+	/* Slots of two tables. */
+	changed[0].slots_at = changed[0].states_at = things->slots_at;
+	changed[1] = *things;
+	assert_int_equal(open_laid_out(whole, changed), -EBADMSG);
+}
+
 /* Any word of the directory made anything else: refused, or read without harm. */
 static void test_any_directory_is_safe(void **unused)
 {
@@ -280,13 +326,19 @@ static void test_any_directory_is_safe(void **unused)
 			}
 			taken++;
 			close(descriptor);
+			uint32_t fields = 0;
+			uint64_t lanes = 0;
 			for (uint32_t t = 0; gyr_stats_view_table(other, t) != NULL; t++) {
 				const struct gyr_stats_table *table = gyr_stats_view_table(other, t);
+				fields += table->field_count;
+				lanes += (uint64_t)table->slot_count * table->lane_count;
 				for (uint32_t s = 0; s < SLOTS; s++) {
 					if (gyr_stats_view_read(other, table, s, 0, LANES, true, &reading))
 						assert_true(strlen(gyr_stats_text(other, table, &reading, "name")) < GYR_STATS_HEAD_BYTES_MAX);
 				}
 			}
+			assert_int_equal(fields, gyr_stats_view_header(other)->field_count);
+			assert_true(lanes <= GYR_STATS_LANES_MAX);
 			gyr_stats_view_close(other);
 		}
 	}
@@ -303,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_is_only_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_reading_is_of_one_thing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_announced_is_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_directory_is_safe, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
