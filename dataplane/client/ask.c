@@ -2,8 +2,12 @@
  * One exchange: the question goes out, whole or in pieces, again and again until its answer is there, whole or in pieces.
  *
  * A question that is larger than the path's MTU, and one larger than any MTU that got no answer, goes in pieces, a few at a time, so that neither the server's
- * ring nor a switch overflows. What the server misses it asks for; what we miss of an answer we ask for once. When that does not help all is sent again, and
- * once pieces of an answer have come, under a new id: another version may answer then, and pieces of two answers must not meet.
+ * ring nor a switch overflows. What the server misses it asks for; what we miss of an answer we ask for once. Where nothing is heard, the first piece alone goes
+ * again, to find out: a server that computes takes no notice, one that has answered does so again, and one that has nothing asks for the rest. When that does
+ * not help all is sent again, and once pieces of an answer have come, under a new id: another version may answer then, and pieces of two answers must not meet.
+ *
+ * How long the first wait is, earlier answers tell: twice what they usually took. Where something was sent again nobody knows which of the two was answered, so
+ * that exchange tells nothing of it; the next then waits as long as that one came to wait (Karn and Partridge, Improving Round-Trip Time Estimates, 1987).
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,9 +20,11 @@
 #include "base/unpack.h"
 #include "dataplane/client/client_internal.h"
 
-/* How long an answer is waited for before the question goes again; doubled each time. */
+/* How long an answer is waited for before something goes again; doubled each time. */
 #define RESEND_FIRST_NS (10 * GYR_NS_PER_MS)
-#define RESEND_LAST_NS (160 * GYR_NS_PER_MS) /* of a question in pieces, which the server does not keep for long */
+#define RESEND_LAST_NS (160 * GYR_NS_PER_MS) /* of a question in pieces, which the server does not keep for long; and of any call's first wait */
+#define PROBE_WAITS 4u                       /* after the first piece alone, so many times as long as before it: there is more to lose than to win */
+#define USUAL_OVER 8u                        /* answers */
 #define ASK_NS (4 * GYR_NS_PER_MS)           /* without a piece of the answer, until those missing are asked for */
 #define BURST 16u                            /* pieces sent at once */
 #define NS_PER_BYTE 8u                       /* the pace: 1 Gbit/s */
@@ -34,8 +40,12 @@ struct exchange {
 	uint64_t now_ns, sent_ns, resend_ns, wait_ns;
 	uint64_t burst_ns; /* when the next pieces may go */
 	uint64_t heard_ns; /* when the last piece of the answer came */
+	uint64_t asked_ns; /* when all of the question was sent */
+	uint64_t took_ns;  /* from then on, until the first of the answer; 0: nothing yet */
 	uint32_t piece_bytes, cursor;
 	bool in_pieces, sending, asked;
+	bool probed; /* the first piece alone was sent again, since all was */
+	bool again;  /* anything was sent or asked for again */
 	int refused; /* -ECONNREFUSED, once it was told */
 };
 
@@ -69,6 +79,12 @@ static uint32_t path_payload(const struct gyr_client *client)
 	return payload < GYR_WIRE_DATAGRAM_MAX ? payload : GYR_WIRE_DATAGRAM_MAX;
 }
 
+/* The bytes of a piece, but for the last, on a path that carries PAYLOAD: the kernel tells of a path that carries not even the smallest. */
+static uint32_t piece_of(uint32_t payload)
+{
+	return payload < GYR_WIRE_FRAGMENT_HEAD_MAX + GYR_PIECES_GRAIN ? GYR_PIECES_GRAIN : gyr_pieces_size(payload);
+}
+
 /* The whole question goes (again), from here on. */
 static void start(struct exchange *exchange)
 {
@@ -84,10 +100,11 @@ static void start(struct exchange *exchange)
 		client->whole.length = 0;
 	}
 	exchange->in_pieces = length > path || (length > anywhere && exchange->reply->attempts > 1);
-	exchange->piece_bytes = gyr_pieces_size(path < anywhere ? path : anywhere);
+	exchange->piece_bytes = piece_of(path < anywhere ? path : anywhere);
 	exchange->cursor = 0;
 	exchange->sending = true;
-	exchange->asked = false;
+	exchange->asked = exchange->probed = false;
+	exchange->again = exchange->reply->attempts > 0;
 	exchange->sent_ns = exchange->burst_ns = exchange->now_ns;
 	exchange->reply->attempts++;
 }
@@ -118,6 +135,14 @@ static int send_datagram(struct exchange *exchange, const void *bytes, size_t si
 	}
 }
 
+/* All that was to be sent is on its way. */
+static void end_sending(struct exchange *exchange)
+{
+	exchange->sending = false;
+	exchange->asked_ns = exchange->now_ns;
+	exchange->resend_ns = exchange->now_ns + exchange->wait_ns;
+}
+
 /* Sends as many pieces as may go now. */
 static int send_pieces(struct exchange *exchange)
 {
@@ -135,8 +160,8 @@ static int send_pieces(struct exchange *exchange)
 		int status = send_datagram(exchange, datagram, size);
 		if (status == -EMSGSIZE && exchange->piece_bytes > GYR_PIECES_GRAIN) {
 			/* The path has become narrower: the kernel knows by now. */
-			uint32_t known = gyr_pieces_size(path_payload(client));
-			exchange->piece_bytes = known >= GYR_PIECES_GRAIN && known < exchange->piece_bytes ? known : GYR_PIECES_GRAIN;
+			uint32_t known = piece_of(path_payload(client));
+			exchange->piece_bytes = known < exchange->piece_bytes ? known : GYR_PIECES_GRAIN;
 			continue;
 		}
 		if (status <= 0) {
@@ -151,10 +176,8 @@ static int send_pieces(struct exchange *exchange)
 		bytes += range.bytes;
 	}
 	exchange->burst_ns = exchange->now_ns + (bytes > 0 ? (uint64_t)bytes * NS_PER_BYTE : GYR_NS_PER_MS);
-	if (question->pieces.left == 0) {
-		exchange->sending = false;
-		exchange->resend_ns = exchange->now_ns + exchange->wait_ns;
-	}
+	if (question->pieces.left == 0)
+		end_sending(exchange);
 	return 0;
 }
 
@@ -167,15 +190,12 @@ static int send_due(struct exchange *exchange)
 	int status = send_datagram(exchange, client->question.bytes, client->question.length);
 	if (status == -EMSGSIZE) {
 		exchange->in_pieces = true;
-		exchange->piece_bytes = gyr_pieces_size(path_payload(client));
-		if (exchange->piece_bytes < GYR_PIECES_GRAIN)
-			exchange->piece_bytes = GYR_PIECES_GRAIN;
+		exchange->piece_bytes = piece_of(path_payload(client));
 		return 0;
 	}
 	if (status < 0)
 		return status;
-	exchange->sending = false; /* a full queue empties by itself until the next time */
-	exchange->resend_ns = exchange->now_ns + exchange->wait_ns;
+	end_sending(exchange); /* a full queue empties by itself until the next time */
 	return 0;
 }
 
@@ -184,12 +204,31 @@ static void send_missing_again(struct exchange *exchange)
 {
 	struct gyr_client *client = exchange->client;
 	struct gyr_wire_range range;
-	if (!exchange->in_pieces || client->answer.total != client->question.length)
+	/* A server that forgot what it has begun to answer would answer anew. */
+	if (!exchange->in_pieces || client->answer.total != client->question.length || client->whole.length > 0)
 		return;
+	exchange->again = true;
 	while (gyr_wire_next_range(&client->answer, &range))
 		gyr_pieces_remove(&client->question.pieces, range.offset, range.bytes);
 	exchange->sending = true;
 	exchange->burst_ns = exchange->now_ns;
+}
+
+/* Nothing was heard for long enough. */
+static void send_again(struct exchange *exchange)
+{
+	struct gyr_client_message *question = &exchange->client->question;
+	bool probe = exchange->in_pieces && !exchange->probed && exchange->client->whole.length == 0;
+	exchange->wait_ns *= probe ? PROBE_WAITS : 2;
+	if (exchange->in_pieces && exchange->wait_ns > RESEND_LAST_NS)
+		exchange->wait_ns = RESEND_LAST_NS;
+	if (!probe) {
+		start(exchange);
+		return;
+	}
+	exchange->probed = exchange->again = exchange->sending = true;
+	exchange->burst_ns = exchange->now_ns;
+	gyr_pieces_remove(&question->pieces, 0, exchange->piece_bytes);
 }
 
 /* A piece of the answer. 1: that is whole, and in client->answer. */
@@ -230,7 +269,7 @@ static int ask_missing(struct exchange *exchange)
 		from = ranges[count].offset + ranges[count].bytes;
 		count++;
 	}
-	exchange->asked = true;
+	exchange->asked = exchange->again = true;
 	size_t size = gyr_wire_pack_missing(datagram, sizeof datagram, client->id, (uint32_t)whole->length, ranges, count);
 	int status = send_datagram(exchange, datagram, size);
 	return status < 0 ? status : 0;
@@ -249,12 +288,14 @@ static int receive(struct exchange *exchange)
 		return 0;
 	if (code != GYR_WIRE_OK)
 		return gyr_error_set(&client->error, -EPROTO, "the answer is not understood: %s", reason);
-	if (client->answer.type == GYR_WIRE_FRAGMENT)
-		return take_piece(exchange);
 	if (client->answer.type == GYR_WIRE_MISSING) {
 		send_missing_again(exchange);
 		return 0;
 	}
+	if (exchange->took_ns == 0 && exchange->asked_ns != 0)
+		exchange->took_ns = exchange->now_ns - exchange->asked_ns;
+	if (client->answer.type == GYR_WIRE_FRAGMENT)
+		return take_piece(exchange);
 	if (client->answer.type == GYR_WIRE_ERROR && client->answer.code == GYR_WIRE_INCOMPLETE && (exchange->in_pieces || client->whole.length > 0)) {
 		start(exchange);
 		return 0;
@@ -294,6 +335,17 @@ static int judge(struct exchange *exchange, enum gyr_wire_type wanted)
 	return gyr_error_set(&client->error, status_of(answer->code), "%s: %.*s", gyr_wire_code_name(answer->code), (int)answer->text_length, answer->text);
 }
 
+/* What an exchange that was answered tells about the next one's first wait. */
+static void learn(const struct exchange *exchange)
+{
+	struct gyr_client *client = exchange->client;
+	if (!exchange->again)
+		client->usual_ns = client->usual_ns == 0 ? exchange->took_ns : (client->usual_ns * (USUAL_OVER - 1) + exchange->took_ns) / USUAL_OVER;
+	uint64_t wait_ns = exchange->again ? exchange->wait_ns : 2 * client->usual_ns;
+	wait_ns = wait_ns > RESEND_FIRST_NS ? wait_ns : RESEND_FIRST_NS;
+	client->wait_ns = wait_ns < RESEND_LAST_NS ? wait_ns : RESEND_LAST_NS;
+}
+
 /* When there is something to do, if nothing is received before. */
 static uint64_t next_ns(const struct exchange *exchange)
 {
@@ -305,7 +357,9 @@ static uint64_t next_ns(const struct exchange *exchange)
 
 int gyr_client_ask(struct gyr_client *client, enum gyr_wire_type wanted, uint32_t timeout_us, struct gyr_reply *reply)
 {
-	struct exchange exchange = {.client = client, .reply = reply, .now_ns = gyr_clock_ns(), .wait_ns = RESEND_FIRST_NS};
+	struct exchange exchange = {.client = client, .reply = reply, .now_ns = gyr_clock_ns(), .wait_ns = client->wait_ns};
+	if (exchange.wait_ns == 0)
+		exchange.wait_ns = RESEND_FIRST_NS;
 	uint64_t give_up_ns = exchange.now_ns + timeout_us * GYR_NS_PER_US;
 	GYR_ASSERT(client->question.bytes[ID_AT] == MSGPACK_UINT64);
 	client->whole.length = 0;
@@ -315,9 +369,7 @@ int gyr_client_ask(struct gyr_client *client, enum gyr_wire_type wanted, uint32_
 		if (exchange.sending && exchange.now_ns >= exchange.burst_ns) {
 			status = send_due(&exchange);
 		} else if (!exchange.sending && exchange.now_ns >= exchange.resend_ns) {
-			if (!exchange.in_pieces || exchange.wait_ns < RESEND_LAST_NS)
-				exchange.wait_ns *= 2;
-			start(&exchange);
+			send_again(&exchange);
 			continue;
 		} else if (exchange.now_ns >= next_ns(&exchange)) {
 			status = ask_missing(&exchange);
@@ -326,8 +378,12 @@ int gyr_client_ask(struct gyr_client *client, enum gyr_wire_type wanted, uint32_
 			return status;
 		status = receive(&exchange);
 		exchange.now_ns = gyr_clock_ns();
-		if (status == 1)
-			return judge(&exchange, wanted);
+		if (status == 1) {
+			status = judge(&exchange, wanted);
+			if (status == 0)
+				learn(&exchange);
+			return status;
+		}
 		if (status == -ECONNREFUSED)
 			exchange.refused = status; /* it may be starting */
 		else if (status < 0)

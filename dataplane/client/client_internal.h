@@ -22,6 +22,8 @@ struct gyr_client {
 	sa_family_t family;
 	bool busy_poll;
 	uint64_t id; /* of the last call; always 9 bytes long in msgpack */
+	uint64_t usual_ns; /* from a question's last byte to its answer's first; 0: not known yet */
+	uint64_t wait_ns;  /* for the next answer, until something goes again; 0: as before any */
 	struct gyr_error error;
 	struct gyr_wire_message answer; /* points into received, or into whole */
 	struct gyr_client_message question;

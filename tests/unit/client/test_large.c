@@ -10,12 +10,16 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +43,7 @@ static struct {
 	bool ask_in_vain;           /* says incomplete once, instead of asking */
 	bool deaf;                  /* to requests for pieces of the answer */
 	bool other_answer;          /* each time that the question is whole again, the answer is another */
+	unsigned takes_ms;          /* to answer; what comes meanwhile is looked at, and dropped */
 } manner;
 
 static struct {
@@ -53,6 +58,7 @@ static struct {
 	struct gyr_pieces pieces, lost;
 	size_t answer_bytes;
 	bool asked, incomplete_said;
+	uint64_t done_ns; /* when the answer under way is sent; 0: none is */
 	_Atomic unsigned pieces_in, asks, asks_in, wholes, ids;
 } responder;
 
@@ -95,7 +101,10 @@ static void answer_question(const struct gyr_wire_message *question)
 		output.shape.dims[0] = 1;
 	responder.answer_bytes = gyr_wire_pack_result(responder.answer, sizeof responder.answer, question->id, whole, &output, 1, NULL, NULL);
 	gyr_pieces_init(&responder.lost, responder.lost_bits, (uint32_t)responder.answer_bytes);
-	send_answer(0, (uint32_t)responder.answer_bytes);
+	if (manner.takes_ms > 0)
+		responder.done_ns = gyr_clock_ns() + manner.takes_ms * GYR_NS_PER_MS;
+	else
+		send_answer(0, (uint32_t)responder.answer_bytes);
 }
 
 static void take_piece(const struct gyr_wire_message *piece)
@@ -112,7 +121,7 @@ static void take_piece(const struct gyr_wire_message *piece)
 		gyr_pieces_init(&responder.pieces, responder.question_bits, piece->total);
 	}
 	if (responder.pieces.left == 0) {
-		if (piece->offset == 0)
+		if (piece->offset == 0 && responder.done_ns == 0)
 			send_answer(0, (uint32_t)responder.answer_bytes); /* a repeat */
 		return;
 	}
@@ -153,7 +162,12 @@ static void *respond(void *unused)
 		struct gyr_wire_message message;
 		struct gyr_wire_range range;
 		struct pollfd waited = {.fd = responder.fd, .events = POLLIN};
-		if (poll(&waited, 1, QUIET_MS) == 0) {
+		int ready = poll(&waited, 1, responder.done_ns != 0 ? 1 : QUIET_MS);
+		if (responder.done_ns != 0 && gyr_clock_ns() >= responder.done_ns) {
+			responder.done_ns = 0;
+			send_answer(0, (uint32_t)responder.answer_bytes);
+		}
+		if (ready == 0) {
 			rest();
 			continue;
 		}
@@ -273,8 +287,8 @@ static void test_pieces_of_the_question_again(void **unused)
 	assert_int_equal(predict("m", 100000, 100000, &reply), 0);
 	expect(100000, 0);
 	assert_true(responder.asks <= 1);
-	/* The server never asks: all goes again. */
-	manner.lose_first = responder.pieces_in + 1;
+	/* The server never asks: one piece that is lost comes again by itself, then all go. */
+	manner.lose_first = responder.pieces_in + 3;
 	manner.never_ask = true;
 	assert_int_equal(predict("m", 100000, 100000, &reply), 0);
 	expect(100000, 0);
@@ -312,11 +326,86 @@ static void test_answers_are_not_mixed(void **unused)
 	expect(30000, (uint8_t)reply.version);
 }
 
+/* A model that takes a while costs no question twice: one piece, to see whether the server is still there, and later not even that. */
+static void test_a_slow_model_is_waited_for(void **unused)
+{
+	struct gyr_reply reply;
+	unsigned once = (100000 + PIECE - 1) / PIECE, before = 0, least = UINT32_MAX;
+	manner.takes_ms = 30;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(predict("m", 100000, 100000, &reply), 0);
+		expect(100000, 0);
+		assert_int_equal(responder.wholes, i + 1);
+		unsigned pieces = responder.pieces_in - before;
+		before = responder.pieces_in;
+		/* A machine that stands still for as long looks like a server that does. */
+		least = pieces < least ? pieces : least;
+		if (i == 0 && reply.attempts == 1)
+			assert_true(pieces <= once + 1);
+	}
+	assert_int_equal(least, once);
+}
+
+/* What was answered and got lost on its way is answered again for the first piece alone. */
+static void test_a_lost_answer_comes_again(void **unused)
+{
+	struct gyr_reply reply;
+	manner.lose_once = 1;
+	manner.lose_answers = 1;
+	assert_int_equal(predict("m", 100000, 100000, &reply), 0);
+	expect(100000, 0);
+	assert_int_equal(responder.wholes, 1);
+	if (reply.attempts == 1)
+		assert_int_equal(responder.pieces_in, (100000 + PIECE - 1) / PIECE + 1);
+}
+
 static void test_room(void **unused)
 {
 	assert_int_equal(predict("m", 100000, 50000, NULL), -EMSGSIZE);
 	assert_non_null(strstr(gyr_client_error(client), "more than the room given"));
 	must_predict(100000);
+}
+
+/* In a network of this thread's own, whose packets carry PAYLOAD bytes of a datagram. False: this machine makes none. */
+static bool narrow(uint32_t payload)
+{
+	struct ifreq link = {.ifr_name = "lo"};
+	int fd = unshare(CLONE_NEWNET) == 0 ? socket(AF_INET, SOCK_DGRAM, 0) : -1;
+	bool made = false;
+	if (fd >= 0) {
+		link.ifr_flags = IFF_UP;
+		made = ioctl(fd, SIOCSIFFLAGS, &link) == 0;
+		link.ifr_mtu = (int)payload + 28;
+		made = made && ioctl(fd, SIOCSIFMTU, &link) == 0;
+		close(fd);
+	}
+	return made;
+}
+
+static void test_narrow_path(void **unused)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_true(home >= 0);
+	stop();
+	bool made = narrow(GYR_PIECES_GRAIN + GYR_WIRE_FRAGMENT_HEAD_MAX - 1);
+	start(AF_INET, "127.0.0.1");
+	if (made) {
+		/* The head of a message this short takes less than the most that one can. */
+		assert_int_equal(predict("small", 1000, 1, NULL), 0);
+		assert_int_equal(out_bytes[0], in_bytes[999]);
+		assert_true(responder.pieces_in >= 1000 / GYR_PIECES_GRAIN);
+		stop();
+		assert_true(narrow(GYR_PIECES_GRAIN));
+		start(AF_INET, "127.0.0.1");
+		assert_int_equal(predict("small", 1000, 1, NULL), -EMSGSIZE);
+		assert_non_null(strstr(gyr_client_error(client), "fits no frame"));
+	}
+	stop();
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	close(home);
+	start(AF_INET, "127.0.0.1");
+	if (!made)
+		skip(); /* may make no network */
 }
 
 static void test_ipv6(void **unused)
@@ -346,7 +435,10 @@ int main(void)
 		TEST(test_incomplete_begins_again),
 		TEST(test_pieces_of_the_answer_again),
 		TEST(test_answers_are_not_mixed),
+		TEST(test_a_slow_model_is_waited_for),
+		TEST(test_a_lost_answer_comes_again),
 		TEST(test_room),
+		TEST(test_narrow_path),
 		TEST(test_ipv6),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
