@@ -257,7 +257,8 @@ int load_run(const struct load_options *options, const struct load_source *sourc
 		loop(&run, stop);
 		stats->rejected = transport->rejected;
 		stats->unsent = transport->unsent;
-		stats->elapsed_ns = run.last_ns > run.first_ns ? run.last_ns - run.first_ns : 0;
+		/* A server that answers no more has answered nothing for as long as it was still asked. */
+		stats->elapsed_ns = (run.last_ns > run.asked_ns ? run.last_ns : run.asked_ns) - run.first_ns;
 		stats->asking_ns = run.asked_ns - run.first_ns;
 	}
 	load_questions_fini(&run.questions);

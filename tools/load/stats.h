@@ -31,7 +31,7 @@ struct load_stats {
 	uint64_t rejected;              /* frames with a wrong length, address or checksum (DPDK) */
 	uint64_t unsent;                /* datagrams for which the port or the socket had no room */
 	uint64_t crowded;               /* questions given up before their time, because in_flight were under way when the next was due */
-	uint64_t elapsed_ns;            /* first question to last answer, without the warm-up */
+	uint64_t elapsed_ns;            /* first question to last answer or last question, whichever is later, without the warm-up */
 	uint64_t asking_ns;             /* first question to the last, the same */
 	bool stable;                    /* ended by until_stable */
 	struct gyr_histogram late;      /* open loop: from when a question was due until it was sent */

@@ -106,6 +106,15 @@ def test_waits_for_nobody():
     expect("late by", figures["late_ns"]["p50"] < 50e6, True)
 
 
+def test_dead_server():
+    """What a server answered before it died is spread over all the time for which it was asked."""
+    status, figures, _ = load(lambda n, m: [result(m)] if n <= 100 else [], "--rate", 1000, "--count", 1000, "--timeout-ms", 200)
+    expect("exit status", status, 1)
+    has(figures, asked=1000, answered=100, lost=900)
+    expect(f"seconds: {figures['seconds']}", figures["seconds"] > 0.99, True)
+    expect(f"goodput: {figures['answers_per_second']}", figures["answers_per_second"] < 102, True)
+
+
 def test_backoff():
     seen = set()
 
@@ -170,6 +179,7 @@ def main():
         test_mix_and_streams(pathlib.Path(folder))
     test_stall_is_seen()
     test_waits_for_nobody()
+    test_dead_server()
     test_backoff()
     test_stable()
     test_find_rate()
