@@ -1,13 +1,99 @@
-"""Makers of random cases of ai.onnx.ml beside those of cases.py: what its operators leave to types, opsets, and the corners of tree ensembles. TreeEnsemble is
-not here: see tree_cases.py."""
+"""Makers of random cases of ai.onnx.ml, for MAKERS of cases.py: first each operator as it is mostly used, then what it leaves to types, opsets, and the corners of
+tree ensembles. TreeEnsemble is not here: see tree_cases.py."""
 import numpy as np
 from onnx import numpy_helper
 
-from cases import EXTREMES, Case, floats, maker, pick, whole
+from cases import EXTREMES, Case, floats, maker, pick, shape, some, whole
 
 ML = {"domain": "ai.onnx.ml", "relative": 1e-4, "absolute": 1e-5}
 EXACT = {"domain": "ai.onnx.ml", "relative": 0}
 MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
+
+
+@maker("Scaler")
+def scaler(rng, op):
+    n = int(rng.integers(1, 9))
+    count = pick(rng, 1, n)
+    return Case(op, [("x", some(rng, [int(rng.integers(1, 5)), n], pick(rng, np.float32, np.int64, np.int32)), "input")],
+                {"offset": floats(rng, [count]).tolist(), "scale": floats(rng, [count]).tolist()}, domain="ai.onnx.ml", domain_opset=1)
+
+
+@maker("Normalizer")
+def normalizer(rng, op):
+    return Case(op, [("x", floats(rng, [int(rng.integers(1, 5)), int(rng.integers(1, 9))]), "input")], {"norm": pick(rng, "MAX", "L1", "L2")}, domain="ai.onnx.ml", domain_opset=1)
+
+
+@maker("LinearRegressor")
+def linear_regressor(rng, op):
+    n, targets = int(rng.integers(1, 20)), int(rng.integers(1, 4))
+    return Case(op, [("x", floats(rng, [int(rng.integers(1, 5)), n]), "input")], {"coefficients": floats(rng, [n * targets]).tolist(), "intercepts": floats(rng, [targets]).tolist(), "targets": targets,
+                "post_transform": pick(rng, "NONE", "NONE", "SOFTMAX", "LOGISTIC")}, domain="ai.onnx.ml", domain_opset=1, relative=1e-4, absolute=1e-5)
+
+
+@maker("LinearClassifier")
+def linear_classifier(rng, op):
+    n, classes = int(rng.integers(1, 20)), pick(rng, 2, 3, 5)
+    rows = 1 if classes == 2 and rng.random() < .5 else classes
+    return Case(op, [("x", floats(rng, [int(rng.integers(1, 5)), n]), "input")], {"coefficients": floats(rng, [n * rows]).tolist(), "intercepts": floats(rng, [rows]).tolist(), "classlabels_ints": [int(i) for i in rng.permutation(20)[:classes]],
+                "post_transform": pick(rng, "NONE", "SOFTMAX", "LOGISTIC"), "multi_class": 0}, outputs=(True, True), domain="ai.onnx.ml", domain_opset=1, relative=1e-4, absolute=1e-5)
+
+
+def trees(rng, features, count, depth):
+    """The nodes of COUNT random trees, and (tree, leaf) of each leaf."""
+    rows = {key: [] for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids", "missing_value_tracks_true")}
+    leaves, mode = [], pick(rng, "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", None)
+
+    def grow(tree, level, ids):
+        node = next(ids)
+        at = len(rows["nodeids"])
+        for key in rows:
+            rows[key].append(0)
+        rows["treeids"][at], rows["nodeids"][at], rows["values"][at] = tree, node, 0.0
+        if level == depth or rng.random() < 0.2:
+            rows["modes"][at] = "LEAF"
+            leaves.append((tree, node))
+            return node
+        rows["modes"][at] = mode or pick(rng, "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ")
+        rows["featureids"][at], rows["values"][at] = int(rng.integers(features)), float(np.float32(round(rng.normal(), 1)))
+        rows["missing_value_tracks_true"][at] = int(rng.integers(2))
+        rows["truenodeids"][at] = grow(tree, level + 1, ids)
+        rows["falsenodeids"][at] = grow(tree, level + 1, ids)
+        return node
+
+    for tree in range(count):
+        grow(tree, 0, iter(range(1 << 20)))
+    return {f"nodes_{key}": items for key, items in rows.items()}, leaves
+
+
+@maker("TreeEnsembleRegressor")
+def tree_regressor(rng, op):
+    features, targets = int(rng.integers(1, 8)), int(rng.integers(1, 4))
+    attributes, leaves = trees(rng, features, int(rng.integers(1, 12)), int(rng.integers(0, 6)))
+    x = np.round(floats(rng, [int(rng.integers(1, 9)), features]), 1)
+    x = np.where(rng.random(x.shape) < .05, np.float32(np.nan), x).astype(np.float32)
+    attributes |= {"target_treeids": [t for t, _ in leaves], "target_nodeids": [n for _, n in leaves], "target_ids": [int(rng.integers(targets)) for _ in leaves], "target_weights": floats(rng, [len(leaves)]).tolist(),
+                   "n_targets": targets, "aggregate_function": pick(rng, "SUM", "AVERAGE", "MIN", "MAX")}
+    if rng.random() < .4:
+        attributes["base_values"] = floats(rng, [targets]).tolist()
+    return Case(op, [("x", x, "input")], attributes, domain="ai.onnx.ml", relative=1e-4, absolute=1e-5)
+
+
+@maker("TreeEnsembleClassifier")
+def tree_classifier(rng, op):
+    features, classes = int(rng.integers(1, 8)), pick(rng, 2, 3, 4)
+    attributes, leaves = trees(rng, features, int(rng.integers(1, 12)), int(rng.integers(0, 6)))
+    x = np.round(floats(rng, [int(rng.integers(1, 9)), features]), 1)
+    ids = [int(rng.integers(classes)) if classes > 2 else 1 for _ in leaves]
+    attributes |= {"class_treeids": [t for t, _ in leaves], "class_nodeids": [n for _, n in leaves], "class_ids": ids, "class_weights": np.abs(floats(rng, [len(leaves)])).tolist(),
+                   "classlabels_int64s": list(range(classes)), "post_transform": pick(rng, "NONE", "SOFTMAX", "LOGISTIC")}
+    return Case(op, [("x", x, "input")], attributes, outputs=(True, True), domain="ai.onnx.ml", relative=1e-4, absolute=1e-5)
+
+
+@maker("LabelEncoder")
+def label_encoder(rng, op):
+    keys = [int(k) for k in rng.permutation(20)[:6]]
+    return Case(op, [("x", whole(rng, shape(rng, 1, 3), np.int64, 0, 20), "input")], pick(rng, {"keys_int64s": keys, "values_floats": floats(rng, [6]).tolist(), "default_float": 0.5},
+                {"keys_int64s": keys, "values_int64s": keys[::-1], "default_int64": -7}), domain="ai.onnx.ml", domain_opset=2, relative=0)
 
 
 def table(rng, features, dtype=np.float32, extremes=0.1):
