@@ -162,8 +162,10 @@ class Appliance(unittest.TestCase):
         self.promoted()
         gyrd.ctl("model", "import", "net", gyrd.bundle("second", salt=2))
         gyrd.plane.may_load.clear()
+        gyrd.plane.load_begun.clear()
         loading = subprocess.Popen(gyrd.ctl_command("load", "net", 2), stdout=subprocess.DEVNULL)
-        gyrd.wait_until("the load", lambda: {v["version"]: v["state"] for v in gyrd.json("model", "show", "net")["versions"]}[2] == "loading")
+        self.assertTrue(gyrd.plane.load_begun.wait(20))
+        self.assertEqual({v["version"]: v["state"] for v in gyrd.json("model", "show", "net")["versions"]}[2], "loading")
         for counted in (6, 9):
             gyrd.plane.stats.put("lcores", 0, {"answer.result": counted})
             self.assertEqual(gyrd.json("status")["dataplane"]["status"]["counters"]["answer.result"], counted)

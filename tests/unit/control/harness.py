@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import msgpack
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "link"), str(Path(__file__).resolve().parents[3] / "tools/lib")]
 import stats_memory as memory
+from appliance import wait_for
 
 HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS, POLICY = range(1, 10)
 PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
@@ -28,7 +28,7 @@ class Plane:
         self.path = str(Path(folder) / "dataplane.sock")
         self.versions, self.labels, self.policies = {}, {}, {}
         self.refuse = False
-        self.may_load = threading.Event()  # a load waits for it
+        self.may_load, self.load_begun = threading.Event(), threading.Event()  # a load waits for the one, having set the other
         self.may_load.set()
         self.stats = memory.Writer({
             "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
@@ -79,6 +79,7 @@ class Plane:
         if self.refuse and kind in (LOAD, ROUTE):
             return -22, "refused by the test", None
         if kind == LOAD:
+            self.load_begun.set()
             self.may_load.wait()
         if kind == LOAD and (model, version) not in self.versions:
             size = os.fstat(descriptors[0]).st_size
@@ -172,11 +173,10 @@ class Gyrd:
         return json.loads(self.ctl(*words, "--json").stdout.splitlines()[-1])
 
     def wait_until(self, what, condition, seconds=20):
-        """Polls CONDITION, an event of another process, until it is true."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds} s for {what}: {self.log.read_text()}"
-            time.sleep(0.005)
+        try:
+            wait_for(what, condition, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.log.read_text()}") from None
 
     def wait_settled(self):
         """Until the data plane is as the registry says."""

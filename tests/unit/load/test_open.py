@@ -45,20 +45,20 @@ def test_mix_and_streams(folder):
     expect("the burst's time", float(busy[0]["end_s"]) > 0.4 and float(busy[-1]["begin_s"]) < 0.6 + 0.1, True)
 
 
-def stand_still(seen, pid):
+def stand_still(asked, pid):
     """A server that is stopped for a while, once it is being asked."""
-    while seen.value < 100:
-        time.sleep(0.001)
+    asked.wait()
     os.kill(pid, signal.SIGSTOP)
     time.sleep(STALL_S)
     os.kill(pid, signal.SIGCONT)
 
 
 def stalled(*arguments):
-    seen = multiprocessing.Value("Q", 0, lock=False)
+    asked = multiprocessing.Event()
 
     def manner(number, message):
-        seen.value = number
+        if number == 100:
+            asked.set()
         return [result(message)]
 
     ready, told = multiprocessing.Pipe()
@@ -74,7 +74,7 @@ def stalled(*arguments):
         class Address:
             server = ready.recv()
 
-        stopper = multiprocessing.Process(target=stand_still, args=(seen, server.pid))
+        stopper = multiprocessing.Process(target=stand_still, args=(asked, server.pid))
         stopper.start()
         status, figures = ask(Address, *arguments, *PATIENT)
         stopper.join()
