@@ -29,7 +29,9 @@ def main():
     assert told["machine"]["cpus"] == int(lines["machine.cpus"])
     for name in FIGURES[group]:
         name = f"{group}.{name}"
-        assert figures[name] >= 0 and abs(float(lines[name]) - figures[name]) <= 0.5, (name, lines.get(name), figures.get(name))
+        # What was never slow has recovered after no time at all.
+        assert figures[name] > 0 or (figures[name] == 0 and name.endswith(".recovery")), (name, figures[name])
+        assert abs(float(lines[name]) - figures[name]) <= 0.5, (name, lines.get(name), figures.get(name))
     print(f"{group}: {len(figures)} figures")
 
 

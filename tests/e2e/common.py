@@ -1,5 +1,6 @@
 """What the end-to-end tests share. Each test is a program: its exit status says how it went, 77 that it was skipped."""
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -15,6 +16,19 @@ def need_root():
     if os.environ.get("GYR_ENTERED", str(os.geteuid())) != "0":
         print("skipped: needs root for AF_XDP on a veth")
         sys.exit(77)
+
+
+def resident_kb(pid):
+    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+
+
+def checksum(data):
+    """The Internet checksum of DATA."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def dense_model(path, sizes, seed, softmax=False):

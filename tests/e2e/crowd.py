@@ -102,8 +102,10 @@ class Asker:
         assert answer[1] == 2, answer
         self.check(answer, self.first, self.rows)
         self.last = (answer[0], answer[1], answer[2], (self.first, self.rows))
-        self.crowd.answered += 1
         self.crowd.versions[answer[3]] = self.crowd.versions.get(answer[3], 0) + 1
+        with self.crowd.news:
+            self.crowd.answered += 1
+            self.crowd.news.notify_all()
         self.begin()
 
     def check(self, answer, first, rows):
@@ -119,7 +121,8 @@ class Crowd(threading.Thread):
         self.model, self.questions, self.answers, self.rows_max, self.seed = model, questions, answers, rows_max, seed
         self.width_out = next(iter(answers.values())).shape[1]
         self.sent = self.answered = self.doubled = self.late = self.busy = self.narrowed = 0
-        self.versions, self.error, self.ending = {}, None, False
+        self.versions, self.error, self.ending, self.ended = {}, None, False, False
+        self.news = threading.Condition()  # another answer, or the end
         # Sockets are made here: a thread that changes its namespace changes its own alone.
         self.askers = [Asker(self, namespace, addresses[i % len(addresses)], i + 1) for i in range(count)]
         self.start()
@@ -138,15 +141,19 @@ class Crowd(threading.Thread):
                             asker.send()
         except BaseException as error:
             self.error = error
+        finally:
+            with self.news:
+                self.ended = True
+                self.news.notify_all()
 
     def wait(self, answered, seconds):
         """Until so many more are answered."""
-        goal, end = self.answered + answered, time.monotonic() + seconds
-        while self.answered < goal and self.error is None:
-            assert time.monotonic() < end, f"{goal - self.answered} of {answered} were not answered in {seconds} s: {self}"
-            time.sleep(0.01)
+        with self.news:
+            goal = self.answered + answered
+            self.news.wait_for(lambda: self.answered >= goal or self.ended, seconds)
         if self.error:
             raise self.error
+        assert self.answered >= goal, f"{goal - self.answered} of {answered} were not answered in {seconds} s: {self}"
 
     def finish(self):
         self.ending = True

@@ -14,25 +14,16 @@ from appliance import CLIENT, PORT, SERVER, FAR, Appliance
 SEED = 20261123
 
 
-def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def frame(payload, mac, *, ihl=5, version=4, flags=0, ip_sum=None, udp_sum=None, udp_length=None, total=None, source=CLIENT, protocol=17, ethertype=0x0800, destination=SERVER):
     """An Ethernet frame whose every field can be made wrong."""
     udp_length = 8 + len(payload) if udp_length is None else udp_length
     udp = struct.pack(">HHHH", 40000, PORT, udp_length, 0) + payload
     pseudo = socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack(">BBH", 0, 17, len(udp))
-    right = checksum(pseudo + udp) or 0xFFFF
+    right = common.checksum(pseudo + udp) or 0xFFFF
     udp = udp[:6] + struct.pack(">H", right if udp_sum is None else udp_sum) + udp[8:]
     header = struct.pack(">BBHHHBBH4s4s", version << 4 | ihl, 0, 4 * ihl + len(udp) if total is None else total, 1, flags, 64, protocol, 0, socket.inet_aton(source),
                          socket.inet_aton(destination)) + bytes(4 * (ihl - 5) if ihl > 5 else 0)
-    right = checksum(header[:10] + b"\0\0" + header[12:])
+    right = common.checksum(header[:10] + b"\0\0" + header[12:])
     header = header[:10] + struct.pack(">H", right if ip_sum is None else ip_sum) + header[12:]
     return mac + b"\x02\0\0\0\0\x09" + struct.pack(">H", ethertype) + header + udp
 
@@ -57,10 +48,6 @@ def mutants(seeds, count, random):
             yield bytes(seed[:at]) + bytes(random.choice(seeds)[at:])
         else:
             yield b"\x97\x01\x01\x05\xa3net\xc0\x00" + bytes([random.choice((0x91, 0x81, 0xDD, 0x9F))]) * random.randrange(1, 1300)
-
-
-def counters(appliance):
-    return appliance.ctl_json("status")["dataplane"]["status"]["counters"]
 
 
 def main():
@@ -113,12 +100,12 @@ def main():
             "net.ip_protocol": frame(ask, mac, protocol=6),
             "net.ethertype": frame(ask, mac, ethertype=0x86DD),
         }
-        before = counters(appliance)
+        before = appliance.counters()
         for data in wrong.values():
             for _ in range(10):
                 raw.send(data)
         check_good()
-        after = counters(appliance)
+        after = appliance.counters()
         for name in wrong:
             assert after[name] - before[name] == 10, f"{name} counted {after[name] - before[name]} of 10"
         check_good()

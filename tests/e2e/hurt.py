@@ -33,10 +33,6 @@ HARMS = (
 )
 
 
-def counters(appliance):
-    return appliance.ctl_json("status")["dataplane"]["status"]["counters"]
-
-
 def main():
     forwarder, layout = Path(sys.argv[1]).resolve(), sys.argv[2]
     common.need_root()
@@ -74,8 +70,8 @@ def main():
                 crowd.finish()
             assert pid == appliance.dataplane_pid(), "the data plane died"
             # What the cables still held when the last clients went may be on its way.
-            wait_for("the counters to explain what came", lambda: missing_frames(networks, counters(appliance)) == 0, 10)
-            judge(networks, crowds, counters(appliance))
+            wait_for("the counters to explain what came", lambda: missing_frames(networks, appliance.counters()) == 0, 10)
+            judge(networks, crowds, appliance.counters())
             appliance.stop()
     finally:
         for crowd in crowds:

@@ -78,17 +78,9 @@ def image_model(path):
     return lambda x: x.reshape(-1, SHAPE[0], patches, 16, patches, 16).mean(axis=(3, 5)).reshape(len(x), -1) @ weight
 
 
-def counters(appliance):
-    return appliance.ctl_json("status")["dataplane"]["status"]["counters"]
-
-
 def is_empty(appliance):
-    now = counters(appliance)
+    now = appliance.counters()
     return now["large.messages"] == 0 and now["large.bytes"] == 0
-
-
-def resident_kb(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1))
 
 
 def send_halves(namespace, count):
@@ -147,7 +139,7 @@ def main():
                     try:
                         got, reply = client.predict("image", images[first:first + rows], rows * CLASSES)
                     except AssertionError:
-                        print(f"image {i}, {rows} rows: {counters(appliance)}; the cable: {network.stats()}")
+                        print(f"image {i}, {rows} rows: {appliance.counters()}; the cable: {network.stats()}")
                         raise
                     common.close(got.reshape(rows, CLASSES), answers[first:first + rows])
                     took.append(reply.round_trip_ns / 1e6)
@@ -155,9 +147,9 @@ def main():
                 took.sort()
                 print(f"{layout}, {name}: {IMAGES} answered, round trip p50 {statistics.median(took):.1f} ms, p99 {took[int(len(took) * 0.99)]:.1f} ms, sent whole again {again} times", flush=True)
                 wait_for("everything to be let go", lambda: is_empty(appliance))
-                resident = resident or resident_kb(pid)
+                resident = resident or common.resident_kb(pid)
             network.heal()
-            before = counters(appliance)
+            before = appliance.counters()
             send_halves(network.clients, HALVES)
             got, _ = client.predict("image", images[:1], CLASSES)  # among them
             with network.clients.socket() as plain:
@@ -165,11 +157,11 @@ def main():
                 run_example(plain)
             common.close(got.reshape(1, CLASSES), answers[:1])
             wait_for("half-sent questions to be let go", lambda: is_empty(appliance))
-            now = counters(appliance)
+            now = appliance.counters()
             halves = sum(now[f"large.{name}"] - before[f"large.{name}"] for name in ("given_up", "put_out"))
             print(f"{halves} half-sent questions given up; counters: " + ", ".join(f"{name} {value:,}" for name, value in now.items() if name.startswith("large.") and value))
             assert halves == HALVES, halves
-            grown = resident_kb(pid) - resident
+            grown = common.resident_kb(pid) - resident
             assert grown < 4096, f"{grown} KB more than after the first {IMAGES} images"
             assert pid == appliance.dataplane_pid(), "the data plane died"
             assert now["large.asked"] > 0 and now["answer.missing"] > 0 and now["large.lost"] == 0, now

@@ -13,7 +13,7 @@ TENSOR = ["--model", "dense", "--tensor-bytes", str(16 * 4), "--in-flight", "4"]
 
 
 def port_counters(appliance):
-    return appliance.ctl_json("status")["dataplane"]["status"]["ports"]
+    return appliance.status()["ports"]
 
 
 def serve(appliance):
@@ -33,11 +33,11 @@ def wait_link(appliance, up):
 
 
 def settled_mbufs(appliance):
-    """Buffers in use, once two looks a while apart agree."""
+    """Buffers in use, once two copies of the driver's figures agree, one made after the other."""
     last = [-1]
 
     def settled():
-        used = port_counters(appliance)[0]["mbufs_used"]
+        used = appliance.status_fresh()["ports"][0]["mbufs_used"]
         same, last[0] = used == last[0], used
         return (used,) if same else None
 

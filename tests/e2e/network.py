@@ -20,10 +20,6 @@ SOL_PACKET, PACKET_AUXDATA = 263, 8
 OUTPUTS = 340  # floats: an answer of more than 1,300 bytes and less than 1,500
 
 
-def counters(appliance):
-    return appliance.ctl_json("status")["dataplane"]["status"]["counters"]
-
-
 class Counting:
     """How far counters go while the body runs; entering and leaving read them."""
 
@@ -31,20 +27,20 @@ class Counting:
         self.appliance = appliance
 
     def __enter__(self):
-        self.before = counters(self.appliance)
+        self.before = self.appliance.counters()
         return self
 
     def __exit__(self, kind, error, trace):
-        after = counters(self.appliance)
+        after = self.appliance.counters()
         self.grown = {name: after[name] - self.before.get(name, 0) for name in after if after[name] != self.before.get(name, 0)}
 
 
 def counted(appliance, name, count, do):
     """DO, then until COUNTER has grown by COUNT."""
-    before = counters(appliance)[name]
+    before = appliance.counters()[name]
     do()
-    wait_for(f"{count} more of {name}", lambda: counters(appliance)[name] - before >= count, 5)
-    assert counters(appliance)[name] - before == count, name
+    wait_for(f"{count} more of {name}", lambda: appliance.counters()[name] - before >= count, 5)
+    assert appliance.counters()[name] - before == count, name
 
 
 def link_of(run_there, link):
@@ -70,24 +66,16 @@ def raw(mac):
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def ipv4(source, payload, protocol=17, options=b""):
     length = 20 + len(options)
     head = struct.pack("!BBHHHBBH4s4s", 0x40 | length // 4, 0, length + len(payload), 0, 0, 64, protocol, 0, socket.inet_aton(source), socket.inet_aton(SERVER)) + options
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+    return head[:10] + struct.pack("!H", common.checksum(head)) + head[12:] + payload
 
 
 def with_sum(packet, pseudo):
     """PACKET with its checksum, which stands at 2 in ICMP and at 6 in UDP (whose pseudo header ends in 17)."""
     at = 6 if pseudo[-1:] == b"\x11" else 2
-    return packet[:at] + struct.pack("!H", checksum(pseudo + packet)) + packet[at + 2 :]
+    return packet[:at] + struct.pack("!H", common.checksum(pseudo + packet)) + packet[at + 2 :]
 
 
 def ipv6(payload, protocol, hops=64):
@@ -319,7 +307,7 @@ def router():
             near.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
             far.run("ip", "route", "add", "default", "via", BEYOND)
             far.run("ip", "-6", "route", "add", "default", "via", BEYOND6)
-            wait_for("the gateways' answers", lambda: counters(appliance)["net.arp_gateway"] and counters(appliance)["net.nd_gateway"])
+            wait_for("the gateways' answers", lambda: appliance.counters()["net.arp_gateway"] and appliance.counters()["net.nd_gateway"])
             assert ping(far, SERVER) and ping(far, "-6", SERVER6)
             model = appliance.folder / "wide.onnx"
             compute = common.dense_model(model, [4, OUTPUTS], 7)
@@ -342,8 +330,8 @@ def router():
                 else:
                     # The first answer was lost, and made the router speak: from then on answers fit its MTU.
                     assert attempt > 0 and len(msgpack.packb(answer)) <= 1300 - 28 and answer[1] in (3, 6), (attempt, answer[:4])
-            assert counters(appliance)["net.path_mtu"] == 2, counters(appliance)
-            assert counters(appliance)["net.path_mtu_refused"] == 0
+            assert appliance.counters()["net.path_mtu"] == 2, appliance.counters()
+            assert appliance.counters()["net.path_mtu_refused"] == 0
             appliance.stop()
     finally:
         far.holder.terminate()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy
@@ -22,25 +21,13 @@ MBUFS_WITH_KERNEL = 64
 SILENT = ("none", "withheld", "piece", "no_room", "missing")  # ends of a datagram that send nothing
 
 
-def status(appliance):
-    """What the data plane counts, with drivers' figures that are no older than this call."""
-    called_ns = time.monotonic_ns()
-    while True:
-        told = appliance.ctl_json("status")["dataplane"]["status"]
-        if all(port["copied_ns"] > called_ns for port in told["ports"]):
-            return told
-
-
 def counters(appliance):
-    return status(appliance)["counters"]
+    """With the drivers' figures as they are now."""
+    return appliance.status_fresh()["counters"]
 
 
 def mbufs_used(appliance):
-    return [port["mbufs_used"] for port in status(appliance)["ports"]]
-
-
-def resident_kb(pid):
-    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return [port["mbufs_used"] for port in appliance.status_fresh()["ports"]]
 
 
 def total(counts, prefix):
@@ -138,10 +125,10 @@ def main():
         said, grown = storm.blow("clean", 20_000 if layout != "separate" else 5_000, "--lockstep", seconds=120)
         judge_reasons(said, grown)
         storm.blow("mixed", count // 10, *pace, seconds=120)
-        mbufs, memory = mbufs_used(appliance), resident_kb(pid)
+        mbufs, memory = mbufs_used(appliance), common.resident_kb(pid)
         said, _ = storm.blow("mixed", count, *pace, seconds=1200)
         storm.blow("quiet", min(said["good"]["asked"], 1_000_000), seconds=600)
-        grown_kb = resident_kb(pid) - memory
+        grown_kb = common.resident_kb(pid) - memory
         assert grown_kb < RSS_GROWTH_KB, f"the data plane grew by {grown_kb} kB"
         # What the kernel has sent is taken back from it when the next is sent.
         slack = MBUFS_WITH_KERNEL if layout == "sockets" else 0

@@ -1,18 +1,12 @@
 """Versions swap back and forth under a client that asks all the time: nothing is lost, doubled or wrong, and memory ends where it began."""
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy
 
 import common
 from appliance import Appliance
-
-
-def resident_kb(pid):
-    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
 
 
 def main():
@@ -33,8 +27,8 @@ def main():
             # The version before is dropped every time, so that loading is part of every swap.
             appliance.ctl("unload", "net", str((1, 2, 3)[i % 3]))
             if i == swaps // 5:
-                begin = resident_kb(pid)
-        end = resident_kb(pid)
+                begin = common.resident_kb(pid)
+        end = common.resident_kb(pid)
         asking.terminate()
         report = json.loads(asking.communicate(timeout=20)[0])
         print(f"{swaps} swaps, {report['answered']} answers by {[v['version'] for v in report['versions']]}, lost {report['lost']}, doubled {report['doubled']}, "

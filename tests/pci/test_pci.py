@@ -130,14 +130,6 @@ class Net:
         common.close(numpy.frombuffer(answer[4][0], numpy.float32).reshape(expected.shape), expected)
 
 
-def with_checksum(data):
-    """The Internet checksum of DATA."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data)) if len(data) % 2 == 0 else with_checksum(data + b"\0") ^ 0xFFFF
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
-
-
 def bad_frames(mac):
     """A ping of the wire whose UDP checksum is wrong, and one whose IPv4 checksum is."""
     payload = bytes([0x94, 1, 7, 1, 0xC4, 2]) + b"xy"
@@ -145,7 +137,7 @@ def bad_frames(mac):
         udp = struct.pack(">HHHH", 5000, 4970, 8 + len(payload), 0xBAD1 if not spoil_ip else 0) + payload
         addresses = bytes(map(int, CLIENT.split("."))) + bytes(map(int, SERVER.split(".")))
         head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0) + addresses
-        checksum = with_checksum(head) ^ (0x0101 if spoil_ip else 0)
+        checksum = common.checksum(head) ^ (0x0101 if spoil_ip else 0)
         yield bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000002") + b"\x08\x00" + head[:10] + struct.pack(">H", checksum) + head[12:] + udp
 
 
@@ -196,7 +188,7 @@ def check_link(box, i, net):
     box.guest.monitor_command("set_link", name=f"cable{i}", up=False)
     wait_for(f"{CARDS[i]} to see its link down", lambda: not box.port(i)["link"], PATIENCE_S)
     net.ask(other, 1)
-    assert client.silent(b"\x94\x01\x07\x01\xc4\x01x", 0.5), "an answer came through a cable that was pulled"
+    assert client.silent_for(b"\x94\x01\x07\x01\xc4\x01x", 0.5), "an answer came through a cable that was pulled"
     box.guest.monitor_command("set_link", name=f"cable{i}", up=True)
     wait_for(f"{CARDS[i]} to see its link up", lambda: box.port(i)["link"], PATIENCE_S)
     net.ask(client, 2, tries=40)

@@ -122,8 +122,17 @@ class Client:
     def predict(self, model, inputs, select=None, deadline_us=0, options=None):
         return self.ask([1, model, select, deadline_us, inputs] + ([options] if options is not None else []))
 
-    def silent(self, datagram, seconds=0.05):
-        """True when nothing comes back."""
+    def silent(self, datagram):
+        """True when nothing comes back of what an io lcore decides alone. It takes one client's datagrams in order, so a ping behind is answered after it."""
+        self.ask([7, b"before"])
+        self.send(datagram)
+        behind = [1, 7, self.next_id, b"behind"]
+        self.next_id += 1
+        self.send(msgpack.packb(behind))
+        return self.receive() == behind
+
+    def silent_for(self, datagram, seconds):
+        """True when nothing comes back for so long."""
         self.socket.settimeout(seconds)
         try:
             self.send(datagram)
@@ -223,6 +232,23 @@ class Appliance:
 
     def client(self):
         return Client(self.network)
+
+    def status(self):
+        """What the data plane tells of itself."""
+        return self.ctl_json("status")["dataplane"]["status"]
+
+    def status_fresh(self):
+        """The same, with drivers' figures that are no older than this call."""
+        called_ns = time.monotonic_ns()
+
+        def fresh():
+            told = self.status()
+            return told if all(port["copied_ns"] > called_ns for port in told["ports"]) else None
+
+        return wait_for("the drivers' figures to be copied", fresh)
+
+    def counters(self):
+        return self.status()["counters"]
 
     def dataplane_pid(self):
         return self.ctl_json("status")["dataplane"]["pid"]
