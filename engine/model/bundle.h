@@ -1,12 +1,14 @@
 /*
- * Bundle format 1: one model version in one file, made to be read with O_DIRECT, checked part by part and mapped as it is. docs/BUNDLE.md gives the layout.
+ * Bundle format 2: one model version in one file, made to be read with O_DIRECT, checked piece by piece and mapped as it is. docs/BUNDLE.md gives the layout.
+ * Format 1 is read, too.
  *
- * Every byte is covered: the header by its own BLAKE2b-256 hash, the manifest and each tensor by a hash that the part before it holds, the padding by being
- * zero. The hash of the header therefore names the whole content.
+ * Every byte is covered: the header by its own SHA-256 hash, manifest and tensors by hashes that the header holds, the padding by being zero. The hash of the
+ * header therefore names the whole content.
  */
 #ifndef GYR_ENGINE_MODEL_BUNDLE_H
 #define GYR_ENGINE_MODEL_BUNDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +67,31 @@ GYR_MUST_CHECK int gyr_bundle_build(const struct gyr_graph *graph, const struct 
  * unchanged bundle (the message names the part). -ENOTSUP: another format number. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_bundle_open(const void *bytes, size_t size, struct gyr_bundle **bundle, struct gyr_error *error);
+
+/*
+ * The same, but the hash of the tensors is not computed: it is HASH, the caller's, made while they were read (bundle_hash.h) of what lies there now. Only of a
+ * bundle whose frame says so (below).
+ */
+GYR_MUST_CHECK int gyr_bundle_open_hashed(const void *bytes, size_t size, const uint8_t hash[GYR_BUNDLE_ID_BYTES], struct gyr_bundle **bundle,
+					  struct gyr_error *error);
+
+/*
+ * The same, without a look at the tensors' hashes at all: whoever gives the bytes has checked them, and nobody could change them since. What is read of them is
+ * as bounded as ever: a wrong byte makes a wrong number, no harm.
+ */
+GYR_MUST_CHECK int gyr_bundle_open_vouched(const void *bytes, size_t size, struct gyr_bundle **bundle, struct gyr_error *error);
+
+/* What the header says of the file. */
+struct gyr_bundle_frame {
+	bool pieces; /* the tensors have one hash, made of those of their pieces; else (format 1) each has its own */
+	uint64_t tensors_offset, tensors_bytes;
+};
+
+/*
+ * Reads the first GYR_BUNDLE_ALIGN bytes of a file of SIZE bytes, to know the frame before the rest is there. -EBADMSG, -ENOTSUP as gyr_bundle_open would, as far
+ * as these bytes tell.
+ */
+GYR_MUST_CHECK int gyr_bundle_frame(const void *header, uint64_t size, struct gyr_bundle_frame *frame, struct gyr_error *error);
 void gyr_bundle_close(struct gyr_bundle *bundle); /* NULL is fine */
 
 /* Writes the 64 hexadecimal digits of an id and a zero into TEXT. */

@@ -14,6 +14,7 @@
 
 struct reader {
 	struct gyr_unpack cursor;
+	const struct manifest_form *form;
 	const uint8_t *section;
 	uint64_t section_size, section_used; /* every tensor begins where the one before it, with its padding, ends */
 	struct gyr_arena scratch;            /* what is not needed after reading */
@@ -66,15 +67,27 @@ static int from_graph(int status)
 	return status == 0 || status == -ENOMEM ? status : -EBADMSG;
 }
 
-/* The place, size and hash of a constant of SHAPE; checks its bytes and the padding behind them. */
+/* The hash of a constant that lies where TENSOR says. */
+static int read_hash(struct reader *reader, struct manifest_tensor *tensor)
+{
+	const uint8_t *said;
+	uint32_t said_bytes;
+	if (!gyr_unpack_bin(&reader->cursor, &said, &said_bytes) || said_bytes != sizeof tensor->hash)
+		return malformed(reader, "its hash");
+	memcpy(tensor->hash, said, sizeof tensor->hash);
+	if (reader->form->unchecked)
+		return 0;
+	uint8_t hash[sizeof tensor->hash];
+	bundle_blake2b(reader->section + tensor->offset, tensor->size, hash);
+	return memcmp(tensor->hash, hash, sizeof hash) == 0 ? 0 : gyr_error_set(reader->error, -EBADMSG, "its bytes do not fit their hash");
+}
+
+/* The place and size of a constant of SHAPE, and its hash where there is one; checks the padding behind it. */
 static int read_tensor(struct reader *reader, const struct gyr_shape *shape, struct manifest_tensor *tensor)
 {
 	uint64_t offset, size;
-	const uint8_t *said;
-	uint32_t said_bytes;
 	size_t shape_bytes;
-	if (!gyr_unpack_uint(&reader->cursor, &offset) || !gyr_unpack_uint(&reader->cursor, &size) || !gyr_unpack_bin(&reader->cursor, &said, &said_bytes) ||
-	    said_bytes != sizeof tensor->hash)
+	if (!gyr_unpack_uint(&reader->cursor, &offset) || !gyr_unpack_uint(&reader->cursor, &size))
 		return malformed(reader, "its place in the file");
 	if (!gyr_shape_bytes(shape, 1, &shape_bytes) || shape_bytes != size)
 		return gyr_error_set(reader->error, -EBADMSG, "its %" PRIu64 " bytes are not those of its shape", size);
@@ -86,15 +99,14 @@ static int read_tensor(struct reader *reader, const struct gyr_shape *shape, str
 	uint64_t end = bundle_align(offset + size);
 	if (end > reader->section_size)
 		return gyr_error_set(reader->error, -EBADMSG, "its padding goes beyond the end of the file");
-	bundle_hash(reader->section + offset, size, tensor->hash);
-	if (memcmp(tensor->hash, said, sizeof tensor->hash) != 0)
-		return gyr_error_set(reader->error, -EBADMSG, "its bytes do not fit their hash");
+	*tensor = (struct manifest_tensor){.offset = offset, .size = size};
+	int status = reader->form->hashes ? read_hash(reader, tensor) : 0;
+	if (status != 0)
+		return status;
 	for (uint64_t i = offset + size; i < end; i++)
 		if (reader->section[i] != 0)
 			return gyr_error_set(reader->error, -EBADMSG, "the padding behind it is not zero");
 	reader->section_used = end;
-	tensor->offset = offset;
-	tensor->size = size;
 	return 0;
 }
 
@@ -133,14 +145,15 @@ static int read_value(struct reader *reader, struct gyr_graph *graph)
 	const char *name;
 	const uint8_t *data = NULL;
 	struct gyr_shape shape = {0};
-	if (!gyr_unpack_array(&reader->cursor, &places) || (places != 3 && places != 6))
+	const uint32_t constant_places = reader->form->hashes ? 6 : 5;
+	if (!gyr_unpack_array(&reader->cursor, &places) || (places != 3 && places != constant_places))
 		return malformed(reader, "it");
 	int status = read_text(reader, &reader->scratch, &name, "its name");
 	if (status != 0)
 		return status;
 	if (!read_shape(reader, &shape))
 		return malformed(reader, "its shape");
-	if (places == 6) {
+	if (places == constant_places) {
 		struct manifest_tensor *tensor = next_tensor(reader);
 		status = tensor == NULL ? no_memory(reader) : read_tensor(reader, &shape, tensor);
 		data = status == 0 ? reader->section + tensor->offset : NULL;
@@ -490,10 +503,10 @@ static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 	return status;
 }
 
-int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, struct gyr_arena *arena, struct gyr_bundle *bundle,
-		  const struct manifest_tensor **tensors, struct gyr_error *error)
+int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, const struct manifest_form *form,
+		  struct gyr_arena *arena, struct gyr_bundle *bundle, const struct manifest_tensor **tensors, struct gyr_error *error)
 {
-	struct reader reader = {.cursor = {bytes, bytes + size}, .section = section, .section_size = section_size, .arena = arena, .error = error};
+	struct reader reader = {.cursor = {bytes, bytes + size}, .form = form, .section = section, .section_size = section_size, .arena = arena, .error = error};
 	gyr_arena_init(&reader.scratch, 0);
 	int status = read_all(&reader, bundle);
 	gyr_arena_fini(&reader.scratch);

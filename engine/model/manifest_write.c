@@ -66,22 +66,28 @@ static void pack_shape(struct gyr_pack *pack, const struct gyr_shape *shape)
 		msgpack_pack_int64(&pack->packer, shape->dims[d]);
 }
 
-/* *NEXT is the next constant's tensor. */
-static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor **next)
+/* The tensors that are still to be packed: one for each constant, in the manifest's order. */
+struct rest {
+	const struct manifest_tensor *next;
+	bool hashes;
+};
+
+static void pack_values(struct gyr_pack *pack, const struct gyr_graph *graph, struct rest *rest)
 {
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, graph->value_count);
 	for (uint32_t i = 0; i < graph->value_count; i++) {
 		const struct gyr_value *value = &graph->values[i];
-		msgpack_pack_array(packer, value->data != NULL ? 6 : 3);
+		msgpack_pack_array(packer, value->data == NULL ? 3 : rest->hashes ? 6 : 5);
 		gyr_pack_str(pack, value->name);
 		pack_shape(pack, &value->shape);
 		if (value->data == NULL)
 			continue;
-		const struct manifest_tensor *tensor = (*next)++;
+		const struct manifest_tensor *tensor = rest->next++;
 		msgpack_pack_uint64(packer, tensor->offset);
 		msgpack_pack_uint64(packer, tensor->size);
-		gyr_pack_bin(pack, tensor->hash, sizeof tensor->hash);
+		if (rest->hashes)
+			gyr_pack_bin(pack, tensor->hash, sizeof tensor->hash);
 	}
 }
 
@@ -96,9 +102,9 @@ static void pack_indices(struct gyr_pack *pack, const uint32_t *items, uint32_t 
 	}
 }
 
-static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, const struct manifest_tensor **next);
+static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, struct rest *rest);
 
-static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *attribute, const struct manifest_tensor **next)
+static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *attribute, struct rest *rest)
 {
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, 3);
@@ -146,7 +152,7 @@ static void pack_attribute(struct gyr_pack *pack, const struct gyr_attribute *at
 	}
 	case GYR_ATTRIBUTE_GRAPH:
 		msgpack_pack_uint8(packer, MANIFEST_GRAPH);
-		pack_body(pack, attribute->graph, next);
+		pack_body(pack, attribute->graph, rest);
 		break;
 	}
 }
@@ -170,7 +176,7 @@ static void pack_operator(struct gyr_pack *pack, enum gyr_op op)
 	gyr_pack_str(pack, name);
 }
 
-static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph, const struct manifest_tensor **next)
+static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph, struct rest *rest)
 {
 	msgpack_pack_array(&pack->packer, graph->node_count);
 	for (uint32_t i = 0; i < graph->node_count; i++) {
@@ -182,19 +188,19 @@ static void pack_nodes(struct gyr_pack *pack, const struct gyr_graph *graph, con
 		pack_indices(pack, node->outputs, node->output_count);
 		msgpack_pack_array(&pack->packer, node->attribute_count);
 		for (uint32_t a = 0; a < node->attribute_count; a++)
-			pack_attribute(pack, &node->attributes[a], next);
+			pack_attribute(pack, &node->attributes[a], rest);
 	}
 }
 
-static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, const struct manifest_tensor **next)
+static void pack_body(struct gyr_pack *pack, const struct gyr_graph *body, struct rest *rest)
 {
 	msgpack_pack_array(&pack->packer, 6);
 	gyr_pack_str(pack, body->name);
 	msgpack_pack_uint32(&pack->packer, body->capture_count);
-	pack_values(pack, body, next);
+	pack_values(pack, body, rest);
 	pack_indices(pack, body->inputs, body->input_count);
 	pack_indices(pack, body->outputs, body->output_count);
-	pack_nodes(pack, body, next);
+	pack_nodes(pack, body, rest);
 }
 
 /* The bytes of BATCH rows of value INDEX. */
@@ -220,7 +226,7 @@ static void pack_golden(struct gyr_pack *pack, const struct gyr_graph *graph, co
 		gyr_pack_bin(pack, golden->outputs[i], row_bytes(graph, graph->outputs[i], golden->batch));
 }
 
-static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors)
+static void pack_manifest(struct gyr_pack *pack, const struct gyr_graph *graph, const struct gyr_bundle_info *info, struct rest tensors)
 {
 	msgpack_packer *packer = &pack->packer;
 	msgpack_pack_array(packer, info->bf16_bound != 0 ? 9 : 8);
@@ -259,8 +265,8 @@ static bool guess_size(const struct gyr_graph *graph, const struct gyr_bundle_in
 	return true;
 }
 
-int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors, uint8_t **bytes, size_t *size,
-		   struct gyr_error *error)
+int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors,
+		   const struct manifest_form *form, uint8_t **bytes, size_t *size, struct gyr_error *error)
 {
 	size_t room;
 	bool fits = guess_size(graph, info, &room);
@@ -270,7 +276,7 @@ int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *
 		if (buffer == NULL)
 			return gyr_error_set(error, -ENOMEM, "no memory for the manifest");
 		gyr_pack_init(&pack, buffer, room);
-		pack_manifest(&pack, graph, info, tensors);
+		pack_manifest(&pack, graph, info, (struct rest){.next = tensors, .hashes = form->hashes});
 		if (!pack.overflow && pack.used <= GYR_BUNDLE_MANIFEST_BYTES_MAX) {
 			*bytes = buffer;
 			*size = pack.used;

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-PACKAGES = ["libdpdk", "liburing", "msgpack-c", "libprotobuf-c", "libsodium", "sqlite3", "yyjson", "inih"]
+PACKAGES = ["libdpdk", "liburing", "msgpack-c", "libprotobuf-c", "libsodium", "libcrypto", "sqlite3", "yyjson", "inih"]
 
 
 def main():

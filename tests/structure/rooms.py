@@ -40,6 +40,7 @@ OWNERS = {
     r"rte_.*": ["dataplane/port", "dataplane/net", "dataplane/loop", "tools", "tests"],
     r"(oneapi/)?dnnl.*": ["engine", "tools/benchmark"],
     r"liburing\.h": ["control/load", "tests/unit/control", "tests/fault"],
+    r"openssl/.*": ["engine/model"],
     r"sqlite3\.h": ["control/registry", "tests/unit/control", "tests/fault"],
     r"onnxruntime.*": ["tools/benchmark", "tests"],
     r"ini\.h": ["base"],

@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <xmmintrin.h>
 
+#include "engine/model/bundle_hash.h"
 #include "sample.h"
 
 #define MANIFEST GYR_BUNDLE_ALIGN
@@ -48,11 +49,24 @@ static uint64_t read_u64(const struct file *file, size_t at)
 	return value;
 }
 
-/* Gives manifest and header the hashes that fit them, so that what lies behind is reached. */
+/* The hash of the tensors as docs/BUNDLE.md says it, by libsodium. */
+static void hash_tensors(const uint8_t *bytes, size_t size, uint8_t hash[32])
+{
+	crypto_hash_sha256_state whole;
+	crypto_hash_sha256_init(&whole);
+	for (size_t at = 0; at < size; at += 32768) {
+		crypto_hash_sha256(hash, bytes + at, size - at < 32768 ? size - at : 32768);
+		crypto_hash_sha256_update(&whole, hash, 32);
+	}
+	crypto_hash_sha256_final(&whole, hash);
+}
+
+/* Gives tensors, manifest and header the hashes that fit them, so that what lies behind is reached. */
 static void reseal(struct file *file)
 {
-	crypto_generichash(file->bytes + 56, 32, file->bytes + MANIFEST, read_u64(file, 32), NULL, 0);
-	crypto_generichash(file->bytes + 4064, 32, file->bytes, 4064, NULL, 0);
+	crypto_hash_sha256(file->bytes + 56, file->bytes + MANIFEST, read_u64(file, 32));
+	hash_tensors(file->bytes + read_u64(file, 40), read_u64(file, 48), file->bytes + 88);
+	crypto_hash_sha256(file->bytes + 4064, file->bytes, 4064);
 }
 
 static uint8_t *find(const struct file *file, const void *what, size_t length)
@@ -169,7 +183,8 @@ static void lying_headers(void **state)
 		{32, UINT64_MAX / 2, "limit"},
 		{40, 4096, "contradict"},
 		{48, 4096, "contradict"},
-		{88, 1, "contradict"},
+		{88, 1, "tensors: their bytes"},
+		{120, 1, "contradict"},
 		{4056, UINT64_C(1) << 56, "contradict"},
 	};
 	for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
@@ -177,9 +192,9 @@ static void lying_headers(void **state)
 		uint64_t value = read_u64(&file, lies[i].at) + lies[i].change;
 		memcpy(file.bytes + lies[i].at, &value, sizeof value);
 		if (lies[i].at != 32)
-			crypto_generichash(file.bytes + 56, 32, file.bytes + MANIFEST, read_u64(&file, 32), NULL, 0);
+			crypto_hash_sha256(file.bytes + 56, file.bytes + MANIFEST, read_u64(&file, 32));
 		memcpy(file.bytes + lies[i].at, &value, sizeof value);
-		crypto_generichash(file.bytes + 4064, 32, file.bytes, 4064, NULL, 0);
+		crypto_hash_sha256(file.bytes + 4064, file.bytes, 4064);
 		expect(&file, -EBADMSG, lies[i].text);
 		free(file.bytes);
 	}
@@ -203,10 +218,98 @@ static void bytes_behind_the_last_tensor(void **state)
 static void another_format(void **state)
 {
 	struct file file = build_sample();
-	file.bytes[8] = 2;
+	file.bytes[8] = 3;
 	reseal(&file);
-	expect(&file, -ENOTSUP, "format 2");
+	expect(&file, -ENOTSUP, "format 3");
+	file.bytes[8] = 0;
+	reseal(&file);
+	expect(&file, -ENOTSUP, "format 0");
 	free(file.bytes);
+}
+
+/* One that was written before: it has a hash for each tensor, and is what the sample is now. */
+static void the_first_format_is_read(void **state)
+{
+	struct gyr_bundle *bundle;
+	struct gyr_error error;
+	struct file old = {aligned_alloc(GYR_BUNDLE_ALIGN, 24576), 24576}, now = build_sample();
+	FILE *stored = fopen(getenv("FORMAT1_BUNDLE"), "rb");
+	assert_non_null(stored);
+	assert_int_equal(fread(old.bytes, 1, old.size, stored), old.size);
+	assert_int_equal(fgetc(stored), EOF);
+	fclose(stored);
+	assert_int_equal(old.bytes[8], 1);
+	struct gyr_bundle_frame frame;
+	assert_int_equal(gyr_bundle_frame(old.bytes, old.size, &frame, &error), 0);
+	assert_false(frame.pieces);
+	if (gyr_bundle_open(old.bytes, old.size, &bundle, &error) != 0)
+		fail_msg("%s", error.text);
+	void *again;
+	size_t again_size;
+	assert_int_equal(gyr_bundle_build(bundle->graph, &bundle->info, &again, &again_size, NULL), 0);
+	assert_int_equal(again_size, now.size);
+	assert_memory_equal(again, now.bytes, now.size);
+	gyr_bundle_close(bundle);
+	free(again);
+	for (size_t i = 0; i < old.size; i += i < 8192 ? 1 : 4) {
+		old.bytes[i] ^= 0x10;
+		assert_int_equal(open_file(&old, NULL), i >= 8 && i < 12 ? -ENOTSUP : -EBADMSG);
+		old.bytes[i] ^= 0x10;
+	}
+	free(old.bytes);
+	free(now.bytes);
+}
+
+/* What a loader does that hashes pieces while it reads, and what those do who get its memory. */
+static void others_may_have_hashed(void **state)
+{
+	struct file file = build_sample();
+	struct gyr_bundle *bundle;
+	struct gyr_bundle_frame frame;
+	struct gyr_error error = {""};
+	uint8_t hash[32];
+	assert_int_equal(gyr_bundle_frame(file.bytes, file.size, &frame, &error), 0);
+	assert_true(frame.pieces);
+	assert_int_equal(frame.tensors_offset, read_u64(&file, 40));
+	assert_int_equal(frame.tensors_bytes, read_u64(&file, 48));
+	assert_int_equal(gyr_bundle_frame(file.bytes, file.size + 1, &frame, &error), -EBADMSG);
+	memcpy(hash, file.bytes + 88, sizeof hash);
+	assert_int_equal(gyr_bundle_open_hashed(file.bytes, file.size, hash, &bundle, &error), 0);
+	gyr_bundle_close(bundle);
+	hash[31] ^= 1;
+	assert_int_equal(gyr_bundle_open_hashed(file.bytes, file.size, hash, &bundle, &error), -EBADMSG);
+	assert_non_null(strstr(error.text, "tensors: their bytes"));
+	/* A tensor's first byte: only a hash could tell. */
+	file.bytes[frame.tensors_offset] ^= 1;
+	assert_int_equal(gyr_bundle_open(file.bytes, file.size, &bundle, &error), -EBADMSG);
+	assert_int_equal(gyr_bundle_open_vouched(file.bytes, file.size, &bundle, &error), 0);
+	gyr_bundle_close(bundle);
+	file.bytes[MANIFEST] ^= 1;
+	assert_int_equal(gyr_bundle_open_vouched(file.bytes, file.size, &bundle, &error), -EBADMSG);
+	file.bytes[4000] = 1;
+	assert_int_equal(gyr_bundle_frame(file.bytes, file.size, &frame, &error), -EBADMSG);
+	free(file.bytes);
+}
+
+static void pieces_are_hashed_as_the_page_says(void **state)
+{
+	static const size_t sizes[] = {0, 1, 32767, 32768, 32769, 65536, 300001};
+	static uint8_t bytes[300001], hashes[16][GYR_BUNDLE_ID_BYTES];
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		uint8_t expected[32], got[32];
+		size_t count = gyr_bundle_pieces(sizes[i]);
+		hash_tensors(bytes, sizes[i], expected);
+		memset(hashes, 0xee, sizeof hashes);
+		gyr_bundle_hash_pieces(bytes, sizes[i], hashes);
+		assert_int_equal(hashes[count][0], 0xee);
+		gyr_bundle_hash_join((const uint8_t(*)[GYR_BUNDLE_ID_BYTES])hashes, count, got);
+		assert_memory_equal(got, expected, 32);
+		gyr_bundle_sha256(bytes, sizes[i], got);
+		crypto_hash_sha256(expected, bytes, sizes[i]);
+		assert_memory_equal(got, expected, 32);
+	}
 }
 
 /* Replaces WAS by IS (of the same length) in the manifest. */
@@ -449,7 +552,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),      cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
-		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(bytes_behind_the_last_tensor),
+		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(the_first_format_is_read),
+		cmocka_unit_test(others_may_have_hashed), cmocka_unit_test(pieces_are_hashed_as_the_page_says), cmocka_unit_test(bytes_behind_the_last_tensor),
 		cmocka_unit_test(lying_manifests), cmocka_unit_test(one_form),          cmocka_unit_test(wrong_info),
 		cmocka_unit_test(two_domains),     cmocka_unit_test(long_lineage),      cmocka_unit_test(bf16_bound),
 	};
