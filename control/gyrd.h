@@ -39,6 +39,7 @@ struct gyrd {
 	struct gyr_rpc_call *stop_call; /* NULL: nobody waits for the end */
 	struct gyr_timer stop_limit;
 	bool stopping;
+	bool collecting; /* gc frees blobs: nothing may be put meanwhile */
 };
 
 /* The calls that gyrd serves. */
@@ -54,6 +55,12 @@ void gyrd_serve_show(void *user, struct gyr_rpc_call *call);
 
 /* show.c: the pair "policy" of a map. */
 void gyrd_pack_policy(msgpack_packer *packer, const struct gyr_link_policy *policy);
+
+/* care.c: calls that look after the registry. */
+void gyrd_serve_verify(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_gc(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_audit(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_remove(void *user, struct gyr_rpc_call *call);
 
 /* job.c: calls that read, make or write whole models. */
 void gyrd_serve_train(void *user, struct gyr_rpc_call *call);

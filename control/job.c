@@ -107,6 +107,8 @@ static struct gyrd_job *begin_job(struct gyrd *gyrd, struct gyr_rpc_call *call, 
 	int status = gyr_name_check("model", model, &error);
 	if (status == 0 && gyrd->stopping)
 		status = gyr_error_set(&error, -ESHUTDOWN, "gyrd is ending");
+	if (status == 0 && gyrd->collecting)
+		status = gyr_error_set(&error, -EBUSY, "gc is under way; try again in a moment");
 	if (status == 0 && gyrd->job_count == GYRD_JOBS_MAX)
 		status = gyr_error_set(&error, -EBUSY, "%u jobs are under way, which is the most; try again when one has ended", GYRD_JOBS_MAX);
 	if (status != 0) {

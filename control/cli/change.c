@@ -42,6 +42,11 @@ enum ctl_exit ctl_unload(struct ctl *ctl)
 	return change(ctl, "unload", NULL, 0, "is unloaded");
 }
 
+enum ctl_exit ctl_model_remove(struct ctl *ctl)
+{
+	return change(ctl, "model.remove", NULL, 0, "is removed; gyrctl gc frees its file");
+}
+
 enum ctl_exit ctl_promote(struct ctl *ctl)
 {
 	struct gyr_rpc_parameter more[2];

@@ -106,12 +106,16 @@ enum ctl_exit ctl_model_list(struct ctl *ctl);
 enum ctl_exit ctl_model_show(struct ctl *ctl);
 enum ctl_exit ctl_model_set(struct ctl *ctl);
 enum ctl_exit ctl_model_export(struct ctl *ctl);
+enum ctl_exit ctl_model_remove(struct ctl *ctl);
+enum ctl_exit ctl_verify(struct ctl *ctl);
+enum ctl_exit ctl_gc(struct ctl *ctl);
+enum ctl_exit ctl_audit(struct ctl *ctl);
 enum ctl_exit ctl_load(struct ctl *ctl);
 enum ctl_exit ctl_unload(struct ctl *ctl);
 enum ctl_exit ctl_promote(struct ctl *ctl);
 enum ctl_exit ctl_predict(struct ctl *ctl);
 enum ctl_exit ctl_stop(struct ctl *ctl);
 
-extern const struct ctl_option ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[];
+extern const struct ctl_option ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[], ctl_gc_options[], ctl_audit_options[];
 
 #endif

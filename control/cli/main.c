@@ -73,6 +73,10 @@ const struct ctl_command ctl_commands[] = {
 	 ctl_model_set},
 	{"model export", "NAME VERSION FILE", 3, 3, export_options, "write a version to a file", "  gyrctl model export fashion 2 fashion.onnx\n",
 	 ctl_model_export},
+	{"model remove", "NAME VERSION", 2, 2, NULL, "take a version out of the registry",
+	 "One that the data plane holds, or shall hold, is refused. Its number is not given again. Its file stays until \"gyrctl gc\" frees it.\n"
+	 "  gyrctl model remove fashion 1\n",
+	 ctl_model_remove},
 	{"load", "NAME [VERSION]", 1, 2, NULL, "have the data plane hold a version",
 	 "Without VERSION, the newest is loaded. It serves requests that ask for it by its number.\n"
 	 "  gyrctl load fashion 2\n",
@@ -87,6 +91,18 @@ const struct ctl_command ctl_commands[] = {
 	 "Each INPUT is a JSON array (of a scalar its number), or a file: JSON, IDX (also gzip'd) or raw elements, of which --row takes one row.\n"
 	 "  gyrctl predict iris '[5.1, 3.5, 1.4, 0.2]'\n  gyrctl predict fashion t10k-images-idx3-ubyte.gz --row 7\n",
 	 ctl_predict},
+	{"verify", "", 0, 0, NULL, "check that everything that is kept is as it was written",
+	 "Reads the whole database, the audit's chain and every version's file. The exit status is 1 when something is damaged.\n"
+	 "  gyrctl verify\n  gyrctl verify --json | tail -n 1 | jq .faults\n",
+	 ctl_verify},
+	{"gc", "", 0, 0, ctl_gc_options, "show, and free, files that no version refers to",
+	 "Such files are left by removed versions and by imports that were cut short. Without --yes nothing is freed.\n"
+	 "  gyrctl gc\n  gyrctl gc --yes\n",
+	 ctl_gc},
+	{"audit", "[NAME]", 0, 1, ctl_audit_options, "who changed what, and when",
+	 "The newest first; of one model where NAME is given. Each row carries a hash over itself and the row before.\n"
+	 "  gyrctl audit\n  gyrctl audit fashion --limit 100 --json\n",
+	 ctl_audit},
 	{"stop", "", 0, 0, stop_options, "end gyrd, and the data plane that it supervises", "  gyrctl stop\n", ctl_stop},
 	{0},
 };

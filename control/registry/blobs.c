@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "control/registry/disk.h"
 #include "control/registry/step.h"
 
 int gyr_blobs_open(struct gyr_blobs *blobs, const char *state_dir, struct gyr_error *error)
@@ -17,8 +17,9 @@ int gyr_blobs_open(struct gyr_blobs *blobs, const char *state_dir, struct gyr_er
 	int length = snprintf(blobs->dir, sizeof blobs->dir, "%s/blobs", state_dir);
 	if (length < 0 || (size_t)length >= sizeof blobs->dir)
 		return gyr_error_set(error, -ENAMETOOLONG, "%.100s...: the state directory's path is too long", state_dir);
-	if (mkdir(blobs->dir, 0700) != 0 && errno != EEXIST)
-		return gyr_error_set(error, -errno, "%s: cannot be made: %s", blobs->dir, strerror(errno));
+	int status = gyr_disk_make_folder(blobs->dir, error);
+	if (status != 0)
+		return status;
 	blobs->dir_fd = open(blobs->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (blobs->dir_fd < 0)
 		return gyr_error_set(error, -errno, "%s: cannot be opened: %s", blobs->dir, strerror(errno));
@@ -66,12 +67,8 @@ static int write_aside(const struct gyr_blobs *blobs, const char *aside, const v
 	status = GYR_STEP("blob-write");
 	if (status == 0)
 		status = write_all(fd, bytes, size);
-	if (status == 0) {
-		*failed = "fsync";
-		status = GYR_STEP("blob-sync");
-		if (status == 0 && fsync(fd) != 0)
-			status = -errno;
-	}
+	if (status == 0)
+		gyr_disk_sync(fd, blobs->dir, "blob-sync");
 	close(fd);
 	return status;
 }
@@ -117,10 +114,8 @@ int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *b
 	if (status != 0)
 		return status;
 	/* Also for one that was there: its own put may have ended before this. */
-	status = GYR_STEP("blob-folder-sync");
-	if (status == 0 && fsync(blobs->dir_fd) != 0)
-		status = -errno;
-	return status == 0 ? 0 : gyr_error_set(error, status, "%s: fsync: %s", blobs->dir, strerror(-status));
+	gyr_disk_sync(blobs->dir_fd, blobs->dir, "blob-folder-sync");
+	return 0;
 }
 
 int gyr_blobs_count(const struct gyr_blobs *blobs, uint32_t *count, struct gyr_error *error)
@@ -135,7 +130,14 @@ int gyr_blobs_count(const struct gyr_blobs *blobs, uint32_t *count, struct gyr_e
 	return 0;
 }
 
-int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, const char *name), void *user, struct gyr_error *error)
+int gyr_blobs_remove(const struct gyr_blobs *blobs, const char *name, struct gyr_error *error)
+{
+	if (unlinkat(blobs->dir_fd, name, 0) != 0 && errno != ENOENT)
+		return gyr_error_set(error, -errno, "%s/%s: cannot be removed: %s", blobs->dir, name, strerror(errno));
+	return 0;
+}
+
+int gyr_blobs_sweep(const struct gyr_blobs *blobs, struct gyr_error *error)
 {
 	DIR *dir = opendir(blobs->dir);
 	if (dir == NULL)
@@ -143,7 +145,7 @@ int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, cons
 	struct dirent *entry;
 	while ((entry = readdir(dir)) != NULL) {
 		const char *name = entry->d_name;
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (name[0] != '.' && keep(user, name)))
+		if (name[0] != '.' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
 		gyr_log_info("%s/%s: left by an import that did not end; removed", blobs->dir, name);
 		if (unlinkat(blobs->dir_fd, name, 0) != 0)

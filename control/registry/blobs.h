@@ -1,6 +1,8 @@
 /*
  * The content-addressed store: STATE_DIR/blobs/HEX holds the bundle whose id is HEX, whole and on the disk, or is not there. What is being written lies beside
  * it under a name that begins with a dot, and is swept away by the next start.
+ *
+ * Written aside, synced, renamed, the folder synced: only then may something name it. A sync that fails ends the process (disk.h).
  */
 #ifndef GYR_CONTROL_REGISTRY_BLOBS_H
 #define GYR_CONTROL_REGISTRY_BLOBS_H
@@ -25,7 +27,7 @@ void gyr_blobs_close(struct gyr_blobs *blobs);
 
 /*
  * Keeps SIZE bytes as NAME; afterwards they are on the disk. A blob that is there already with these bytes is left as it is, a damaged one is replaced. Any
- * thread. -ENOSPC, -EIO and what else open, write, fsync and rename give; no row may name the blob then.
+ * thread. -ENOSPC, -EIO and what else open, write and rename give; no row may name the blob then.
  */
 GYR_MUST_CHECK int gyr_blobs_put(const struct gyr_blobs *blobs, const char *name, const void *bytes, size_t size, struct gyr_error *error);
 
@@ -35,7 +37,10 @@ void gyr_blobs_path(const struct gyr_blobs *blobs, const char *name, char path[G
 /* How many blobs there are. The errno of reading the folder. */
 GYR_MUST_CHECK int gyr_blobs_count(const struct gyr_blobs *blobs, uint32_t *count, struct gyr_error *error);
 
-/* Removes every file that is no blob, and every blob that KEEP says no to. Only while nothing is being put. The errno of reading the folder. */
-GYR_MUST_CHECK int gyr_blobs_sweep(const struct gyr_blobs *blobs, bool (*keep)(void *user, const char *name), void *user, struct gyr_error *error);
+/* Removes a blob, which nothing may name. Any thread. One that is gone is fine. The errno of unlink. */
+GYR_MUST_CHECK int gyr_blobs_remove(const struct gyr_blobs *blobs, const char *name, struct gyr_error *error);
+
+/* Removes what is left of blobs that were being written. Only while nothing is being put. The errno of reading the folder. */
+GYR_MUST_CHECK int gyr_blobs_sweep(const struct gyr_blobs *blobs, struct gyr_error *error);
 
 #endif

@@ -1,9 +1,12 @@
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
-#include "control/registry/registry.h"
+#include "control/registry/registry_internal.h"
+
+const char *const gyr_metric_names[] = {"accuracy", "held-loss", "loss", NULL};
 
 /* [{"name": "image", "dtype": "u8", "shape": [-1, 784]}, ...] */
 static yyjson_mut_val *describe(yyjson_mut_doc *doc, const struct gyr_graph *graph, const uint32_t *indices, uint32_t count)
@@ -36,6 +39,17 @@ static char *write_signature(const struct gyr_graph *graph)
 	return text;
 }
 
+/* A bundle brings its measures as part of its lineage, in words; one that is no number stays there only. */
+static void take_metric(struct gyr_facts *facts, const struct gyr_lineage *from)
+{
+	char *end;
+	double value = strtod(from->value, &end);
+	for (size_t i = 0; gyr_metric_names[i] != NULL; i++)
+		if (strcmp(from->key, gyr_metric_names[i]) == 0 && end != from->value && *end == '\0' && isfinite(value) &&
+		    facts->metric_count < GYR_METRICS_MAX)
+			facts->metrics[facts->metric_count++] = (struct gyr_metric){gyr_metric_names[i], value};
+}
+
 int gyr_facts_take(struct gyr_facts *facts, const struct gyr_bundle *bundle, uint64_t bytes, struct gyr_error *error)
 {
 	*facts = (struct gyr_facts){.bytes = bytes, .lineage_count = bundle->info.lineage_count};
@@ -47,6 +61,7 @@ int gyr_facts_take(struct gyr_facts *facts, const struct gyr_bundle *bundle, uin
 		facts->lineage[i].value = gyr_arena_string(&facts->arena, from->value, strlen(from->value));
 		if (facts->lineage[i].key == NULL || facts->lineage[i].value == NULL)
 			return gyr_error_set(error, -ENOMEM, "no memory for a bundle's lineage");
+		take_metric(facts, from);
 	}
 	facts->signature = write_signature(bundle->graph);
 	if (facts->signature == NULL)

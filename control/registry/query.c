@@ -169,18 +169,38 @@ int gyr_registry_each_lineage(struct gyr_registry *registry, const char *model, 
 	return status < 0 ? status : 0;
 }
 
-int gyr_registry_each_audit(struct gyr_registry *registry, const char *model,
-			    bool (*item)(void *user, int64_t at_s, uid_t actor, const char *action, uint64_t version, const char *text), void *user,
-			    struct gyr_error *error)
+int gyr_registry_each_metric(struct gyr_registry *registry, const char *model, uint64_t number, bool (*item)(void *user, const struct gyr_metric *metric),
+			     void *user, struct gyr_error *error)
 {
 	sqlite3_stmt *statement;
 	int status = gyr_sql_prepare(registry->database, &statement, error,
-				     "SELECT at_s, actor, action, version, text FROM audit WHERE model=? ORDER BY id DESC", "s", model);
+				     "SELECT t.name, t.value FROM metrics t JOIN models m ON m.id=t.model WHERE m.name=? AND t.number=? ORDER BY t.name", "si",
+				     model, (int64_t)number);
+	if (status != 0)
+		return status;
+	while ((status = gyr_sql_step(registry->database, statement, error)) == 1) {
+		struct gyr_metric metric = {gyr_sql_plain(statement, 0), sqlite3_column_double(statement, 1)};
+		if (!item(user, &metric))
+			break;
+	}
+	sqlite3_finalize(statement);
+	return status < 0 ? status : 0;
+}
+
+int gyr_registry_each_former(struct gyr_registry *registry, const char *model, const char *label, bool (*item)(void *user, uint64_t number), void *user,
+			     struct gyr_error *error)
+{
+	sqlite3_stmt *statement;
+	/* Registries of earlier Gyrs know of the one before only. */
+	int status = gyr_sql_prepare(registry->database, &statement, error,
+				     "SELECT l.former, 9223372036854775807 AS rank FROM labels l JOIN models m ON m.id=l.model"
+				     " WHERE m.name=?1 AND l.name=?2 AND l.former IS NOT NULL"
+				     " UNION ALL SELECT version, id FROM audit WHERE model=?1 AND text=?2 AND action='" GYR_AUDIT_PROMOTED "' ORDER BY 2 DESC",
+				     "ss", model, label);
 	if (status != 0)
 		return status;
 	while ((status = gyr_sql_step(registry->database, statement, error)) == 1)
-		if (!item(user, sqlite3_column_int64(statement, 0), (uid_t)sqlite3_column_int64(statement, 1), (const char *)sqlite3_column_text(statement, 2),
-			  (uint64_t)sqlite3_column_int64(statement, 3), (const char *)sqlite3_column_text(statement, 4)))
+		if (!item(user, (uint64_t)sqlite3_column_int64(statement, 0)))
 			break;
 	sqlite3_finalize(statement);
 	return status < 0 ? status : 0;

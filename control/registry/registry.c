@@ -13,66 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/assertion.h"
 #include "base/log.h"
+#include "control/registry/checked.h"
+#include "control/registry/disk.h"
 #include "control/registry/lock.h"
 #include "control/registry/registry_internal.h"
 #include "control/registry/sql.h"
 #include "control/registry/step.h"
 
-#define APPLICATION_ID 0x47795231 /* "GyR1" */
-#define SCHEMA_VERSION 2
-
 int (*gyr_step_hook)(const char *step);
-
-/* Version 2 has this beside what version 1 had. */
-#define SETTINGS_TABLE                                                                                                                                         \
-	"CREATE TABLE settings ("                                                                                                                              \
-	" model INTEGER NOT NULL REFERENCES models(id),"                                                                                                       \
-	" name TEXT NOT NULL,"                                                                                                                                 \
-	" value INTEGER NOT NULL,"                                                                                                                             \
-	" PRIMARY KEY (model, name)) WITHOUT ROWID;"
-
-static const char schema[] = "CREATE TABLE models ("
-			     " id INTEGER PRIMARY KEY,"
-			     " name TEXT NOT NULL UNIQUE,"
-			     " next_version INTEGER NOT NULL DEFAULT 1);"
-			     "CREATE TABLE versions ("
-			     " model INTEGER NOT NULL REFERENCES models(id),"
-			     " number INTEGER NOT NULL,"
-			     " blob TEXT NOT NULL,"
-			     " bytes INTEGER NOT NULL,"
-			     " created_s INTEGER NOT NULL,"
-			     " signature TEXT NOT NULL,"
-			     " wanted INTEGER NOT NULL DEFAULT 0,"
-			     " PRIMARY KEY (model, number),"
-			     " UNIQUE (model, blob)) WITHOUT ROWID;"
-			     "CREATE TABLE lineage ("
-			     " model INTEGER NOT NULL, number INTEGER NOT NULL,"
-			     " key TEXT NOT NULL,"
-			     " value TEXT NOT NULL,"
-			     " PRIMARY KEY (model, number, key),"
-			     " FOREIGN KEY (model, number) REFERENCES versions(model, number)) WITHOUT ROWID;"
-			     "CREATE TABLE labels ("
-			     " model INTEGER NOT NULL REFERENCES models(id),"
-			     " name TEXT NOT NULL,"
-			     " version INTEGER, former INTEGER, intended INTEGER,"
-			     " PRIMARY KEY (model, name),"
-			     " FOREIGN KEY (model, version) REFERENCES versions(model, number),"
-			     " FOREIGN KEY (model, former) REFERENCES versions(model, number),"
-			     " FOREIGN KEY (model, intended) REFERENCES versions(model, number)) WITHOUT ROWID;"
-			     "CREATE TABLE audit ("
-			     " id INTEGER PRIMARY KEY,"
-			     " at_s INTEGER NOT NULL,"
-			     " actor INTEGER NOT NULL,"
-			     " action TEXT NOT NULL,"
-			     " model TEXT NOT NULL,"
-			     " version INTEGER NOT NULL,"
-			     " text TEXT NOT NULL);" SETTINGS_TABLE;
 
 int gyr_name_check(const char *what, const char *name, struct gyr_error *error)
 {
@@ -97,96 +50,83 @@ static int lock_state(struct gyr_registry *registry, const char *state_dir, stru
 	return status;
 }
 
-static int read_pragma(sqlite3 *database, const char *sql, int64_t *value, struct gyr_error *error)
-{
-	sqlite3_stmt *statement;
-	int status = gyr_sql_prepare(database, &statement, error, sql, "");
-	if (status != 0)
-		return status;
-	status = gyr_sql_step(database, statement, error);
-	if (status == 1)
-		*value = sqlite3_column_int64(statement, 0);
-	sqlite3_finalize(statement);
-	return status < 0 ? status : 0;
-}
-
-/* Makes the tables of a new database, or finds that those there are ours. */
-static int settle_schema(struct gyr_registry *registry, const char *path, struct gyr_error *error)
-{
-	sqlite3 *database = registry->database;
-	uint32_t blobs;
-	int64_t application = 0, version = 0, tables = 0;
-	int status = read_pragma(database, "PRAGMA application_id", &application, error);
-	if (status == 0)
-		status = read_pragma(database, "PRAGMA user_version", &version, error);
-	if (status == 0)
-		status = read_pragma(database, "SELECT count(*) FROM sqlite_schema", &tables, error);
-	if (status != 0)
-		return status;
-	if (application == APPLICATION_ID && version == SCHEMA_VERSION)
-		return 0;
-	if (application == APPLICATION_ID && version == 1)
-		return gyr_sql_run(database, "BEGIN IMMEDIATE;" SETTINGS_TABLE "PRAGMA user_version=2;COMMIT", error);
-	if (application == APPLICATION_ID && version > SCHEMA_VERSION)
-		return gyr_error_set(error, -ENOTSUP, "%s: schema %lld was made by a later Gyr; this one reads %d", path, (long long)version, SCHEMA_VERSION);
-	if (application != 0 || version != 0 || tables != 0)
-		return gyr_error_set(error, -EBADMSG, "%s: not a registry of Gyr's", path);
-	/* A new registry names no blob, so the sweep would remove them all: they are what is left of one that was lost. */
-	status = gyr_blobs_count(&registry->blobs, &blobs, error);
-	if (status == 0 && blobs > 0)
-		status = gyr_error_set(error, -ENODATA,
-				       "the registry is gone or empty, but %s has %u models' files; put registry.db back, or move that folder away",
-				       registry->blobs.dir, blobs);
-	if (status != 0)
-		return status;
-	char sql[sizeof schema + 128];
-	snprintf(sql, sizeof sql, "BEGIN IMMEDIATE;%sPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT", schema, APPLICATION_ID, SCHEMA_VERSION);
-	return gyr_sql_run(database, sql, error);
-}
-
 static int open_database(struct gyr_registry *registry, const char *state_dir, struct gyr_error *error)
 {
 	char path[GYR_BLOB_PATH_BYTES];
 	snprintf(path, sizeof path, "%s/registry.db", state_dir);
-	int code = sqlite3_open_v2(path, &registry->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	int status = gyr_checked_register(error);
+	if (status != 0)
+		return status;
+	gyr_disk_forget(path);
+	int code = sqlite3_open_v2(path, &registry->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+				   GYR_CHECKED_VFS);
 	if (code != SQLITE_OK)
 		return gyr_error_set(error, gyr_sql_status(code), "%s: %s", path,
 				     registry->database == NULL ? "no memory" : sqlite3_errmsg(registry->database));
-	int status = gyr_sql_run(registry->database, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF",
-				 error);
+	status = gyr_sql_run(registry->database,
+			     "PRAGMA page_size=4096; PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF",
+			     error);
 	if (status == 0)
-		status = settle_schema(registry, path, error);
+		status = gyr_schema_settle(registry, path, error);
 	return status == 0 ? 0 : gyr_error_prefix(error, status, "%s", path);
 }
 
-static bool is_referenced(void *user, const char *name)
+static void keep_first(void *user, const char *text)
 {
-	struct gyr_registry *registry = user;
-	sqlite3_stmt *statement;
-	if (gyr_sql_prepare(registry->database, &statement, NULL, "SELECT 1 FROM versions WHERE blob=? LIMIT 1", "s", name) != 0)
-		return true;
-	/* What cannot be found out is kept. */
-	bool referenced = gyr_sql_step(registry->database, statement, NULL) != 0;
-	sqlite3_finalize(statement);
-	return referenced;
+	struct gyr_error *first = user;
+	if (first->text[0] == '\0')
+		gyr_error_set(first, 0, "%s", text);
+}
+
+/* Nothing is served by a database that is not as it was written. */
+static int check_database(struct gyr_registry *registry, const char *state_dir, struct gyr_error *error)
+{
+	struct gyr_registry_check check;
+	struct gyr_error first = {0};
+	int status = gyr_registry_verify(registry, &check, keep_first, &first, error);
+	if (status != 0 || check.faults == 0)
+		return status;
+	return gyr_error_set(error, -EBADMSG, "%s/registry.db is damaged: %s; put it back from the backup", state_dir, first.text);
+}
+
+static bool count_loose(void *user, const char *name, uint64_t bytes)
+{
+	++*(uint64_t *)user;
+	return true;
+}
+
+/* What was begun and not named yet goes. A whole blob that no version names stays: a registry that was put back from a backup may be the older one. */
+static int look_for_leftovers(struct gyr_registry *registry, struct gyr_error *error)
+{
+	uint64_t loose = 0;
+	int status = gyr_blobs_sweep(&registry->blobs, error);
+	if (status == 0)
+		status = gyr_registry_each_loose(registry, count_loose, &loose, error);
+	if (status == 0 && loose > 0)
+		gyr_log_info("%s: %llu files that no version names; \"gyrctl gc\" shows them, and can free them", registry->blobs.dir,
+			     (unsigned long long)loose);
+	return status;
 }
 
 int gyr_registry_open(const char *state_dir, struct gyr_registry **registry, struct gyr_error *error)
 {
 	*registry = NULL;
-	if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
-		return gyr_error_set(error, -errno, "%s: cannot be made: %s", state_dir, strerror(errno));
+	int status = gyr_disk_make_folder(state_dir, error);
+	if (status != 0)
+		return status;
 	struct gyr_registry *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for the registry");
 	made->blobs.dir_fd = made->lock_fd = -1;
-	int status = lock_state(made, state_dir, error);
+	status = lock_state(made, state_dir, error);
 	if (status == 0)
 		status = gyr_blobs_open(&made->blobs, state_dir, error);
 	if (status == 0)
 		status = open_database(made, state_dir, error);
 	if (status == 0)
-		status = gyr_blobs_sweep(&made->blobs, is_referenced, made, error);
+		status = check_database(made, state_dir, error);
+	if (status == 0)
+		status = look_for_leftovers(made, error);
 	if (status != 0) {
 		gyr_registry_close(made);
 		return status;
@@ -211,13 +151,6 @@ void gyr_registry_close(struct gyr_registry *registry)
 const struct gyr_blobs *gyr_registry_blobs(const struct gyr_registry *registry)
 {
 	return &registry->blobs;
-}
-
-int gyr_registry_audit(struct gyr_registry *registry, uid_t actor, const char *action, const char *model, uint64_t number, const char *text,
-		       struct gyr_error *error)
-{
-	return gyr_sql_do(registry->database, error, "INSERT INTO audit (at_s, actor, action, model, version, text) VALUES (?,?,?,?,?,?)", "iissis",
-			  (int64_t)time(NULL), (int64_t)actor, action, model, (int64_t)number, text);
 }
 
 int gyr_registry_begin(struct gyr_registry *registry, struct gyr_error *error)
@@ -265,6 +198,9 @@ static int add_rows(struct gyr_registry *registry, const char *model, const stru
 	for (uint32_t i = 0; status == 0 && i < facts->lineage_count; i++)
 		status = gyr_sql_do(database, error, "INSERT INTO lineage (model, number, key, value) VALUES (?,?,?,?)", "iiss", id, (int64_t)*number,
 				    facts->lineage[i].key, facts->lineage[i].value);
+	for (uint32_t i = 0; status == 0 && i < facts->metric_count; i++)
+		status = gyr_sql_do(database, error, "INSERT INTO metrics (model, number, name, value) VALUES (?,?,?,?)", "iisd", id, (int64_t)*number,
+				    facts->metrics[i].name, facts->metrics[i].value);
 	return status == 0 ? gyr_registry_audit(registry, actor, "import", model, *number, facts->id, error) : status;
 }
 
@@ -312,6 +248,30 @@ int gyr_registry_want(struct gyr_registry *registry, const char *model, uint64_t
 			    (int64_t)wanted, model, (int64_t)number);
 	if (status == 0)
 		status = gyr_registry_audit(registry, actor, wanted ? "load" : "unload", model, number, "", error);
+	return gyr_registry_end(registry, status, error);
+}
+
+int gyr_registry_remove(struct gyr_registry *registry, const char *model, uint64_t number, uid_t actor, struct gyr_error *error)
+{
+	static const char *const statements[] = {
+		"DELETE FROM lineage WHERE model=(SELECT id FROM models WHERE name=?) AND number=?",
+		"DELETE FROM metrics WHERE model=(SELECT id FROM models WHERE name=?) AND number=?",
+		"UPDATE labels SET former=NULL WHERE model=(SELECT id FROM models WHERE name=?) AND former=?",
+		"DELETE FROM versions WHERE model=(SELECT id FROM models WHERE name=?) AND number=?",
+	};
+	struct gyr_version version;
+	int status = gyr_registry_version(registry, model, number, &version, error);
+	if (status == 0 && version.wanted)
+		status = gyr_error_set(error, -EBUSY, "%s version %llu is to be held by the data plane; unload it first", model,
+				       (unsigned long long)version.number);
+	if (status == 0)
+		status = gyr_registry_begin(registry, error);
+	if (status != 0)
+		return status;
+	for (size_t i = 0; status == 0 && i < sizeof statements / sizeof statements[0]; i++)
+		status = gyr_sql_do(registry->database, error, statements[i], "si", model, (int64_t)version.number);
+	if (status == 0)
+		status = gyr_registry_audit(registry, actor, "remove", model, version.number, version.id, error);
 	return gyr_registry_end(registry, status, error);
 }
 
@@ -375,7 +335,11 @@ int gyr_registry_intend(struct gyr_registry *registry, const char *model, const 
 
 int gyr_registry_settle(struct gyr_registry *registry, const char *model, const char *name, struct gyr_error *error)
 {
-	int status = gyr_registry_begin(registry, error);
+	struct gyr_label label;
+	int status = gyr_registry_label(registry, model, name, &label, error);
+	if (status != 0 || label.intended == 0)
+		return status == -ENOENT ? 0 : status;
+	status = gyr_registry_begin(registry, error);
 	if (status != 0)
 		return status;
 	/* Promoting what is promoted already keeps the way back to the former. */
@@ -383,6 +347,8 @@ int gyr_registry_settle(struct gyr_registry *registry, const char *model, const 
 			    "UPDATE labels SET former=CASE WHEN intended IS version THEN former ELSE version END, version=intended, intended=NULL"
 			    " WHERE model=(SELECT id FROM models WHERE name=?) AND name=? AND intended IS NOT NULL",
 			    "ss", model, name);
+	if (status == 0)
+		status = gyr_registry_audit(registry, getuid(), GYR_AUDIT_PROMOTED, model, label.intended, name, error);
 	return gyr_registry_end(registry, status, error);
 }
 

@@ -3,7 +3,7 @@
  * STATE_DIR (registry.db, blobs/, lock) and is open in one process at a time.
  *
  * What a call has reported as done is on the disk. What was interrupted has not happened: every change is one transaction, and a version's row comes after its
- * blob. One thread at a time (gyrd's loop), but for gyr_registry_blobs.
+ * blob. A sync that fails ends the process (disk.h). One thread at a time (gyrd's loop), but for gyr_registry_blobs.
  */
 #ifndef GYR_CONTROL_REGISTRY_REGISTRY_H
 #define GYR_CONTROL_REGISTRY_REGISTRY_H
@@ -19,8 +19,15 @@
 #define GYR_NAME_BYTES 64u /* of a model or a label, with its zero */
 #define GYR_LABELS_MAX 16u /* of one model: as many as a route carries */
 #define GYR_SIGNATURE_MAX 65536u
+#define GYR_METRICS_MAX 8u
 
 struct gyr_registry;
+
+/* How good a version is, as it was measured when it was made. */
+struct gyr_metric {
+	const char *name;
+	double value;
+};
 
 /* What the registry keeps of a bundle besides its bytes. */
 struct gyr_facts {
@@ -29,7 +36,9 @@ struct gyr_facts {
 	char *signature; /* inputs and outputs as JSON; equal text, equal signature */
 	uint32_t lineage_count;
 	struct gyr_lineage lineage[GYR_BUNDLE_LINEAGE_MAX]; /* copies */
-	struct gyr_arena arena;                             /* owns the texts */
+	uint32_t metric_count;
+	struct gyr_metric metrics[GYR_METRICS_MAX]; /* those of the lineage that are numbers and measures */
+	struct gyr_arena arena;                     /* owns the texts */
 };
 
 struct gyr_version {
@@ -54,6 +63,23 @@ struct gyr_setting {
 	uint64_t value; /* at most INT64_MAX */
 };
 
+/* A row of the audit. */
+struct gyr_audit {
+	uint64_t id; /* from 1, without a gap */
+	int64_t at_s;
+	uid_t actor;
+	uint64_t version; /* 0: none */
+	const char *action, *model, *text;
+	const char *hash; /* over this row and the hash of the one before, as 64 hexadecimal digits */
+};
+
+/* What gyr_registry_verify has looked at. */
+struct gyr_registry_check {
+	uint64_t pages, audit_rows;
+	uint64_t faults;
+	char audit_head[GYR_BLOB_NAME_BYTES]; /* the last row's hash, which stands for them all; "": no rows, or not looked at for other faults */
+};
+
 /* A model's or a label's name: 1 to 63 of [a-z0-9._-], the first a letter or a digit. -EINVAL; WHAT ("model", "label") goes into the message. */
 GYR_MUST_CHECK int gyr_name_check(const char *what, const char *name, struct gyr_error *error);
 
@@ -62,9 +88,9 @@ GYR_MUST_CHECK int gyr_facts_take(struct gyr_facts *facts, const struct gyr_bund
 void gyr_facts_fini(struct gyr_facts *facts);
 
 /*
- * Opens the registry of STATE_DIR, making what is not there, and removes what an interrupted import left. -EBUSY: another process has it open (the message
- * gives its pid). -ENOTSUP: made by a later Gyr. -EBADMSG: the database is damaged, or not ours. -ENODATA: there is none, but blobs, which
- * a new one would not know. -ENAMETOOLONG, -EACCES, -EIO, -ENOSPC, -ENOMEM.
+ * Opens the registry of STATE_DIR, making what is not there, reads and checks the whole database, and removes what an interrupted import left. -EBUSY: another
+ * process has it open (the message gives its pid). -ENOTSUP: made by a later Gyr. -EBADMSG: the database is damaged, or not ours. -ENODATA: there is none, but
+ * blobs, which a new one would not know. -ENAMETOOLONG, -EACCES, -EIO, -ENOSPC, -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_registry_open(const char *state_dir, struct gyr_registry **registry, struct gyr_error *error);
 void gyr_registry_close(struct gyr_registry *registry);
@@ -103,6 +129,12 @@ GYR_MUST_CHECK int gyr_registry_settle(struct gyr_registry *registry, const char
 /* What was intended will not be; WHY goes into the audit. A label that points nowhere then goes. */
 GYR_MUST_CHECK int gyr_registry_withdraw(struct gyr_registry *registry, const char *model, const char *name, const char *why, struct gyr_error *error);
 
+/*
+ * Takes a version out, with its lineage and metrics; its number is not given again, and its blob is nobody's unless another version has it. -ENOENT. -EBUSY:
+ * the data plane shall hold it.
+ */
+GYR_MUST_CHECK int gyr_registry_remove(struct gyr_registry *registry, const char *model, uint64_t number, uid_t actor, struct gyr_error *error);
+
 /* Gives MODEL settings, over those of the same names that it has. -ENOENT: no such model. -EIO, -ENOSPC. */
 GYR_MUST_CHECK int gyr_registry_set(struct gyr_registry *registry, const char *model, const struct gyr_setting *settings, uint32_t count, uid_t actor,
 				    struct gyr_error *error);
@@ -120,9 +152,24 @@ GYR_MUST_CHECK int gyr_registry_each_lineage(struct gyr_registry *registry, cons
 /* What was set for MODEL, in the order of names; nothing for a model that there is not. */
 GYR_MUST_CHECK int gyr_registry_each_setting(struct gyr_registry *registry, const char *model, bool (*item)(void *user, const struct gyr_setting *setting),
 					     void *user, struct gyr_error *error);
-/* The audit, the newest first: when, who (uid), what was done to which model and version (0: none), and more in words. */
-GYR_MUST_CHECK int gyr_registry_each_audit(struct gyr_registry *registry, const char *model,
-					   bool (*item)(void *user, int64_t at_s, uid_t actor, const char *action, uint64_t version, const char *text),
-					   void *user, struct gyr_error *error);
+GYR_MUST_CHECK int gyr_registry_each_metric(struct gyr_registry *registry, const char *model, uint64_t number,
+					    bool (*item)(void *user, const struct gyr_metric *metric), void *user, struct gyr_error *error);
+/* The audit, the newest first. */
+GYR_MUST_CHECK int gyr_registry_each_audit(struct gyr_registry *registry, const char *model, bool (*item)(void *user, const struct gyr_audit *row), void *user,
+					   struct gyr_error *error);
+/* The versions that a label has pointed at before, the one before first; one may come more than once, and may have been removed since. */
+GYR_MUST_CHECK int gyr_registry_each_former(struct gyr_registry *registry, const char *model, const char *label, bool (*item)(void *user, uint64_t number),
+					    void *user, struct gyr_error *error);
+
+/*
+ * Checks the database: every page is as it was written, its structure and what its rows say of each other, and the chain of the audit. FAULT (may be NULL) is
+ * told each fault in words. Takes as long as reading it. Returns 0 also when there are faults. -EIO, -ENOMEM: it could not be looked at.
+ */
+GYR_MUST_CHECK int gyr_registry_verify(struct gyr_registry *registry, struct gyr_registry_check *check, void (*fault)(void *user, const char *text), void *user,
+				       struct gyr_error *error);
+
+/* Each blob that no version names, with its size, in no order. */
+GYR_MUST_CHECK int gyr_registry_each_loose(struct gyr_registry *registry, bool (*item)(void *user, const char *name, uint64_t bytes), void *user,
+					   struct gyr_error *error);
 
 #endif

@@ -8,6 +8,8 @@
 
 int gyr_sql_status(int code)
 {
+	if (code == SQLITE_IOERR_DATA)
+		return -EBADMSG;
 	switch (code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -28,7 +30,10 @@ int gyr_sql_status(int code)
 
 int gyr_sql_failed(sqlite3 *database, const char *doing, struct gyr_error *error)
 {
-	return gyr_error_set(error, gyr_sql_status(sqlite3_extended_errcode(database)), "the registry's database: %s: %s", doing, sqlite3_errmsg(database));
+	int code = sqlite3_extended_errcode(database);
+	if (code == SQLITE_IOERR_DATA)
+		return gyr_error_set(error, -EBADMSG, "the registry's database: %s: a page is not as it was written", doing);
+	return gyr_error_set(error, gyr_sql_status(code), "the registry's database: %s: %s", doing, sqlite3_errmsg(database));
 }
 
 int gyr_sql_run(sqlite3 *database, const char *sql, struct gyr_error *error)
@@ -42,6 +47,8 @@ static int prepare(sqlite3 *database, sqlite3_stmt **statement, struct gyr_error
 	for (int i = 0; code == SQLITE_OK && format[i] != '\0'; i++) {
 		if (format[i] == 's') {
 			code = sqlite3_bind_text(*statement, i + 1, va_arg(arguments, const char *), -1, SQLITE_TRANSIENT);
+		} else if (format[i] == 'd') {
+			code = sqlite3_bind_double(*statement, i + 1, va_arg(arguments, double));
 		} else {
 			GYR_ASSERT(format[i] == 'i');
 			code = sqlite3_bind_int64(*statement, i + 1, va_arg(arguments, int64_t));
@@ -87,8 +94,26 @@ int gyr_sql_step(sqlite3 *database, sqlite3_stmt *statement, struct gyr_error *e
 	return code == SQLITE_DONE ? 0 : gyr_sql_failed(database, "step", error);
 }
 
-void gyr_sql_text(sqlite3_stmt *statement, int column, char *text, size_t size)
+int gyr_sql_number(sqlite3 *database, const char *sql, int64_t *value, struct gyr_error *error)
+{
+	sqlite3_stmt *statement;
+	int status = gyr_sql_prepare(database, &statement, error, sql, "");
+	if (status != 0)
+		return status;
+	status = gyr_sql_step(database, statement, error);
+	if (status == 1)
+		*value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return status < 0 ? status : 0;
+}
+
+const char *gyr_sql_plain(sqlite3_stmt *statement, int column)
 {
 	const unsigned char *value = sqlite3_column_text(statement, column);
-	snprintf(text, size, "%s", value == NULL ? "" : (const char *)value);
+	return value == NULL ? "" : (const char *)value;
+}
+
+void gyr_sql_text(sqlite3_stmt *statement, int column, char *text, size_t size)
+{
+	snprintf(text, size, "%s", gyr_sql_plain(statement, column));
 }

@@ -42,7 +42,9 @@ class Checker:
             gyrd.ctl("model", "export", "net", number, out)
             assert number not in self.content or out.read_bytes() == self.content[number], f"version {number} has another content"
             assert gyrd.json("model", "import", "net", out)["version"] == number, f"version {number} is no whole bundle"
-        # The blobs are those of the versions and no others; no job left anything.
+        # The blobs are those of the versions and no others, once what no version names is freed; no job left anything.
+        gyrd.ctl("gc", "--yes")
+        assert gyrd.json("verify")["fault_count"] == 0
         assert sorted(v["id"] for m in models for v in m["versions"]) == sorted(os.listdir(gyrd.state / "blobs"))
         assert os.listdir(gyrd.state / "jobs") == []
         database = sqlite3.connect(f"file:{gyrd.state}/registry.db?mode=ro", uri=True)

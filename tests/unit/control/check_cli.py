@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -16,11 +17,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import PLAN, Gyrd
 
 BUILD = sys.argv.pop(1)
-COMMANDS = ["status", "stats", "top", "train", "model import", "model list", "model show", "model export", "load", "unload", "promote", "predict", "stop"]
+COMMANDS = ["status", "stats", "top", "train", "model import", "model list", "model show", "model export", "model remove", "load", "unload", "promote", "predict", "verify", "gc", "audit", "stop"]
 
 
 def gyrctl(*words):
     return subprocess.run([f"{BUILD}/control/gyrctl", *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+def call(gyrd, name, **parameters):
+    """A call of gyrd's own, past gyrctl: [kind, status, text, body] without the version."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(gyrd.run_dir / "gyrd.sock"))
+        request = msgpack.packb([1, name, parameters])
+        peer.sendall(struct.pack(">I", len(request)) + request)
+        stream = peer.makefile("rb")
+        return tuple(msgpack.unpackb(stream.read(struct.unpack(">I", stream.read(4))[0]))[1:])
 
 
 class Usage(unittest.TestCase):
@@ -130,6 +141,52 @@ class Appliance(unittest.TestCase):
         self.assertEqual((gyrd.state / "choices").read_bytes(), b"choices")  # what the data plane keeps there
         self.assertIn("answer.result", gyrd.ctl("status").stdout)
         self.assertNotIn("net.datagram", gyrd.ctl("status").stdout)
+
+    def test_the_registry_is_looked_after(self):
+        gyrd = self.gyrd
+        for salt in (1, 2):
+            gyrd.ctl("model", "import", "net", gyrd.bundle("bundle", salt=salt))
+        gyrd.ctl("promote", "net", 2)
+        sound = gyrd.json("verify")
+        self.assertEqual((sound["versions"], sound["fault_count"], sound["faults"], sound["loose"]), (2, 0, [], 0))
+        rows = gyrd.json("audit", "net")
+        self.assertEqual([(row["id"], row["action"], row["version"]) for row in rows], [(4, "promoted", 2), (3, "promote", 2), (2, "import", 2), (1, "import", 1)])
+        self.assertEqual((sound["audit_rows"], sound["audit_head"]), (4, rows[0]["hash"]))
+        self.assertEqual(len(gyrd.json("audit", "--limit", 2)), 2)
+        self.assertEqual(gyrd.json("audit", "other"), [])
+        self.assertIn("promoted", gyrd.ctl("audit").stdout)
+        self.assertIn("limit", gyrd.ctl("audit", "--limit", 0, status=1).stderr)
+        # A version that is served is not removed; one that is not, is, and its number is not given again.
+        self.assertIn("unload", gyrd.ctl("model", "remove", "net", 2, status=1).stderr)
+        first, second = (v["id"] for v in gyrd.json("model", "show", "net")["versions"])
+        self.assertIn("gyrctl gc", gyrd.ctl("model", "remove", "net", 1).stdout)
+        self.assertIn("has no version 1", gyrd.ctl("model", "show", "net", 1, status=1).stderr)
+        # gc shows what would go, and frees just that.
+        shown = gyrd.ctl("gc").stdout
+        self.assertIn(first, shown)
+        self.assertIn("gyrctl gc --yes", shown)
+        self.assertEqual(sorted(os.listdir(gyrd.state / "blobs")), sorted([first, second]))
+        freed = gyrd.json("gc", "--yes")
+        self.assertEqual((freed["freed"], [file["name"] for file in freed["files"]]), (True, [first]))
+        self.assertEqual(os.listdir(gyrd.state / "blobs"), [second])
+        self.assertEqual(gyrd.json("gc")["files"], [])
+        self.assertEqual(gyrd.json("model", "import", "net", gyrd.bundle("bundle", salt=1))["version"], 3)
+        # One changed bit is found, told, and mended by the same bundle.
+        blob = gyrd.state / "blobs" / second
+        data = bytearray(blob.read_bytes())
+        data[-1] ^= 1
+        blob.write_bytes(data)
+        result = gyrd.ctl("verify", status=1)
+        self.assertIn("damaged: net version 2: ", result.stdout)
+        gyrd.ctl("model", "import", "net", gyrd.bundle("bundle", salt=2))
+        self.assertIn("all as it was written", gyrd.ctl("verify").stdout)
+
+    def test_what_gc_frees_was_shown(self):
+        gyrd = self.gyrd
+        name = "0" * 64
+        (gyrd.state / "blobs" / name).write_bytes(b"x")
+        self.assertEqual(call(gyrd, "gc", free="0" * 64)[1:3], (-11, "what nothing refers to is not what was shown any more; nothing was freed; look again"))
+        self.assertEqual(os.listdir(gyrd.state / "blobs"), [name])
 
     def promoted(self):
         """A version that is served, and has counted something."""
