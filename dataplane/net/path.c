@@ -54,11 +54,23 @@ static bool is_recent(uint16_t second, uint32_t now, uint32_t age)
 	return (uint16_t)((uint16_t)now - second) <= age;
 }
 
+/* What a packet to the client of HASH, which is of an address, may have. */
+static uint32_t mtu_of(const struct gyr_net_host *host, uint64_t hash)
+{
+	uint64_t known = atomic_load_explicit(&host->paths.known[place_of(hash)], memory_order_relaxed);
+	return known != 0 && same_tag(known, hash) ? RTE_MIN(host->mtu, (uint32_t)value_of(known)) : host->mtu;
+}
+
 void gyr_net_path_sent(struct gyr_net_host *host, const struct gyr_net_endpoint *client, uint32_t bytes)
 {
 	struct gyr_net_paths *paths = &host->paths;
 	uint64_t hash = hash_of(paths, &client->address, client->port);
 	uint32_t second = atomic_load_explicit(&paths->second, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&paths->sent[place_of(hash)], memory_order_relaxed);
+	/* A longer one stays while a router may still complain of it, unless one has: what it let pass, the next one on the way may not. */
+	if (same_tag(before, hash) && is_recent(second_of(before), second, SENT_VALID_S) && value_of(before) > bytes &&
+	    value_of(before) <= mtu_of(host, hash_of(paths, &client->address, 0)))
+		return;
 	atomic_store_explicit(&paths->sent[place_of(hash)], word_of(hash, bytes, second), memory_order_relaxed);
 }
 
@@ -80,9 +92,7 @@ bool gyr_net_path_tell(struct gyr_net_host *host, const struct gyr_net_endpoint 
 uint32_t gyr_net_path_mtu(const struct gyr_net_host *host, const struct rte_mbuf *mbuf)
 {
 	struct gyr_net_endpoint client = gyr_net_source(mbuf);
-	uint64_t hash = hash_of(&host->paths, &client.address, 0);
-	uint64_t known = atomic_load_explicit(&host->paths.known[place_of(hash)], memory_order_relaxed);
-	return known != 0 && same_tag(known, hash) ? RTE_MIN(host->mtu, (uint32_t)value_of(known)) : host->mtu;
+	return mtu_of(host, hash_of(&host->paths, &client.address, 0));
 }
 
 void gyr_net_path_age(struct gyr_net_host *host, uint32_t second)

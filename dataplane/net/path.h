@@ -2,8 +2,8 @@
  * Path MTUs: which clients cannot be reached with packets of our own MTU, as routers on the way tell (RFC 1191, RFC 8201). Bounded, and nothing is allocated:
  * two tables of words at the place that a keyed hash of the client gives, where the newer takes the older's place.
  *
- *   sent     what was sent last that a router could complain of: half a hash, the packet's length, the second
- *   known    path MTUs: half a hash, the MTU, the second at which it is forgotten
+ *   sent     the longest of the last seconds that a router could still complain of: half a hash, the packet's length, the second
+ *   known    path MTUs: half a hash, the MTU, the second at which it was told
  *
  * A router's word is believed when it quotes a packet that we have sent in the last seconds: our address and port, a client that was sent a packet of just that
  * length. Two clients with the same half of a hash share an MTU, which makes answers smaller and nothing else.

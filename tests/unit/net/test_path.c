@@ -36,13 +36,13 @@ static uint32_t room6(void)
 	return gyr_net_payload_room(&host, &frame.mbuf);
 }
 
-/* Answers their question with a long payload, and quotes that answer as a router with MTU would. */
-static struct too_big_frame too_big(uint16_t mtu)
+/* Answers their question with BYTES of payload, and quotes that answer as a router with MTU would. */
+static struct too_big_frame too_big_of(uint32_t bytes, uint16_t mtu)
 {
 	struct udp_frame sent = udp_frame();
 	struct frame frame;
 	take(&frame, &sent, sizeof sent);
-	gyr_net_reply(&host, &frame.mbuf, LONG);
+	gyr_net_reply(&host, &frame.mbuf, bytes);
 	const struct udp_frame *reply = bytes_of(&frame);
 	struct too_big_frame said = {.ether = sent.ether, .ip = sent.ip, .quoted = reply->ip, .udp = reply->udp};
 	said.ip.src_addr = rte_cpu_to_be_32(FAR_ADDRESS); /* routers are anywhere */
@@ -52,6 +52,11 @@ static struct too_big_frame too_big(uint16_t mtu)
 	said.icmp = (struct rte_icmp_hdr){.icmp_type = 3, .icmp_code = 4, .icmp_seq_nb = rte_cpu_to_be_16(mtu)};
 	sum_icmp(&said.icmp, sizeof said - offsetof(struct too_big_frame, icmp));
 	return said;
+}
+
+static struct too_big_frame too_big(uint16_t mtu)
+{
+	return too_big_of(LONG, mtu);
 }
 
 static struct too_big6_frame too_big6(uint32_t mtu)
@@ -167,6 +172,35 @@ static void remembers_only_what_is_long(void **state)
 	}
 }
 
+/* A shorter answer, still one that a router could complain of, follows before the router's word about the longer comes. */
+static void remembers_the_longest(void **state)
+{
+	gyr_net_due(&host, 100);
+	struct too_big_frame longer = too_big_of(1400, 900), shorter = too_big_of(700, 600);
+	assert_int_equal(INPUT(shorter), GYR_NET_PATH_MTU_REFUSED);
+	assert_int_equal(INPUT(longer), GYR_NET_PATH_MTU);
+	assert_int_equal(room(), 900 - 28);
+	/* The longer has had its complaint: the next link on the way is heard about what goes now. */
+	shorter = too_big_of(850, 800);
+	assert_int_equal(INPUT(longer), GYR_NET_PATH_MTU_REFUSED);
+	assert_int_equal(INPUT(shorter), GYR_NET_PATH_MTU);
+	assert_int_equal(room(), 800 - 28);
+}
+
+/* Nobody complained of the longer in time: then the shorter counts, although it went in the meantime. */
+static void forgets_the_longest(void **state)
+{
+	gyr_net_due(&host, 100);
+	struct too_big_frame longer = too_big_of(1400, 900), shorter;
+	for (uint32_t second = 101; second <= 105; second++) {
+		gyr_net_due(&host, second);
+		shorter = too_big_of(700, 600);
+		assert_int_equal(INPUT(shorter), second <= 104 ? GYR_NET_PATH_MTU_REFUSED : GYR_NET_PATH_MTU);
+	}
+	assert_int_equal(INPUT(longer), GYR_NET_PATH_MTU_REFUSED);
+	assert_int_equal(room(), 600 - 28);
+}
+
 static void forgets(void **state)
 {
 	gyr_net_due(&host, 100);
@@ -214,6 +248,8 @@ int main(void)
 		cmocka_unit_test_setup(believes_no_less_than_the_least, set_up),
 		cmocka_unit_test_setup(believes_only_who_quotes_us, set_up),
 		cmocka_unit_test_setup(remembers_only_what_is_long, set_up),
+		cmocka_unit_test_setup(remembers_the_longest, set_up),
+		cmocka_unit_test_setup(forgets_the_longest, set_up),
 		cmocka_unit_test_setup(forgets, set_up),
 		cmocka_unit_test_setup(is_bounded, set_up),
 	};
