@@ -15,6 +15,9 @@ enum gyr_net_outcome gyr_net_input_arp(struct gyr_net_host *host, struct rte_mbu
 		return GYR_NET_ARP_INVALID;
 	if (data->arp_sip == host->address_be)
 		return GYR_NET_ARP_CONFLICT;
+	/* No address at all is that of a host that looks whether ours is free (RFC 5227). */
+	if (data->arp_sip != 0 && gyr_net_never_answered4(host, rte_be_to_cpu_32(data->arp_sip)))
+		return GYR_NET_ARP_INVALID;
 	struct gyr_net_address sender = gyr_net_address_of_ipv4(data->arp_sip);
 	bool for_us = data->arp_tip == host->address_be;
 	bool answer = for_us && arp->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY);

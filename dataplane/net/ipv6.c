@@ -33,7 +33,7 @@ static bool is_our_group(const struct gyr_net_host *host, const struct rte_ipv6_
 }
 
 /* Groups, our own, and all that begins with 80 zeros: unspecified, loopback, and what stands for an IPv4 address (RFC 4291, sections 2.5.2 to 2.5.5). */
-static bool never_answered(const struct gyr_net_host *host, const struct rte_ipv6_addr *source)
+bool gyr_net_never_answered6(const struct gyr_net_host *host, const struct rte_ipv6_addr *source)
 {
 	static const uint8_t zeros[10];
 	return rte_ipv6_addr_is_mcast(source) || memcmp(source, zeros, sizeof zeros) == 0 || gyr_net_own6(host, source) >= 0;
@@ -92,7 +92,7 @@ static enum gyr_net_outcome input_icmp6(struct gyr_net_host *host, struct rte_mb
 		return GYR_NET_ICMP6_OTHER;
 	bool nd = icmp->icmp_type == GYR_ICMP6_SOLICITATION || icmp->icmp_type == GYR_ICMP6_ADVERTISEMENT;
 	/* Neighbour discovery has its own rules for who may ask: a host that looks whether its address is free has none yet. */
-	if (!nd && never_answered(host, &ip->src_addr))
+	if (!nd && gyr_net_never_answered6(host, &ip->src_addr))
 		return GYR_NET_IP6_SOURCE;
 	if (!nd && rte_ipv6_addr_is_mcast(&ip->dst_addr))
 		return GYR_NET_IP6_DESTINATION;
@@ -127,7 +127,7 @@ enum gyr_net_outcome gyr_net_input_ipv6(struct gyr_net_host *host, struct rte_mb
 	case IPPROTO_UDP:
 		if (!unicast)
 			return GYR_NET_IP6_DESTINATION;
-		return never_answered(host, &ip->src_addr) ? GYR_NET_IP6_SOURCE : input_udp(host, mbuf, l2, true, bytes, payload, payload_bytes);
+		return gyr_net_never_answered6(host, &ip->src_addr) ? GYR_NET_IP6_SOURCE : input_udp(host, mbuf, l2, true, bytes, payload, payload_bytes);
 	case GYR_ICMP6_NEXT: return input_icmp6(host, mbuf, l2, bytes);
 	case NEXT_HOP_BY_HOP: return GYR_NET_IP6_HOP_BY_HOP;
 	case NEXT_ROUTING: return GYR_NET_IP6_ROUTING;

@@ -55,7 +55,7 @@ static enum gyr_net_outcome input_solicitation(const struct gyr_net_host *host, 
 	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(mbuf, const struct rte_ipv6_hdr *, l2);
 	const struct gyr_icmp6_nd *nd = (const struct gyr_icmp6_nd *)(ip + 1);
 	const struct rte_ether_addr *mac;
-	if (!read_options((const uint8_t *)(nd + 1), options, GYR_ICMP6_OPTION_SOURCE, &mac) || rte_ipv6_addr_is_mcast(&ip->src_addr))
+	if (!read_options((const uint8_t *)(nd + 1), options, GYR_ICMP6_OPTION_SOURCE, &mac))
 		return GYR_NET_ND_INVALID;
 	bool probe = rte_ipv6_addr_is_unspec(&ip->src_addr);
 	bool to_solicited_group = ip->dst_addr.a[0] == 0xff && ip->dst_addr.a[12] == 0xff;
@@ -64,6 +64,8 @@ static enum gyr_net_outcome input_solicitation(const struct gyr_net_host *host, 
 	int index = gyr_net_own6(host, &nd->target);
 	if (gyr_net_own6(host, &ip->src_addr) >= 0)
 		return GYR_NET_ND_CONFLICT;
+	if (!probe && gyr_net_never_answered6(host, &ip->src_addr))
+		return GYR_NET_ND_INVALID;
 	return index < 0 ? GYR_NET_ND_OTHER : advertise(host, mbuf, l2, index);
 }
 

@@ -4,9 +4,6 @@
 #include "base/assertion.h"
 #include "dataplane/net/net_internal.h"
 
-#define IP_LOOPBACK_NET 127u
-#define IP_THIS_NET 0u
-#define IP_FIRST_GROUP_NET 224u /* class D, then the reserved class E, which ends in the limited broadcast */
 #define IP_OPTION_END 0u
 #define IP_OPTION_NOTHING 1u
 #define IP_OPTION_LOOSE_ROUTE 131u
@@ -23,12 +20,6 @@ const char *gyr_net_outcome_name(enum gyr_net_outcome outcome)
 {
 	GYR_ASSERT(outcome < GYR_NET_OUTCOMES);
 	return outcome_names[outcome];
-}
-
-static inline bool never_answered(const struct gyr_net_host *host, uint32_t source)
-{
-	uint32_t net = source >> 24;
-	return net == IP_THIS_NET || net == IP_LOOPBACK_NET || net >= IP_FIRST_GROUP_NET || source == host->address || source == host->broadcast;
 }
 
 /* Why a header without the usual first byte is refused: LEFT bytes of it and what follows are there. */
@@ -68,7 +59,7 @@ static inline enum gyr_net_outcome input_ipv4(struct gyr_net_host *host, struct 
 		return GYR_NET_IP_FRAGMENT;
 	if (ip->dst_addr != host->address_be)
 		return GYR_NET_IP_DESTINATION;
-	if (never_answered(host, rte_be_to_cpu_32(ip->src_addr)))
+	if (gyr_net_never_answered4(host, rte_be_to_cpu_32(ip->src_addr)))
 		return GYR_NET_IP_SOURCE;
 	if (ip->next_proto_id == IPPROTO_UDP)
 		return input_udp(host, mbuf, l2, false, bytes - (uint32_t)sizeof *ip, payload, payload_bytes);

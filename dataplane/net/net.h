@@ -45,7 +45,7 @@
 	X(SOURCE_MAC, source_mac)             /* from a group address, or from ourselves */                                                                    \
 	X(VLAN, vlan)                         /* of another VLAN, without the tag that ours has, or with two */                                                \
 	X(ETHERTYPE, ethertype)               /* neither IPv4, IPv6 (where we have an address of it) nor ARP */                                                \
-	X(ARP_INVALID, arp_invalid)           /* cut, or not Ethernet and IPv4 */                                                                              \
+	X(ARP_INVALID, arp_invalid)           /* cut, not Ethernet and IPv4, or from an address that is never answered */                                      \
 	X(ARP_CONFLICT, arp_conflict)         /* another station says that our address is its own */                                                           \
 	X(ARP_OTHER, arp_other)               /* not a request for our address, nor what we asked the gateway */                                               \
 	X(IP_SHORT, ip_short)                 /* cut within the IPv4 header */                                                                                 \
@@ -74,7 +74,7 @@
 	X(ICMP_OTHER, icmp_other) /* neither an echo request nor a path MTU, or cut */                                                                         \
 	X(ICMP6_CHECKSUM, icmp6_checksum)                                                                                                                      \
 	X(ICMP6_OTHER, icmp6_other)                                                                                                                            \
-	X(ND_INVALID, nd_invalid)           /* what RFC 4861 has hosts discard: sections 7.1.1 and 7.1.2 */                                                    \
+	X(ND_INVALID, nd_invalid)           /* what RFC 4861 has hosts discard: sections 7.1.1 and 7.1.2; or from an address that is never answered */         \
 	X(ND_CONFLICT, nd_conflict)         /* another station says that our address is its own */                                                             \
 	X(ND_OTHER, nd_other)               /* about another address */                                                                                        \
 	X(UDP_LENGTH, udp_length)           /* cut, or a length that is not the packet's */                                                                    \

@@ -10,7 +10,10 @@
 #include "dataplane/net/net.h"
 
 #define REPLY_TTL 64
-#define IPV4_MTU_MIN 576u /* we believe in no smaller one; RFC 791 has every host take as much */
+#define IP_LOOPBACK_NET 127u
+#define IP_THIS_NET 0u
+#define IP_FIRST_GROUP_NET 224u /* class D, then the reserved class E, which ends in the limited broadcast */
+#define IPV4_MTU_MIN 576u       /* we believe in no smaller one; RFC 791 has every host take as much */
 #define IPV6_MTU_MIN 1280u
 
 /* l2_len and l3_len of a datagram, as mbuf->tx_offload holds them. */
@@ -113,6 +116,15 @@ enum gyr_net_outcome gyr_net_input_icmp(struct gyr_net_host *host, struct rte_mb
 enum gyr_net_outcome gyr_net_input_ipv6(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, bool to_us, uint8_t **payload, uint32_t *payload_bytes);
 enum gyr_net_outcome gyr_net_input_icmp6(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, uint32_t ip_bytes);
 enum gyr_net_outcome gyr_net_input_nd(struct gyr_net_host *host, struct rte_mbuf *mbuf, uint32_t l2, uint32_t icmp_bytes);
+
+/* Sources that are never answered: groups, our own, and what names no single host. ipv6.c has the list of IPv6. */
+bool gyr_net_never_answered6(const struct gyr_net_host *host, const struct rte_ipv6_addr *source);
+
+static inline bool gyr_net_never_answered4(const struct gyr_net_host *host, uint32_t source)
+{
+	uint32_t net = source >> 24;
+	return net == IP_THIS_NET || net == IP_LOOPBACK_NET || net >= IP_FIRST_GROUP_NET || source == host->address || source == host->broadcast;
+}
 
 /* The index of ADDRESS among our own, or -1. */
 int gyr_net_own6(const struct gyr_net_host *host, const struct rte_ipv6_addr *address);

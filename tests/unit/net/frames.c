@@ -2,7 +2,7 @@
 
 const struct rte_ether_addr our_mac = {{0x02, 0, 0, 0, 0, 1}}, their_mac = {{0x02, 0, 0, 0, 0, 2}}, all_macs = {{255, 255, 255, 255, 255, 255}},
 			    gateway_mac = {{0x02, 0, 0, 0, 0, 0xfe}};
-const struct rte_ipv6_addr our_address6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1}}, our_local6 = {{0xfe, 0x80, [11] = 0xff, 0xfe, [15] = 1}},
+const struct rte_ipv6_addr our_address6 = {{0x20, 0x01, 0x0d, 0xb8, [13] = 0x51, [15] = 0x61}}, our_local6 = {{0xfe, 0x80, [11] = 0xff, 0xfe, [15] = 1}},
 			   their_address6 = {{0x20, 0x01, 0x0d, 0xb8, [13] = 0xaa, 0xbb, 0x77}}, far_address6 = {{0x20, 0x01, 0x0d, 0xb9, [15] = 9}};
 
 struct gyr_net_host host;

@@ -47,11 +47,26 @@ static void refuses_bad_arp(void **state)
 	assert_int_equal(INPUT(sent), GYR_NET_ARP_CONFLICT);
 }
 
+/* Who is no single host is told nothing; one that has no address yet is. */
+static void replies_only_to_hosts(void **state)
+{
+	static const uint32_t sources[] = {RTE_IPV4(0u, 0, 0, 1),   RTE_IPV4(127u, 0, 0, 1),   RTE_IPV4(224u, 0, 0, 1),
+					   RTE_IPV4(240u, 0, 0, 1), RTE_IPV4(192u, 0, 2, 255), UINT32_MAX};
+	struct arp_frame sent = arp_frame();
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+		sent.arp.arp_data.arp_sip = rte_cpu_to_be_32(sources[i]);
+		assert_int_equal(INPUT(sent), GYR_NET_ARP_INVALID);
+	}
+	sent.arp.arp_data.arp_sip = 0; /* it looks whether our address is free (RFC 5227) */
+	assert_int_equal(INPUT(sent), GYR_NET_ARP_REPLY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(replies_to_arp, set_up),
 		cmocka_unit_test_setup(refuses_bad_arp, set_up),
+		cmocka_unit_test_setup(replies_only_to_hosts, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,6 +183,12 @@ static void writes_what_is_due(void **state)
 		assert_int_equal(rte_be_to_cpu_16(ip->payload_len), 56);
 		assert_int_equal(report[0], 143);
 		assert_int_equal(report[7], 2);
+		const struct rte_ipv6_addr groups[] = {{{0xff, 0x02, [11] = 1, 0xff, 0x51, 0, 0x61}}, {{0xff, 0x02, [11] = 1, 0xff, 0, 0, 1}}};
+		for (size_t i = 0; i < 2; i++) {
+			static const uint8_t all_sources[4] = {2, 0, 0, 0}; /* MODE_IS_EXCLUDE, with no source to leave out (RFC 3810, section 5.2) */
+			assert_memory_equal(report + 8 + 20 * i, all_sources, 4);
+			assert_memory_equal(report + 8 + 20 * i + 4, &groups[i], 16);
+		}
 		assert_int_equal(plain_checksum(report, 48, pseudo_header6(ip, GYR_ICMP6_NEXT, 48)), 0);
 	}
 }
@@ -214,7 +220,7 @@ static void little_is_due(void **state)
 static void joins_its_groups(void **state)
 {
 	static const struct rte_ether_addr expected[GYR_NET_GROUPS] = {
-		{{0x33, 0x33, 0, 0, 0, 1}}, {{0x33, 0x33, 0xff, 0, 0, 1}}, {{0x33, 0x33, 0xff, 0, 0, 1}}};
+		{{0x33, 0x33, 0, 0, 0, 1}}, {{0x33, 0x33, 0xff, 0x51, 0, 0x61}}, {{0x33, 0x33, 0xff, 0, 0, 1}}};
 	struct rte_ether_addr groups[GYR_NET_GROUPS];
 	assert_int_equal(gyr_net_groups(&host, groups), GYR_NET_GROUPS);
 	assert_memory_equal(groups, expected, sizeof groups);

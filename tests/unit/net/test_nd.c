@@ -33,6 +33,9 @@ static void answers_for_both_addresses(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct nd_frame sent = solicitation_frame();
 		struct frame frame;
+		struct gyr_net_address asked;
+		memcpy(&asked, ours[i], sizeof asked);
+		sent.ip.dst_addr = gyr_icmp6_solicited_group(&asked);
 		sent.nd.target = *ours[i];
 		sum(&sent);
 		put(&frame, &sent, sizeof sent);
@@ -135,6 +138,23 @@ static void discards_what_it_must(void **state)
 	assert_int_equal(INPUT(sent), GYR_NET_ND_REPLY);
 }
 
+/* Who is no single host is told nothing: an answer to it could go to many, or to ourselves. */
+static void tells_nobody_who_is_no_host(void **state)
+{
+	static const struct rte_ipv6_addr sources[] = {
+		{{0xff, 0x02, [15] = 1}},
+		{{[15] = 1}},                         /* loopback */
+		{{[10] = 0xff, 0xff, 192, 0, 2, 77}}, /* one of IPv4 */
+		{{[12] = 192, 0, 2, 77}},             /* the same in the old form */
+	};
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+		struct nd_frame sent = solicitation_frame();
+		sent.ip.src_addr = sources[i];
+		sum(&sent);
+		assert_int_equal(INPUT(sent), GYR_NET_ND_INVALID);
+	}
+}
+
 static void hears_that_its_address_is_taken(void **state)
 {
 	struct nd_frame sent = solicitation_frame();
@@ -153,9 +173,9 @@ static void hears_that_its_address_is_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(answers_for_both_addresses, set_up),      cmocka_unit_test_setup(defends_its_address, set_up),
-		cmocka_unit_test_setup(needs_room_for_the_answer, set_up),       cmocka_unit_test_setup(discards_what_it_must, set_up),
-		cmocka_unit_test_setup(hears_that_its_address_is_taken, set_up),
+		cmocka_unit_test_setup(answers_for_both_addresses, set_up),  cmocka_unit_test_setup(defends_its_address, set_up),
+		cmocka_unit_test_setup(needs_room_for_the_answer, set_up),   cmocka_unit_test_setup(discards_what_it_must, set_up),
+		cmocka_unit_test_setup(tells_nobody_who_is_no_host, set_up), cmocka_unit_test_setup(hears_that_its_address_is_taken, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
