@@ -112,6 +112,11 @@ static void split(struct gyr_blocks *blocks, uint32_t at, uint32_t from, uint32_
 	blocks->pages[at] = (struct page){.state = TAKEN, .order = (uint8_t)order};
 }
 
+size_t gyr_blocks_round(size_t bytes)
+{
+	return (size_t)GYR_BLOCKS_MIN << order_of(bytes);
+}
+
 void *gyr_blocks_take(struct gyr_blocks *blocks, size_t bytes)
 {
 	uint32_t order = order_of(bytes), from = order;

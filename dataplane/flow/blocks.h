@@ -22,6 +22,9 @@ void gyr_blocks_destroy(struct gyr_blocks *blocks); /* NULL is fine */
 /* A block of BYTES (1 or more) or somewhat more; NULL when none is free, or BYTES are more than the largest. */
 void *gyr_blocks_take(struct gyr_blocks *blocks, size_t bytes);
 
+/* How many bytes the block takes that gyr_blocks_take gives for BYTES, which some allocator holds. */
+size_t gyr_blocks_round(size_t bytes);
+
 /* Gives a block back. */
 void gyr_blocks_give(struct gyr_blocks *blocks, void *block);
 

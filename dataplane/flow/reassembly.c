@@ -12,7 +12,7 @@ static struct gyr_slot *begin(struct gyr_reassembly *reassembly, const struct gy
 	*why = GYR_PIECE_TOO_LARGE;
 	if (total > reassembly->limits.message_bytes)
 		return NULL;
-	size_t bytes = gyr_reassembly_block_bytes(total);
+	size_t bytes = gyr_blocks_round(gyr_reassembly_block_bytes(total));
 	struct gyr_slot *slot = gyr_slots_add(reassembly, key, bytes, now, why);
 	if (slot == NULL)
 		return NULL;
@@ -32,14 +32,15 @@ static struct gyr_slot *begin(struct gyr_reassembly *reassembly, const struct gy
 	return slot;
 }
 
-/* A piece of a message that is past gathering. */
+/* A piece of a message that is past gathering: a repeat of the question, where its answer has rested. */
 static enum gyr_piece take_late(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint64_t now)
 {
 	if (slot->state != GYR_SLOT_KEPT || now - slot->touched <= reassembly->limits.ask_ticks)
 		return GYR_PIECE_TAKEN;
+	if (!gyr_slot_send_again(reassembly, slot))
+		return GYR_PIECE_CLIENT_LIMIT;
 	gyr_slot_set_message(slot, slot->bytes, slot->pieces.total);
 	slot->touched = now;
-	gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
 	return GYR_PIECE_ANSWERED;
 }
 
@@ -58,8 +59,11 @@ enum gyr_piece gyr_reassembly_take(struct gyr_reassembly *reassembly, const stru
 	if (found == NULL)
 		return why;
 	found->received += bytes;
-	if (found->state != GYR_SLOT_GATHERING)
-		return take_late(reassembly, found, now);
+	if (found->state != GYR_SLOT_GATHERING) {
+		why = take_late(reassembly, found, now);
+		*slot = why == GYR_PIECE_CLIENT_LIMIT ? NULL : found;
+		return why;
+	}
 	memcpy(found->bytes + offset, piece, bytes);
 	if (gyr_pieces_add(&found->pieces, offset, bytes) == 0)
 		return GYR_PIECE_TAKEN;
@@ -72,24 +76,13 @@ enum gyr_piece gyr_reassembly_take(struct gyr_reassembly *reassembly, const stru
 	return GYR_PIECE_WHOLE;
 }
 
-/* Forgets what was kept long enough in the list. */
-static void forget(struct gyr_reassembly *reassembly, const struct gyr_slot_link *head, uint64_t now)
-{
-	struct gyr_slot *slot;
-	while ((slot = gyr_slots_first(head)) != NULL && now - slot->touched > reassembly->limits.timeout_ticks)
-		gyr_reassembly_drop(reassembly, slot);
-}
-
 enum gyr_due gyr_reassembly_due(struct gyr_reassembly *reassembly, uint64_t now, struct gyr_slot **slot)
 {
-	forget(reassembly, &reassembly->kept, now);
-	forget(reassembly, &reassembly->foreign, now);
-	if (reassembly->ages.next != &reassembly->ages) {
-		struct gyr_slot *oldest = (struct gyr_slot *)((char *)reassembly->ages.next - offsetof(struct gyr_slot, by_age));
-		*slot = oldest;
-		if (now - oldest->born > reassembly->limits.timeout_ticks)
-			return GYR_DUE_GIVE_UP;
-	}
+	while ((*slot = gyr_slots_oldest(&reassembly->answered)) != NULL && now - (*slot)->born > reassembly->limits.timeout_ticks)
+		gyr_reassembly_drop(reassembly, *slot);
+	*slot = gyr_slots_oldest(&reassembly->ages);
+	if (*slot != NULL && now - (*slot)->born > reassembly->limits.timeout_ticks)
+		return GYR_DUE_GIVE_UP;
 	*slot = gyr_slots_first(&reassembly->fresh);
 	if (*slot == NULL || now - (*slot)->touched <= reassembly->limits.ask_ticks)
 		return GYR_DUE_NOTHING;

@@ -5,8 +5,10 @@
  *
  *     (none) --piece--> GATHERING --last piece--> UNDER_WAY --answer--> SENDING --all sent--> KEPT --missing, repeat--> SENDING
  *
- * From GATHERING a slot ends when its time is over; from KEPT when its time is over, or its memory is needed; from UNDER_WAY when the question was answered
- * with an error. The bounds: bytes and slots in all, bytes and slots of one client address, and the time from a message's first piece on.
+ * From GATHERING a slot ends when its time is over; from UNDER_WAY when the question was answered with an error; from KEPT when its memory is needed, and from
+ * KEPT and SENDING when the answer's time is over, which begins when as many bytes were sent as it has: a client that asks for pieces again and again cannot
+ * hold it any longer. The bounds: bytes and slots in all, bytes and slots of one client address, and the time from a message's first piece on. Bytes are those
+ * of blocks, which are larger than what lies in them. A client answers for the block of each of its slots but those KEPT.
  *
  * Who is put out when there is no room: kept answers, the oldest first; then a gathering message of which a piece was asked for again and nothing new came for
  * ask_ticks since, the one that rested longest first. A message that makes progress is never put out, however many others are begun: those find no room.
@@ -18,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/net_address.h"
 #include "dataplane/flow/pace.h"
 #include "dataplane/wire/pieces.h"
@@ -31,7 +34,7 @@ struct gyr_reassembly_limits {
 	uint64_t client_bytes;  /* memory of one address's messages, but for what is only kept */
 	uint64_t foreign_bytes; /* memory of others in which answers are kept; beyond it the oldest go, as the next answer comes */
 	uint64_t ask_ticks;     /* without a new piece, until what is missing is asked for */
-	uint64_t timeout_ticks; /* from the first piece until given up; from the last piece sent until forgotten */
+	uint64_t timeout_ticks; /* from the first piece until given up; from when an answer was sent once until forgotten */
 };
 
 /* Who asked, and about what. Bytes that are not named are zero. */
@@ -58,9 +61,11 @@ struct gyr_slot {
 	uint8_t *bytes;           /* of the question, then of the answer: in a block of their own, with the bits behind */
 	struct gyr_pieces pieces; /* GATHERING: there; SENDING, KEPT: sent. pieces.total is the length of the message */
 	uint64_t received;        /* bytes of all pieces of it that came, also those that came twice */
-	uint64_t born, touched;
+	uint64_t sent;            /* bytes of all pieces of the answer that went, also those that went twice */
+	uint64_t born, touched;   /* born: when its first piece came; of an answer that was sent once, when that was */
 	uint32_t client, cursor;
-	uint64_t charged; /* to the client */
+	uint64_t held;    /* bytes of its block */
+	uint64_t charged; /* of these, to the client */
 	uint32_t index, hash_next;
 	struct gyr_slot_link by_age, by_rest;
 };
@@ -73,7 +78,7 @@ enum gyr_piece {
 	GYR_PIECE_WHOLE,        /* the message is whole, and under way from now on */
 	GYR_PIECE_ANSWERED,     /* of a question that was answered: the answer goes out again */
 	GYR_PIECE_TOO_LARGE,    /* the message, for limits.message_bytes */
-	GYR_PIECE_CLIENT_LIMIT, /* no room for another message of this client */
+	GYR_PIECE_CLIENT_LIMIT, /* no room for another message of this client, or to send it a kept answer again */
 	GYR_PIECE_NO_ROOM,      /* nor of anybody */
 };
 
@@ -113,14 +118,18 @@ void gyr_reassembly_drop(struct gyr_reassembly *reassembly, struct gyr_slot *slo
 int gyr_reassembly_keep(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t bytes, uint64_t now);
 
 /*
- * An answer of TOTAL bytes at BYTES, in a block of another's (which holds gyr_reassembly_block_bytes, and which it takes over), that is still to be sent: of a
- * slot UNDER_WAY, or, where SLOT is NULL, of a question that came in one datagram. The slot, or NULL: no room; then BYTES are released.
+ * An answer of TOTAL bytes at BYTES, in a block of another's that takes HELD (which holds gyr_reassembly_block_bytes from there on, and which it takes over),
+ * that is still to be sent: of a slot UNDER_WAY, or, where SLOT is NULL, of a question that came in one datagram. The slot, or NULL: no room; then BYTES are
+ * released.
  */
 struct gyr_slot *gyr_reassembly_send(struct gyr_reassembly *reassembly, struct gyr_slot *slot, const struct gyr_message_key *key, void *bytes, uint32_t total,
-				     uint64_t now);
+				     uint64_t held, uint64_t now);
 
-/* Sends a range of a slot SENDING or KEPT once more. False: it is in another state, or its message is not TOTAL bytes long. */
-bool gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t total, const struct gyr_wire_range *range);
+/*
+ * Sends a range of a slot SENDING or KEPT once more. -ENOENT: it is in another state, or its message is not TOTAL bytes long. -ENOSPC: it is KEPT, and its
+ * client has too much under way to answer for it again.
+ */
+GYR_MUST_CHECK int gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t total, const struct gyr_wire_range *range);
 
 /* The slot whose turn to send it is, or NULL; the next piece of at most PIECE_BYTES of it; and that this piece was sent, or that it is the next one's turn. */
 struct gyr_slot *gyr_reassembly_sending(const struct gyr_reassembly *reassembly);

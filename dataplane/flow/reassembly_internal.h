@@ -12,7 +12,7 @@
 /*
  * A slot is in exactly one list by_rest, by its state: FREE in spare; GATHERING in fresh, or in asked once its missing pieces were asked for; SENDING in
  * sending; KEPT in kept, or in foreign where its bytes are in another's block; one UNDER_WAY in none. Lists are in the order of `touched`, so what is due
- * stands first. GATHERING ones are also in ages, in the order of `born`.
+ * stands first. GATHERING ones are also in ages, and those whose answer was sent once, SENDING or KEPT, in answered; both in the order of `born`.
  */
 
 /* What is known of an address that has messages. */
@@ -30,7 +30,7 @@ struct gyr_reassembly {
 	uint64_t seed;
 	void (*release)(void *user, void *bytes);
 	void *user;
-	struct gyr_slot_link spare, fresh, asked, sending, kept, foreign, ages; /* heads of rings */
+	struct gyr_slot_link spare, fresh, asked, sending, kept, foreign, ages, answered; /* heads of rings */
 	uint32_t used, kept_count;
 	uint64_t foreign_charged, put_out;
 	uint32_t bucket_mask, client_spare;
@@ -43,6 +43,12 @@ struct gyr_reassembly {
 static inline struct gyr_slot *gyr_slots_first(const struct gyr_slot_link *head)
 {
 	return head->next == head ? NULL : (struct gyr_slot *)((char *)head->next - offsetof(struct gyr_slot, by_rest));
+}
+
+/* The first of a list by_age, or NULL. */
+static inline struct gyr_slot *gyr_slots_oldest(const struct gyr_slot_link *head)
+{
+	return head->next == head ? NULL : (struct gyr_slot *)((char *)head->next - offsetof(struct gyr_slot, by_age));
 }
 
 static inline void gyr_link_remove(struct gyr_slot_link *link)
@@ -62,6 +68,12 @@ static inline void gyr_link_add(struct gyr_slot_link *head, struct gyr_slot_link
 
 /* The slot's message is TOTAL bytes at BYTES, of which no piece is there. */
 void gyr_slot_set_message(struct gyr_slot *slot, void *bytes, uint32_t total);
+
+/* The answer of the slot was sent once: NOW its last time begins. */
+void gyr_slot_answered(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint64_t now);
+
+/* A slot KEPT is SENDING once more, or one SENDING takes its turn again. False: its client has too much under way to answer for it. */
+bool gyr_slot_send_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot);
 
 /* Lets the slot's memory go. */
 void gyr_slot_release(struct gyr_reassembly *reassembly, struct gyr_slot *slot);

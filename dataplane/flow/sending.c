@@ -17,32 +17,35 @@ int gyr_reassembly_keep(struct gyr_reassembly *reassembly, struct gyr_slot *slot
 	gyr_slot_charge(reassembly, slot, 0);
 	gyr_slot_set_message(slot, block, bytes);
 	gyr_pieces_add(&slot->pieces, 0, bytes);
+	slot->sent = bytes;
+	slot->held = gyr_blocks_round(gyr_reassembly_block_bytes(bytes));
 	slot->touched = now;
 	gyr_slot_enter(reassembly, slot, GYR_SLOT_KEPT);
+	gyr_slot_answered(reassembly, slot, now);
 	return 0;
 }
 
 struct gyr_slot *gyr_reassembly_send(struct gyr_reassembly *reassembly, struct gyr_slot *slot, const struct gyr_message_key *key, void *bytes, uint32_t total,
-				     uint64_t now)
+				     uint64_t held, uint64_t now)
 {
-	size_t block_bytes = gyr_reassembly_block_bytes(total);
 	enum gyr_piece why;
 	if (slot == NULL) {
 		/* A repeat whose answer comes beside the one that is there takes its place. */
 		slot = gyr_reassembly_find(reassembly, key);
 		if (slot != NULL && slot->state != GYR_SLOT_UNDER_WAY)
 			gyr_reassembly_drop(reassembly, slot);
-		slot = slot != NULL && slot->state == GYR_SLOT_UNDER_WAY ? NULL : gyr_slots_add(reassembly, key, block_bytes, now, &why);
+		slot = slot != NULL && slot->state == GYR_SLOT_UNDER_WAY ? NULL : gyr_slots_add(reassembly, key, held, now, &why);
 	} else {
 		gyr_slot_release(reassembly, slot);
 	}
 	if (slot == NULL) {
 		reassembly->release(reassembly->user, bytes);
 	} else {
-		gyr_slot_charge(reassembly, slot, block_bytes);
+		slot->held = held;
+		gyr_slot_charge(reassembly, slot, held);
 		gyr_slot_set_message(slot, bytes, total);
 		slot->foreign = true;
-		reassembly->foreign_charged += block_bytes;
+		reassembly->foreign_charged += held;
 		slot->touched = now;
 		gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
 	}
@@ -52,14 +55,15 @@ struct gyr_slot *gyr_reassembly_send(struct gyr_reassembly *reassembly, struct g
 	return slot;
 }
 
-bool gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t total, const struct gyr_wire_range *range)
+int gyr_reassembly_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint32_t total, const struct gyr_wire_range *range)
 {
 	if ((slot->state != GYR_SLOT_SENDING && slot->state != GYR_SLOT_KEPT) || slot->pieces.total != total)
-		return false;
+		return -ENOENT;
+	if (!gyr_slot_send_again(reassembly, slot))
+		return -ENOSPC;
 	gyr_pieces_remove(&slot->pieces, range->offset, range->bytes);
 	slot->cursor = 0;
-	gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
-	return true;
+	return 0;
 }
 
 struct gyr_slot *gyr_reassembly_sending(const struct gyr_reassembly *reassembly)
@@ -83,6 +87,11 @@ void gyr_reassembly_sent(struct gyr_reassembly *reassembly, struct gyr_slot *slo
 {
 	gyr_pieces_add(&slot->pieces, range->offset, range->bytes);
 	slot->cursor = range->offset;
+	bool once = slot->sent >= slot->pieces.total;
+	slot->sent += range->bytes;
+	/* Not when nothing is left: whoever asks for pieces while others are still to go could put that off for ever. */
+	if (!once && slot->sent >= slot->pieces.total)
+		gyr_slot_answered(reassembly, slot, now);
 	if (slot->pieces.left > 0)
 		return;
 	gyr_slot_charge(reassembly, slot, 0);

@@ -50,7 +50,7 @@ struct gyr_reassembly *gyr_reassembly_create(const struct gyr_reassembly_limits 
 	while (buckets < limits->slots * 2)
 		buckets *= 2;
 	*made = (struct gyr_reassembly){.limits = *limits, .blocks = blocks, .seed = seed, .release = release, .user = user, .bucket_mask = buckets - 1};
-	struct gyr_slot_link *heads[] = {&made->spare, &made->fresh, &made->asked, &made->sending, &made->kept, &made->foreign, &made->ages};
+	struct gyr_slot_link *heads[] = {&made->spare, &made->fresh, &made->asked, &made->sending, &made->kept, &made->foreign, &made->ages, &made->answered};
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
 		link_init(heads[i]);
 	made->slot_buckets = malloc(buckets * sizeof(uint32_t));
@@ -136,16 +136,10 @@ void gyr_slot_charge(struct gyr_reassembly *reassembly, struct gyr_slot *slot, u
 	slot->charged = bytes;
 }
 
-/* Bytes of the block that an answer lies in, as they are counted for answers in another's. */
-static uint64_t foreign_bytes(const struct gyr_slot *slot)
-{
-	return gyr_reassembly_block_bytes(slot->pieces.total);
-}
-
 void gyr_slot_release(struct gyr_reassembly *reassembly, struct gyr_slot *slot)
 {
 	if (slot->foreign) {
-		reassembly->foreign_charged -= foreign_bytes(slot);
+		reassembly->foreign_charged -= slot->held;
 		reassembly->release(reassembly->user, slot->bytes);
 	} else if (slot->bytes != NULL) {
 		gyr_blocks_give(reassembly->blocks, slot->bytes);
@@ -164,7 +158,7 @@ void gyr_slot_enter(struct gyr_reassembly *reassembly, struct gyr_slot *slot, en
 {
 	reassembly->kept_count += (state == GYR_SLOT_KEPT) - (uint32_t)(slot->state == GYR_SLOT_KEPT);
 	slot->state = state;
-	if (state != GYR_SLOT_GATHERING)
+	if (state == GYR_SLOT_FREE || state == GYR_SLOT_UNDER_WAY)
 		gyr_link_remove(&slot->by_age);
 	switch (state) {
 	case GYR_SLOT_FREE: move(&reassembly->spare, slot); break;
@@ -173,6 +167,23 @@ void gyr_slot_enter(struct gyr_reassembly *reassembly, struct gyr_slot *slot, en
 	case GYR_SLOT_SENDING: move(&reassembly->sending, slot); break;
 	case GYR_SLOT_KEPT: move(slot->foreign ? &reassembly->foreign : &reassembly->kept, slot); break;
 	}
+}
+
+void gyr_slot_answered(struct gyr_reassembly *reassembly, struct gyr_slot *slot, uint64_t now)
+{
+	slot->born = now;
+	gyr_link_add(&reassembly->answered, &slot->by_age);
+}
+
+bool gyr_slot_send_again(struct gyr_reassembly *reassembly, struct gyr_slot *slot)
+{
+	if (slot->state == GYR_SLOT_KEPT) {
+		if (reassembly->clients[slot->client].charged + slot->held > reassembly->limits.client_bytes)
+			return false;
+		gyr_slot_charge(reassembly, slot, slot->held);
+	}
+	gyr_slot_enter(reassembly, slot, GYR_SLOT_SENDING);
+	return true;
 }
 
 void gyr_reassembly_drop(struct gyr_reassembly *reassembly, struct gyr_slot *slot)
@@ -227,10 +238,11 @@ struct gyr_slot *gyr_slots_add(struct gyr_reassembly *reassembly, const struct g
 	slot->key = *key;
 	slot->asked = slot->foreign = false;
 	slot->question_bytes = 0;
-	slot->received = 0;
+	slot->received = slot->sent = 0;
 	slot->born = slot->touched = now;
 	slot->client = client;
 	slot->charged = 0;
+	slot->held = charged;
 	slot->hash_next = *bucket;
 	*bucket = slot->index;
 	reassembly->used++;

@@ -21,10 +21,11 @@ struct gyr_blocks;
 
 #define GYR_LARGE_HEADERS_MAX 96u /* of any datagram: Ethernet with tags, IPv6, UDP */
 
-/* Where an answer goes: the headers of the question. */
+/* Where an answer goes: the headers of the question, and what of them the port took off. */
 struct gyr_large_envelope {
 	uint64_t tx_offload; /* of its mbuf: the headers' lengths */
-	uint16_t port, bytes;
+	uint64_t rx_flags;   /* of its mbuf: whether the tag is in vlan_tci */
+	uint16_t port, bytes, vlan_tci;
 	uint8_t headers[GYR_LARGE_HEADERS_MAX];
 };
 
@@ -40,6 +41,7 @@ struct gyr_large_item {
 	struct gyr_large_item *next;
 	enum gyr_large_kind kind;
 	uint32_t bytes;
+	uint64_t held;              /* in a block: how large that is */
 	uint64_t allowance;         /* beside a slot: bytes that may still be sent to a client that is not trusted; else UINT64_MAX */
 	struct gyr_lcore *owner;    /* of the slot, or of the block */
 	struct gyr_slot *slot;      /* NULL: an answer to a question that came in one datagram */

@@ -28,10 +28,12 @@ uint8_t *gyr_large_room(struct gyr_lcore *lcore, size_t bytes)
 {
 	if (bytes > lcore->loop->message_max)
 		return NULL;
-	struct gyr_large_item *item = gyr_blocks_take(lcore->large->blocks, sizeof *item + gyr_reassembly_block_bytes((uint32_t)bytes));
+	size_t with_item = sizeof(struct gyr_large_item) + gyr_reassembly_block_bytes((uint32_t)bytes);
+	struct gyr_large_item *item = gyr_blocks_take(lcore->large->blocks, with_item);
 	if (item == NULL)
 		return NULL;
 	item->owner = lcore;
+	item->held = gyr_blocks_round(with_item);
 	return (uint8_t *)(item + 1);
 }
 

@@ -13,6 +13,8 @@ struct rte_mbuf *gyr_large_datagram(struct gyr_lcore *lcore, const struct gyr_la
 		return NULL;
 	mbuf->port = envelope->port;
 	mbuf->tx_offload = envelope->tx_offload;
+	mbuf->ol_flags |= envelope->rx_flags;
+	mbuf->vlan_tci = envelope->vlan_tci;
 	memcpy(rte_pktmbuf_mtod(mbuf, void *), envelope->headers, envelope->bytes);
 	return mbuf;
 }

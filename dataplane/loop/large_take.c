@@ -1,9 +1,12 @@
 /* Large questions on the io lcore of their client: pieces come in, what is missing is asked for, and what engine lcores hand back is taken. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/assertion.h"
 #include "dataplane/flow/blocks.h"
 #include "dataplane/loop/large.h"
+
+static const char client_limit[] = "no room for another large message of this client";
 
 struct gyr_message_key gyr_large_key(const struct gyr_lcore *lcore, const struct rte_mbuf *mbuf, uint64_t id)
 {
@@ -22,6 +25,8 @@ void gyr_large_envelope_fill(struct gyr_large_envelope *envelope, const struct r
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	envelope->bytes = (uint16_t)(gyr_net_payload_of(mbuf) - frame);
 	envelope->tx_offload = mbuf->tx_offload;
+	envelope->rx_flags = mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED;
+	envelope->vlan_tci = mbuf->vlan_tci;
 	envelope->port = mbuf->port;
 	GYR_ASSERT(envelope->bytes <= GYR_LARGE_HEADERS_MAX);
 	memcpy(envelope->headers, frame, envelope->bytes);
@@ -83,8 +88,7 @@ static bool take_piece(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
 	if (piece->offset > 0)
 		drop(lcore, mbuf, GYR_ANSWER_NO_ROOM);
 	else
-		gyr_answer_error(lcore, mbuf, key.id, GYR_WIRE_BUSY,
-				 outcome == GYR_PIECE_NO_ROOM ? "no room for another large message" : "no room for another large message of this client",
+		gyr_answer_error(lcore, mbuf, key.id, GYR_WIRE_BUSY, outcome == GYR_PIECE_NO_ROOM ? "no room for another large message" : client_limit,
 				 lcore->loop->config->large_ask_us);
 	return false;
 }
@@ -97,11 +101,13 @@ static void take_missing(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
 	struct gyr_message_key key = gyr_large_key(lcore, mbuf, message->id);
 	struct gyr_slot *slot = gyr_reassembly_find(reassembly, &key);
 	struct gyr_wire_range range;
-	bool kept = slot != NULL;
-	while (kept && gyr_wire_next_range(message, &range))
-		kept = gyr_reassembly_again(reassembly, slot, message->total, &range);
-	if (kept)
+	int status = slot == NULL ? -ENOENT : 0;
+	while (status == 0 && gyr_wire_next_range(message, &range))
+		status = gyr_reassembly_again(reassembly, slot, message->total, &range);
+	if (status == 0)
 		drop(lcore, mbuf, GYR_ANSWER_MISSING);
+	else if (status == -ENOSPC)
+		gyr_answer_error(lcore, mbuf, key.id, GYR_WIRE_BUSY, client_limit, lcore->loop->config->large_ask_us);
 	else
 		gyr_answer_error(lcore, mbuf, key.id, GYR_WIRE_INCOMPLETE, "that answer is not kept any more", 0);
 }
@@ -168,12 +174,15 @@ static void take_handed(struct gyr_lcore *lcore, struct gyr_large_item *item, ui
 	struct gyr_slot *slot;
 	switch (item->kind) {
 	case GYR_LARGE_ANSWERED:
+		/* The answer went in the last piece's mbuf, of what its sender may be sent. */
+		if (item->allowance != UINT64_MAX)
+			item->allowance -= RTE_MIN(item->allowance, (uint64_t)item->bytes);
 		/* No memory to keep it in: a repeat is computed anew. */
 		(void)gyr_reassembly_keep(large->reassembly, item->slot, item->bytes, now);
 		break;
 	case GYR_LARGE_REFUSED: gyr_reassembly_drop(large->reassembly, item->slot); break;
 	case GYR_LARGE_ANSWER:
-		slot = gyr_reassembly_send(large->reassembly, item->slot, &item->key, item + 1, item->bytes, now);
+		slot = gyr_reassembly_send(large->reassembly, item->slot, &item->key, item + 1, item->bytes, item->held, now);
 		if (slot == NULL)
 			gyr_counter_add(&lcore->counters->large_lost, 1);
 		else if (item->slot == NULL)

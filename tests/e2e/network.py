@@ -201,6 +201,36 @@ def quiet(network):
     network.run("sysctl", "-q", "-w", f"net.ipv6.conf.{FAR}.disable_ipv6=1")
 
 
+def large_tagged(appliance, wire, us, them, tag):
+    """A question in pieces of which one is asked for, and its answer in pieces: all of them tagged as the question was."""
+    width, at, pieces, total = 1000, 0, {}, None
+    model = appliance.folder / "square.onnx"
+    compute = common.dense_model(model, [width, width], 11)
+    appliance.ctl("model", "import", "square", model)
+    appliance.ctl("promote", "square", "1")
+    row = (numpy.arange(width, dtype=numpy.float32) % 7 - 3).reshape(1, width)
+    question = msgpack.packb([1, 1, 5, "square", None, 0, [row.tobytes()]])
+    send = lambda offset: wire.send(us, them, ETH_IPV4, ipv4(CLIENT, udp(msgpack.packb([1, 6, 5, len(question), offset, question[offset : offset + 1408]]))), tag=tag)
+    from_us = lambda frame: frame[:6] == raw(them) and frame[6:12] == raw(us) and frame[12:14] == b"\x08\x00" and frame[23:24] == b"\x11"
+
+    def receive():
+        got = wire.receive(from_us)
+        assert got is not None and got[1] == tag, got
+        return msgpack.unpackb(got[0][42 : 14 + struct.unpack("!H", got[0][16:18])[0]])
+
+    for offset in range(1408, len(question), 1408):
+        send(offset)
+    assert receive() == [1, 8, 5, len(question), [[0, 1408]]]
+    send(0)
+    while at != total:
+        message = receive()
+        assert message[1:3] == [6, 5] and message[4] not in pieces, message[:5]
+        total, pieces[message[4]] = message[3], message[5]
+        at += len(message[5])
+    answer = msgpack.unpackb(b"".join(pieces[offset] for offset in sorted(pieces)))
+    common.close(numpy.frombuffer(answer[4][0], dtype=numpy.float32), compute(row)[0])
+
+
 def vlan(port):
     """PORT: af_xdp leaves tags in frames; af_packet takes them off and puts them on."""
     with Appliance(port, {"dataplane.address6": f"{SERVER6}/64", "dataplane.vlan": 7}) as appliance:
@@ -227,6 +257,7 @@ def vlan(port):
                 wire.send(us, them, kind, packet, tag=priority << 13 | 7)
                 got = wire.receive(wanted)
                 assert got is not None and got[1] == priority << 13 | 7, (kind, got)
+        large_tagged(appliance, wire, us, them, 3 << 13 | 7)
         for other in (5 << 13, 8, 4095, None):
             counted(appliance, "net.vlan", 1, lambda: wire.send(us, them, ETH_IPV4, question, tag=other))
         wire.close()

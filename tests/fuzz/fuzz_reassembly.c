@@ -3,6 +3,7 @@
  * repeats. What is whole has exactly the bytes that came last; nothing that makes progress is put out; every bound holds after every step, and in the end all
  * memory comes back.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ struct model {
 	bool there, asked;
 	enum gyr_slot_state state;
 	uint32_t total;
-	uint64_t born, touched, foreign_bytes;
+	uint64_t born, touched, foreign_bytes, answer_bytes, sent, sent_at; /* sent_at: when all of the answer had gone once */
 	uint8_t present[MESSAGE_MAX], content[MESSAGE_MAX];
 };
 
@@ -33,7 +34,7 @@ static const struct gyr_reassembly_limits limits = {
 	.slots = 9,
 	.message_bytes = MESSAGE_MAX - 200,
 	.client_slots = 3,
-	.client_bytes = 3 * MESSAGE_MAX,
+	.client_bytes = 2 * GYR_BLOCKS_MIN + MESSAGE_MAX,
 	.foreign_bytes = 2 * MESSAGE_MAX,
 	.ask_ticks = 50,
 	.timeout_ticks = 1000,
@@ -57,6 +58,11 @@ static struct gyr_message_key key_of(uint32_t client, uint32_t id)
 	return (struct gyr_message_key){.address.bytes = {[3] = (uint8_t)client}, .udp_port = 1000, .id = id};
 }
 
+static bool was_sent(const struct model *model)
+{
+	return (model->state == GYR_SLOT_SENDING || model->state == GYR_SLOT_KEPT) && model->sent >= model->answer_bytes;
+}
+
 /* The slot's message is there, and the model agrees; or both say that it is not. Whoever went may have gone. */
 static void compare(uint32_t client, uint32_t id)
 {
@@ -65,11 +71,13 @@ static void compare(uint32_t client, uint32_t id)
 	const struct gyr_slot *slot = gyr_reassembly_find(reassembly, &key);
 	if (slot == NULL) {
 		bool resting = model->state == GYR_SLOT_GATHERING && model->asked && now - model->touched > limits.ask_ticks;
-		MUST(!model->there || model->state == GYR_SLOT_KEPT || resting);
+		bool over = was_sent(model) && now - model->sent_at > limits.timeout_ticks;
+		MUST(!model->there || model->state == GYR_SLOT_KEPT || resting || over);
 		model->there = false;
 		return;
 	}
 	MUST(model->there && slot->state == model->state);
+	MUST(slot->charged == (slot->state == GYR_SLOT_KEPT ? 0 : slot->held));
 	if (slot->state != GYR_SLOT_GATHERING && slot->state != GYR_SLOT_UNDER_WAY)
 		return;
 	MUST(slot->pieces.total == model->total && slot->question_bytes == model->total);
@@ -115,7 +123,7 @@ static void take(uint32_t client, uint32_t id, uint32_t total, uint32_t offset, 
 	enum gyr_piece outcome = gyr_reassembly_take(reassembly, &key, total, offset, piece, bytes, now, &slot);
 	MUST((slot == NULL) == (outcome >= GYR_PIECE_TOO_LARGE));
 	MUST((outcome == GYR_PIECE_TOO_LARGE) == (total > limits.message_bytes && !was_there));
-	MUST(slot != NULL || !was_there);
+	MUST(slot != NULL || !was_there || (outcome == GYR_PIECE_CLIENT_LIMIT && model->state == GYR_SLOT_KEPT));
 	if (slot == NULL)
 		return;
 	if (!was_there) {
@@ -159,6 +167,8 @@ static void run_due(void)
 	for (uint32_t i = 0; i < CLIENTS * IDS; i++) {
 		const struct model *model = &models[i / IDS][i % IDS];
 		MUST(!model->there || model->state != GYR_SLOT_GATHERING || now - model->born <= limits.timeout_ticks);
+		compare(i / IDS, i % IDS);
+		MUST(!model->there || !was_sent(model) || now - model->sent_at <= limits.timeout_ticks);
 	}
 }
 
@@ -190,6 +200,8 @@ static void answer(uint32_t client, uint32_t id, uint32_t bytes, unsigned how)
 		bytes = bytes < slot->question_bytes ? bytes : slot->question_bytes;
 		model->there = gyr_reassembly_keep(reassembly, slot, bytes, now) == 0;
 		model->state = GYR_SLOT_KEPT;
+		model->sent = model->answer_bytes = bytes;
+		model->sent_at = now;
 	} else {
 		uint8_t *own = calloc(1, gyr_reassembly_block_bytes(bytes));
 		MUST(own != NULL);
@@ -198,9 +210,13 @@ static void answer(uint32_t client, uint32_t id, uint32_t bytes, unsigned how)
 		if (slot == NULL && !blocked)
 			model->there = false;
 		uint32_t total = slot == NULL ? 0 : slot->question_bytes;
-		slot = gyr_reassembly_send(reassembly, slot, &key, own, bytes, now);
+		slot = gyr_reassembly_send(reassembly, slot, &key, own, bytes, gyr_reassembly_block_bytes(bytes), now);
 		if (slot != NULL)
-			*model = (struct model){.there = true, .state = GYR_SLOT_SENDING, .total = total, .foreign_bytes = gyr_reassembly_block_bytes(bytes)};
+			*model = (struct model){.there = true,
+						.state = GYR_SLOT_SENDING,
+						.total = total,
+						.foreign_bytes = gyr_reassembly_block_bytes(bytes),
+						.answer_bytes = bytes};
 		check_foreign();
 	}
 }
@@ -212,12 +228,16 @@ static void send_some(uint32_t count, uint32_t piece_bytes)
 		struct gyr_wire_range range = gyr_reassembly_next_piece(slot, piece_bytes);
 		MUST(gyr_pieces_may_be(slot->pieces.total, range.offset, range.bytes) && range.bytes <= piece_bytes);
 		uint32_t left = slot->pieces.left;
+		struct model *model = &models[slot->key.address.bytes[3]][slot->key.id];
+		if (model->sent < model->answer_bytes && model->sent + range.bytes >= model->answer_bytes)
+			model->sent_at = now;
+		model->sent += range.bytes;
 		gyr_reassembly_sent(reassembly, slot, &range, now);
 		MUST(slot->pieces.left < left);
 		if (slot->state == GYR_SLOT_SENDING)
 			gyr_reassembly_turn(reassembly, slot);
 		else
-			models[slot->key.address.bytes[3]][slot->key.id].state = GYR_SLOT_KEPT;
+			model->state = GYR_SLOT_KEPT;
 	}
 }
 
@@ -229,8 +249,16 @@ static void send_again(uint32_t client, uint32_t id, uint32_t offset, uint32_t b
 	if (slot == NULL || !gyr_pieces_may_be(slot->pieces.total, offset, bytes))
 		return;
 	bool sends = slot->state == GYR_SLOT_SENDING || slot->state == GYR_SLOT_KEPT;
-	MUST(gyr_reassembly_again(reassembly, slot, slot->pieces.total, &range) == sends);
-	if (sends)
+	uint64_t charged = slot->held;
+	for (uint32_t other = 0; other < IDS; other++) {
+		const struct gyr_message_key beside = key_of(client, other);
+		const struct gyr_slot *others = gyr_reassembly_find(reassembly, &beside);
+		charged += others == NULL ? 0 : others->charged;
+	}
+	bool too_much = slot->state == GYR_SLOT_KEPT && charged > limits.client_bytes;
+	int status = gyr_reassembly_again(reassembly, slot, slot->pieces.total, &range);
+	MUST(status == (!sends ? -ENOENT : too_much ? -ENOSPC : 0));
+	if (status == 0)
 		models[client][id].state = GYR_SLOT_SENDING;
 }
 

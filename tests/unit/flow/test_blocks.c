@@ -33,6 +33,7 @@ static void test_random(void **unused)
 			assert_int_equal((uintptr_t)block % GYR_BLOCKS_MIN, 0);
 			assert_true(gyr_blocks_size(blocks, block) >= bytes);
 			assert_true(gyr_blocks_size(blocks, block) < 2 * bytes || gyr_blocks_size(blocks, block) == GYR_BLOCKS_MIN);
+			assert_int_equal(gyr_blocks_round(bytes), gyr_blocks_size(blocks, block));
 			used += gyr_blocks_size(blocks, block);
 			held[count] = (struct held){.block = block, .mark = (uint8_t)step, .bytes = gyr_blocks_size(blocks, block)};
 			memset(block, held[count].mark, held[count].bytes);

@@ -15,6 +15,7 @@
 #define LARGEST 65536u
 #define ASK 10u
 #define TIMEOUT 100u
+#define HELD(bytes) gyr_reassembly_block_bytes(bytes) /* as foreign() takes it */
 
 static const struct gyr_reassembly_limits limits = {
 	.slots = 8,
@@ -305,7 +306,7 @@ static void test_large_answer(void **unused)
 {
 	whole(1, 1, 60000, 0);
 	uint8_t *bytes = foreign(3000);
-	assert_ptr_equal(gyr_reassembly_send(reassembly, slot, NULL, bytes, 3000, 5), slot);
+	assert_ptr_equal(gyr_reassembly_send(reassembly, slot, NULL, bytes, 3000, HELD(3000), 5), slot);
 	assert_int_equal(gyr_blocks_used(blocks), 0);
 	/* Round by round, in pieces of at most 1408. */
 	uint32_t want[][2] = {{0, 1408}, {1408, 1408}, {2816, 184}};
@@ -319,9 +320,9 @@ static void test_large_answer(void **unused)
 	}
 	assert_null(gyr_reassembly_sending(reassembly));
 	/* Two pieces are asked for again. */
-	assert_false(gyr_reassembly_again(reassembly, slot, 2999, &(struct gyr_wire_range){0, 64}));
-	assert_true(gyr_reassembly_again(reassembly, slot, 3000, &(struct gyr_wire_range){2816, 184}));
-	assert_true(gyr_reassembly_again(reassembly, slot, 3000, &(struct gyr_wire_range){0, 1408}));
+	assert_int_equal(gyr_reassembly_again(reassembly, slot, 2999, &(struct gyr_wire_range){0, 64}), -ENOENT);
+	assert_int_equal(gyr_reassembly_again(reassembly, slot, 3000, &(struct gyr_wire_range){2816, 184}), 0);
+	assert_int_equal(gyr_reassembly_again(reassembly, slot, 3000, &(struct gyr_wire_range){0, 1408}), 0);
 	assert_ptr_equal(gyr_reassembly_sending(reassembly), slot);
 	struct gyr_wire_range range = gyr_reassembly_next_piece(slot, 640);
 	assert_int_equal(range.offset, 0);
@@ -344,11 +345,11 @@ static void test_answer_to_a_small_question(void **unused)
 {
 	const struct gyr_message_key key = key_of(1, 1);
 	uint8_t *bytes = foreign(3000), *again = foreign(3000);
-	slot = gyr_reassembly_send(reassembly, NULL, &key, bytes, 3000, 0);
+	slot = gyr_reassembly_send(reassembly, NULL, &key, bytes, 3000, HELD(3000), 0);
 	assert_non_null(slot);
 	assert_ptr_equal(gyr_reassembly_find(reassembly, &key), slot);
 	/* The repeat's answer takes the place of the first. */
-	slot = gyr_reassembly_send(reassembly, NULL, &key, again, 3000, 1);
+	slot = gyr_reassembly_send(reassembly, NULL, &key, again, 3000, HELD(3000), 1);
 	assert_non_null(slot);
 	assert_int_equal(released_count, 1);
 	assert_ptr_equal(released[0], bytes);
@@ -356,7 +357,7 @@ static void test_answer_to_a_small_question(void **unused)
 	/* One that is under way under the same id does not lose its slot. */
 	whole(2, 1, 100, 0);
 	const struct gyr_message_key other = key_of(2, 1);
-	assert_null(gyr_reassembly_send(reassembly, NULL, &other, foreign(3000), 3000, 1));
+	assert_null(gyr_reassembly_send(reassembly, NULL, &other, foreign(3000), 3000, HELD(3000), 1));
 	assert_int_equal(released_count, 2);
 	assert_int_equal(slot->state, GYR_SLOT_UNDER_WAY);
 }
@@ -365,7 +366,7 @@ static void test_turns(void **unused)
 {
 	for (uint32_t client = 0; client < 3; client++) {
 		const struct gyr_message_key key = key_of(client, 1);
-		assert_non_null(gyr_reassembly_send(reassembly, NULL, &key, foreign(6000), 6000, 0));
+		assert_non_null(gyr_reassembly_send(reassembly, NULL, &key, foreign(6000), 6000, HELD(6000), 0));
 	}
 	for (uint32_t i = 0; i < 6; i++) {
 		struct gyr_slot *next = gyr_reassembly_sending(reassembly);
@@ -376,7 +377,7 @@ static void test_turns(void **unused)
 	}
 	/* The pace is a client's, not a message's. */
 	const struct gyr_message_key first = key_of(0, 1), second = key_of(0, 2);
-	struct gyr_slot *other = gyr_reassembly_send(reassembly, NULL, &second, foreign(6000), 6000, 0);
+	struct gyr_slot *other = gyr_reassembly_send(reassembly, NULL, &second, foreign(6000), 6000, HELD(6000), 0);
 	assert_ptr_equal(gyr_reassembly_pace(reassembly, other), gyr_reassembly_pace(reassembly, gyr_reassembly_find(reassembly, &first)));
 }
 
@@ -385,7 +386,7 @@ static void test_answers_are_bounded(void **unused)
 	/* Kept ones go when there are more bytes than foreign_bytes; one client's unsent ones are bounded by its share. */
 	for (uint32_t client = 0; client < 6; client++) {
 		const struct gyr_message_key key = key_of(client, 1);
-		slot = gyr_reassembly_send(reassembly, NULL, &key, foreign(20000), 20000, client);
+		slot = gyr_reassembly_send(reassembly, NULL, &key, foreign(20000), 20000, HELD(20000), client);
 		assert_non_null(slot);
 		struct gyr_wire_range range = gyr_reassembly_next_piece(slot, 20000);
 		gyr_reassembly_sent(reassembly, slot, &range, client);
@@ -394,11 +395,94 @@ static void test_answers_are_bounded(void **unused)
 	uint32_t before = released_count, taken = 0;
 	for (uint32_t id = 0; id < 4; id++) {
 		const struct gyr_message_key key = key_of(7, id);
-		taken += gyr_reassembly_send(reassembly, NULL, &key, foreign(60000), 60000, 50) != NULL;
+		taken += gyr_reassembly_send(reassembly, NULL, &key, foreign(60000), 60000, HELD(60000), 50) != NULL;
 	}
 	assert_int_equal(taken, 2);
 	assert_int_equal(released_count - before, 4 - taken + 3 /* the kept ones */);
 	assert_int_equal(gyr_reassembly_kept(reassembly), 0);
+}
+
+/* What counts is the block: a message of a little more than half of it holds all of it. */
+static void test_blocks_are_charged(void **unused)
+{
+	for (uint32_t id = 0; id < 2; id++)
+		assert_int_equal(take(1, id, LARGEST / 2, 0, 64, 0), GYR_PIECE_TAKEN);
+	assert_int_equal(gyr_blocks_used(blocks), 2 * LARGEST);
+	assert_int_equal(take(1, 2, LARGEST / 2, 0, 64, 0), GYR_PIECE_CLIENT_LIMIT);
+	/* The same for answers in blocks of another's, which may be larger than they had to be. */
+	for (uint32_t client = 2; client < 5; client++) {
+		const struct gyr_message_key key = key_of(client, 1);
+		slot = gyr_reassembly_send(reassembly, NULL, &key, foreign(1000), 1000, LARGEST / 2, client);
+		gyr_reassembly_sent(reassembly, slot, &(struct gyr_wire_range){0, 1000}, client);
+	}
+	assert_int_equal(released_count, 1);
+	assert_int_equal(gyr_reassembly_kept(reassembly), 2);
+}
+
+static uint32_t send_all(uint64_t now)
+{
+	uint32_t count = 0;
+	for (struct gyr_slot *next; (next = gyr_reassembly_sending(reassembly)) != NULL; count++) {
+		struct gyr_wire_range range = gyr_reassembly_next_piece(next, 1408);
+		gyr_reassembly_sent(reassembly, next, &range, now);
+	}
+	return count;
+}
+
+/* A client answers for what it has sent again as for any other message. */
+static void test_again_is_charged(void **unused)
+{
+	const struct gyr_wire_range range = {0, 64};
+	struct gyr_slot *kept[2];
+	for (uint32_t id = 0; id < 2; id++) {
+		const struct gyr_message_key key = key_of(1, id);
+		kept[id] = gyr_reassembly_send(reassembly, NULL, &key, foreign(3000), 3000, 8192, 0);
+		assert_int_equal(send_all(0), 3);
+		assert_int_equal(take(1, 10 + id, 60000, 0, 64, 0), GYR_PIECE_TAKEN);
+	}
+	assert_int_equal(gyr_reassembly_again(reassembly, kept[0], 3000, &range), 0); /* up to the limit */
+	assert_int_equal(gyr_reassembly_again(reassembly, kept[0], 3000, &range), 0); /* that it is SENDING already is no reason to refuse */
+	assert_int_equal(gyr_reassembly_again(reassembly, kept[1], 3000, &range), -ENOSPC);
+	assert_int_equal(kept[1]->state, GYR_SLOT_KEPT);
+	assert_int_equal(send_all(2), 1);
+	assert_int_equal(gyr_reassembly_again(reassembly, kept[1], 3000, &range), 0);
+}
+
+/* So too for the repeat of a question. */
+static void test_repeat_is_charged(void **unused)
+{
+	whole(1, 1, 60000, 0);
+	assert_int_equal(gyr_reassembly_keep(reassembly, slot, 6, 0), 0);
+	for (uint32_t id = 2; id < 4; id++)
+		assert_int_equal(take(1, id, id == 2 ? 60000 : LARGEST / 2, 0, 64, 0), GYR_PIECE_TAKEN);
+	const struct gyr_message_key key = key_of(1, 4);
+	assert_non_null(gyr_reassembly_send(reassembly, NULL, &key, foreign(1000), 1000, 8192, 0));
+	assert_int_equal(take(1, 1, 60000, 0, 640, 1 + ASK), GYR_PIECE_CLIENT_LIMIT);
+	assert_null(slot);
+	assert_int_equal(send_all(1 + ASK), 1);
+	assert_int_equal(take(1, 1, 60000, 0, 640, 1 + ASK), GYR_PIECE_ANSWERED);
+}
+
+/* However often it is asked for again, an answer is forgotten when its time is over: all at once, or while it goes for the first time. */
+static void test_again_is_bounded(void **unused)
+{
+	const struct gyr_wire_range first = {0, 1408};
+	for (uint32_t early = 0; early < 2; early++) {
+		const struct gyr_message_key key = key_of(1, early);
+		struct gyr_slot *pinned = gyr_reassembly_send(reassembly, NULL, &key, foreign(3000), 3000, HELD(3000), 0);
+		uint64_t now = 0;
+		for (; gyr_reassembly_find(reassembly, &key) != NULL; now++) {
+			assert_int_equal(gyr_reassembly_again(reassembly, pinned, 3000, &first), 0);
+			struct gyr_wire_range range = gyr_reassembly_next_piece(pinned, 1408);
+			gyr_reassembly_sent(reassembly, pinned, &range, now);
+			if (early == 0)
+				send_all(now);
+			assert_int_equal(due(now), GYR_DUE_NOTHING);
+			assert_in_range(now, 0, TIMEOUT + 3);
+		}
+		assert_in_range(now, TIMEOUT, TIMEOUT + 4);
+		assert_int_equal(released_count, early + 1);
+	}
 }
 
 int main(void)
@@ -420,6 +504,10 @@ int main(void)
 		TEST(test_answer_to_a_small_question),
 		TEST(test_turns),
 		TEST(test_answers_are_bounded),
+		TEST(test_blocks_are_charged),
+		TEST(test_again_is_charged),
+		TEST(test_repeat_is_charged),
+		TEST(test_again_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

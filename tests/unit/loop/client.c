@@ -60,7 +60,7 @@ static void start_ip(struct rte_mbuf *mbuf, uint8_t protocol, size_t bytes)
 				    .total_length = rte_cpu_to_be_16((uint16_t)(sizeof *ip + bytes)),
 				    .time_to_live = 64,
 				    .next_proto_id = protocol,
-				    .src_addr = rte_cpu_to_be_32(OUR_ADDRESS),
+				    .src_addr = client.host.address_be,
 				    .dst_addr = rte_cpu_to_be_32(client.server)};
 	ip->hdr_checksum = gyr_checksum_finish(gyr_checksum_add(0, ip, sizeof *ip));
 }
@@ -149,6 +149,12 @@ void client_stop(void)
 	assert_int_equal(rte_eth_dev_stop(client.port), 0);
 	assert_int_equal(rte_eth_dev_close(client.port), 0);
 	rte_mempool_free(client.pool);
+}
+
+void client_set_address(uint32_t address)
+{
+	client.host.address = address != 0 ? address : OUR_ADDRESS;
+	client.host.address_be = rte_cpu_to_be_32(client.host.address);
 }
 
 void client_set_port(uint16_t port)

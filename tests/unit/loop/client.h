@@ -22,6 +22,9 @@ void client_stop(void);
 /* From here on datagrams are sent from this port, and answers to it taken. */
 void client_set_port(uint16_t port);
 
+/* The same for this address (host byte order); 0: that of the beginning, in the server's subnet. */
+void client_set_address(uint32_t address);
+
 uint64_t client_frames_sent(void);
 
 /* Sends a payload as one datagram. */
