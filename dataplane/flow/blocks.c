@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/assertion.h"
+#include "base/node.h"
 
 #define ORDERS_MAX 32u
 #define NONE UINT32_MAX
@@ -65,7 +66,7 @@ static uint32_t page_of(const struct gyr_blocks *blocks, const void *block)
 	return (uint32_t)(at / GYR_BLOCKS_MIN);
 }
 
-struct gyr_blocks *gyr_blocks_create(size_t bytes, size_t largest)
+struct gyr_blocks *gyr_blocks_create(size_t bytes, size_t largest, int node)
 {
 	uint32_t orders = order_of(largest) + 1;
 	if (largest == 0 || orders > ORDERS_MAX)
@@ -76,11 +77,12 @@ struct gyr_blocks *gyr_blocks_create(size_t bytes, size_t largest)
 	struct gyr_blocks *blocks = calloc(1, sizeof *blocks + page_count * sizeof(struct page));
 	if (blocks == NULL)
 		return NULL;
-	void *memory = mmap(NULL, page_count * GYR_BLOCKS_MIN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED) {
+	void *memory = gyr_node_map(page_count * GYR_BLOCKS_MIN);
+	if (memory == NULL) {
 		free(blocks);
 		return NULL;
 	}
+	gyr_node_prefer(memory, page_count * GYR_BLOCKS_MIN, node);
 	/* Fewer misses of the TLB where the kernel has huge pages; without them all is the same. */
 	(void)madvise(memory, page_count * GYR_BLOCKS_MIN, MADV_HUGEPAGE);
 	memset(memory, 0, page_count * GYR_BLOCKS_MIN);
@@ -98,7 +100,7 @@ void gyr_blocks_destroy(struct gyr_blocks *blocks)
 {
 	if (blocks == NULL)
 		return;
-	munmap(blocks->memory, (size_t)blocks->page_count * GYR_BLOCKS_MIN);
+	gyr_node_unmap(blocks->memory, (size_t)blocks->page_count * GYR_BLOCKS_MIN);
 	free(blocks);
 }
 

@@ -13,10 +13,10 @@
 struct gyr_blocks;
 
 /*
- * BYTES in all, of which blocks of up to LARGEST bytes (rounded up to a power of two) can be taken; BYTES is rounded down to a multiple of that. NULL: no
- * memory, or BYTES hold no such block.
+ * BYTES in all, on NODE (base/node.h), of which blocks of up to LARGEST bytes (rounded up to a power of two) can be taken; BYTES is rounded down to a multiple
+ * of that. NULL: no memory, or BYTES hold no such block.
  */
-struct gyr_blocks *gyr_blocks_create(size_t bytes, size_t largest);
+struct gyr_blocks *gyr_blocks_create(size_t bytes, size_t largest, int node);
 void gyr_blocks_destroy(struct gyr_blocks *blocks); /* NULL is fine */
 
 /* A block of BYTES (1 or more) or somewhat more; NULL when none is free, or BYTES are more than the largest. */

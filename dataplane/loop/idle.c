@@ -37,6 +37,17 @@
 #define CALIBRATIONS 32u                  /* naps measured at the start */
 #define CALIBRATION_NS (50 * GYR_NS_PER_US)
 
+/*
+ * Waits for the bell or an interrupt, at most so long. 0, or -errno: the kernel cannot (-ENOSYS), or something else came (-EINTR). Not glibc's epoll_wait: that
+ * has milliseconds, and port/quiet.h has its hand on it.
+ */
+static int wait_for(const struct gyr_lcore *lcore, uint64_t ns)
+{
+	struct epoll_event events[EVENTS];
+	struct timespec timeout = {.tv_sec = (time_t)(ns / GYR_NS_PER_S), .tv_nsec = (long)(ns % GYR_NS_PER_S)};
+	return syscall(SYS_epoll_pwait2, lcore->idle.epoll, events, EVENTS, &timeout, NULL, 0) < 0 ? -errno : 0;
+}
+
 static int watch(struct gyr_lcore *lcore, int descriptor)
 {
 	/* Edges: nobody reads the descriptors, and one that has told something need not tell it again. */
@@ -62,7 +73,15 @@ int gyr_idle_init(struct gyr_lcore *lcore, struct gyr_error *error)
 		lcore->idle.announced = lcore->idle.announced && descriptor >= 0;
 		status = descriptor >= 0 ? watch(lcore, descriptor) : 0;
 	}
-	return status == 0 ? 0 : gyr_error_set(error, status, "idle = sleep: no descriptors to wake lcore %u: %s", lcore->lcore, strerror(-status));
+	if (status != 0)
+		return gyr_error_set(error, status, "idle = sleep: no descriptors to wake lcore %u: %s", lcore->lcore, strerror(-status));
+	status = wait_for(lcore, 0);
+	if (status != 0 && status != -EINTR)
+		return gyr_error_set(error, status,
+				     "idle = sleep: the kernel cannot wait for less than a millisecond (epoll_pwait2, Linux 5.11): %s; set idle to "
+				     "poll or pause",
+				     strerror(-status));
+	return 0;
 }
 
 void gyr_idle_fini(struct gyr_lcore *lcore)
@@ -75,14 +94,6 @@ void gyr_idle_fini(struct gyr_lcore *lcore)
 		close(lcore->idle.bell);
 }
 
-/* Waits for the bell or an interrupt, at most so long. Not glibc's epoll_wait: that has milliseconds, and port/quiet.h has its hand on it. */
-static void wait_for(const struct gyr_lcore *lcore, uint64_t ns)
-{
-	struct epoll_event events[EVENTS];
-	struct timespec timeout = {.tv_sec = (time_t)(ns / GYR_NS_PER_S), .tv_nsec = (long)(ns % GYR_NS_PER_S)};
-	syscall(SYS_epoll_pwait2, lcore->idle.epoll, events, EVENTS, &timeout, NULL, 0);
-}
-
 void gyr_idle_calibrate(struct gyr_lcore *lcore)
 {
 	if (!lcore->sleeps)
@@ -91,7 +102,7 @@ void gyr_idle_calibrate(struct gyr_lcore *lcore)
 	prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 	for (uint32_t i = 0; i < CALIBRATIONS; i++) {
 		uint64_t begin_ns = gyr_clock_ns();
-		wait_for(lcore, CALIBRATION_NS);
+		(void)wait_for(lcore, CALIBRATION_NS);
 		uint64_t took_ns = gyr_clock_ns() - begin_ns;
 		if (took_ns > CALIBRATION_NS && took_ns - CALIBRATION_NS > latest_ns)
 			latest_ns = took_ns - CALIBRATION_NS;
@@ -155,7 +166,7 @@ static void sleep_now(struct gyr_lcore *lcore, uint64_t idle_tsc)
 	if (lcore->engine)
 		gyr_route_reader_rest(&loop->route, lcore->engine_index);
 	atomic_store_explicit(&lcore->idle_state, GYR_IDLE_ASLEEP, memory_order_release); /* R8 pairs with A8 in pause_lcores: the ports have been left */
-	wait_for(lcore, ns < NAP_MIN_NS ? NAP_MIN_NS : ns < longest_ns ? ns : longest_ns);
+	(void)wait_for(lcore, ns < NAP_MIN_NS ? NAP_MIN_NS : ns < longest_ns ? ns : longest_ns);
 	atomic_store_explicit(&lcore->idle_state, GYR_IDLE_DROWSY, memory_order_relaxed);
 	/* F3 pairs with F4 in pause_lcores: either that sees that this one is up and waits for it, or the coming look at `pauses` sees it. Until then no port
 	 * is touched: gyr_idle_turn ends the turn. */

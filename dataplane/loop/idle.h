@@ -16,7 +16,8 @@ enum gyr_idle_state {
 	GYR_IDLE_ASLEEP, /* in no port, holds no route table */
 };
 
-/* Makes what LCORE needs to sleep: after the layout, with the ports started. -errno: the kernel has no descriptor left. House thread. */
+/* Makes what LCORE needs to sleep: after the layout, with the ports started. -errno: the kernel has no descriptor left, or no wait as
+ * short as a nap (-ENOSYS). House thread. */
 GYR_MUST_CHECK int gyr_idle_init(struct gyr_lcore *lcore, struct gyr_error *error);
 /* Frees it, however far that came. House thread. */
 void gyr_idle_fini(struct gyr_lcore *lcore);
@@ -29,8 +30,8 @@ void gyr_idle_tell(const struct gyr_loop *loop);
 
 /*
  * The end of a turn of an lcore that rests, which found WORK; the caller looks at loop->pauses before it uses a port again. May sleep: as long as
- * idle_sleep_us, or, where a bell or an interrupt announces all that can come, until then. MAY_SLEEP: nothing is waiting for time to pass, and no drain is under
- * way.
+ * idle_sleep_us, or, where a bell or an interrupt announces all that can come, until then. MAY_SLEEP: nothing is waiting for time to pass, and no drain is
+ * under way.
  */
 void gyr_idle_turn(struct gyr_lcore *lcore, uint32_t work, bool may_sleep);
 

@@ -7,6 +7,7 @@
 
 #include <rte_random.h>
 
+#include "base/node.h"
 #include "dataplane/flow/blocks.h"
 #include "dataplane/loop/idle.h"
 
@@ -71,7 +72,7 @@ static int make_lcore(struct gyr_lcore *lcore, size_t share, size_t block_max, s
 		return gyr_error_set(error, -ENOMEM, "no memory for the lcores");
 	memset(large, 0, sizeof *large);
 	lcore->large = large;
-	large->blocks = gyr_blocks_create(share * ((uint32_t)lcore->io + lcore->engine), block_max);
+	large->blocks = gyr_blocks_create(share * ((uint32_t)lcore->io + lcore->engine), block_max, lcore->node);
 	if (large->blocks == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for large messages: lower large_mb");
 	return lcore->io ? make_io(lcore, large, share, error) : 0;
@@ -95,7 +96,9 @@ int gyr_large_create(struct gyr_loop *loop, struct gyr_error *error)
 				     config->large_mb, loop->io_count, loop->engine_count, (block + (1u << 20) - 1) >> 20,
 				     (block * roles + (1u << 20) - 1) >> 20);
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		gyr_node_enter(gyr_node_bit(loop->lcores[i].node));
 		int status = make_lcore(&loop->lcores[i], share, block_max, error);
+		gyr_node_leave();
 		if (status != 0)
 			return status;
 	}

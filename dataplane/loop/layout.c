@@ -20,7 +20,7 @@ static int make_ring(const char *kind, const struct gyr_lcore *lcore, const stru
 {
 	char name[RTE_RING_NAMESIZE];
 	snprintf(name, sizeof name, "gyr-%s-%u", kind, lcore->lcore);
-	*ring = rte_ring_create(name, entries, (int)rte_lcore_to_socket_id(consumer->lcore), flags | RING_F_EXACT_SZ);
+	*ring = rte_ring_create(name, entries, consumer->node, flags | RING_F_EXACT_SZ);
 	return *ring != NULL ? 0
 			     : gyr_error_set(error, -ENOMEM, "no memory for a ring of %u %s: raise memory_mb, or lower ring_entries or mbufs", entries, kind);
 }
@@ -35,22 +35,26 @@ static uint32_t count_io(const struct gyr_loop *loop)
 
 int gyr_layout_lcores(struct gyr_loop *loop, struct gyr_error *error)
 {
-	loop->lcores = aligned_alloc(RTE_CACHE_LINE_SIZE, loop->eal.hot_count * sizeof *loop->lcores);
+	loop->lcores = gyr_node_map(loop->eal.hot_count * sizeof *loop->lcores);
 	if (loop->lcores == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for the lcores");
-	memset(loop->lcores, 0, loop->eal.hot_count * sizeof *loop->lcores);
 	loop->lcore_count = loop->eal.hot_count;
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		const struct gyr_eal_lcore *hot = &loop->eal.hot[i];
 		struct gyr_lcore *lcore = &loop->lcores[i];
+		int node = (int)rte_lcore_to_socket_id(hot->lcore);
+		gyr_node_prefer(lcore, sizeof *lcore, node);
 		lcore->loop = loop;
+		lcore->node = node;
 		lcore->lcore = hot->lcore;
 		lcore->cpu = hot->cpu;
 		lcore->io = hot->io;
 		lcore->engine = hot->engine;
 		lcore->yields = hot->shares_cpu;
-		if (hot->engine)
-			lcore->engine_index = loop->engine_count++;
+		if (!hot->engine)
+			continue;
+		lcore->engine_index = loop->engine_count++;
+		loop->engine_nodes[lcore->engine_index] = node;
 	}
 	loop->io_count = count_io(loop);
 	return 0;
@@ -60,7 +64,7 @@ int gyr_layout_io_socket(const struct gyr_loop *loop)
 {
 	for (uint32_t i = 0; i < loop->lcore_count; i++) {
 		if (loop->lcores[i].io)
-			return (int)rte_lcore_to_socket_id(loop->lcores[i].lcore);
+			return loop->lcores[i].node;
 	}
 	return SOCKET_ID_ANY;
 }
@@ -111,6 +115,15 @@ static int spread_clients(struct gyr_loop *loop, struct gyr_error *error)
 	return 0;
 }
 
+/* The queues of LCORE, on its node. */
+static bool make_backlog(struct gyr_lcore *lcore)
+{
+	gyr_node_enter(gyr_node_bit(lcore->node));
+	lcore->backlog = gyr_backlog_create(lcore->loop->config, lcore->loop->tsc_per_us);
+	gyr_node_leave();
+	return lcore->backlog != NULL;
+}
+
 /*
  * Who feeds whom. Where every lcore is fused, each feeds itself: what it received stays in its cache. Otherwise every io lcore feeds every engine lcore.
  */
@@ -125,7 +138,7 @@ static int connect_requests(struct gyr_loop *loop, struct gyr_error *error)
 		int status = lcore->engine ? make_ring("requests", lcore, lcore, loop->config->ring_entries, flags, &lcore->requests, error) : 0;
 		if (status != 0)
 			return status;
-		if (lcore->engine && (lcore->backlog = gyr_backlog_create(loop->config, loop->tsc_per_us)) == NULL)
+		if (lcore->engine && !make_backlog(lcore))
 			return gyr_error_set(error, -ENOMEM, "no memory for the queues of %u requests: lower ring_entries", loop->config->ring_entries);
 		if (!lcore->io)
 			continue;
@@ -203,5 +216,5 @@ void gyr_layout_free(struct gyr_loop *loop)
 		free(lcore->targets);
 		free(lcore->inboxes);
 	}
-	free(loop->lcores);
+	gyr_node_unmap(loop->lcores, loop->lcore_count * sizeof *loop->lcores);
 }

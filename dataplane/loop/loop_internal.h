@@ -12,6 +12,7 @@
 #include <rte_ring.h>
 
 #include "base/config.h"
+#include "base/node.h"
 #include "dataplane/flow/queue.h"
 #include "dataplane/loop/counters.h"
 #include "dataplane/loop/loop.h"
@@ -67,8 +68,9 @@ struct gyr_done {
 
 /* One lcore of the data path. What is not atomic belongs to it alone once it runs. */
 struct gyr_lcore {
-	_Alignas(RTE_CACHE_LINE_SIZE) struct gyr_loop *loop;
+	_Alignas(GYR_NODE_PAGE) struct gyr_loop *loop; /* pages of its own, on its node */
 	uint16_t lcore, cpu;
+	int node; /* of NUMA, that its CPU belongs to */
 	bool io, engine;
 	bool yields; /* it shares its CPU with other lcores */
 	bool sleeps; /* it may; others read this too, and it never changes */
@@ -143,9 +145,10 @@ struct gyr_loop {
 	struct gyr_net_host hosts[GYR_CONFIG_PORTS_MAX];
 	uint8_t port_index[RTE_MAX_ETHPORTS]; /* from DPDK's port number */
 	uint32_t lcore_count, io_count, engine_count;
-	struct gyr_lcore *lcores; /* lcore_count of them */
-	uint32_t payload_max;     /* the least of the ports */
-	uint32_t message_max;     /* bytes of a message in pieces; 0: none are taken */
+	struct gyr_lcore *lcores;          /* lcore_count of them */
+	int engine_nodes[GYR_EAL_HOT_MAX]; /* by engine lcore: its node */
+	uint32_t payload_max;              /* the least of the ports */
+	uint32_t message_max;              /* bytes of a message in pieces; 0: none are taken */
 	uint64_t tsc_per_us;
 	uint64_t ns_per_tsc_32; /* nanoseconds of 2^32 cycles */
 	uint64_t started_ns, started_tsc;

@@ -132,15 +132,17 @@ static struct gyr_model *remove_version(struct gyr_models *models, struct gyr_mo
 	return model;
 }
 
-/* Gives a new model its place to count in. There are as many as models. */
-static void show_model(const struct gyr_models *models, struct gyr_model *model)
+/* Gives a new model its place to count in. False: none is free. There are as many as models, but some may be kept for good (forget_model). */
+static bool show_model(const struct gyr_models *models, struct gyr_model *model)
 {
 	struct gyr_model_head head = {.handle = model->handle};
 	_Static_assert(sizeof head.model == sizeof model->name, "names fit");
 	memcpy(head.model, model->name, sizeof head.model);
 	model->slot = gyr_stats_take(models->loop->stats, GYR_COUNTERS_MODELS);
-	GYR_ASSERT(model->slot >= 0);
+	if (model->slot < 0)
+		return false;
 	gyr_stats_show(models->loop->stats, GYR_COUNTERS_MODELS, model->slot, &head);
+	return true;
 }
 
 static uint64_t sum_of(const _Atomic uint64_t *counters, uint32_t count)
@@ -187,8 +189,14 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 		if (model == NULL)
 			return gyr_error_set(error, -ENOMEM, "no memory for model %s", name);
 		memcpy(model->name, name, strlen(name));
-		model->handle = models->handle_next++;
-		show_model(models, model);
+		model->handle = models->handle_next;
+		if (!show_model(models, model)) {
+			free(model);
+			return gyr_error_set(error, -ENOSPC,
+					     "model %s: %u are loaded, and the places of others are kept, as an engine lcore is stuck: restart the data plane",
+					     name, models->count);
+		}
+		models->handle_next++;
 		model->policy = gyr_link_policy_default();
 		models->models[models->count++] = model;
 	}
@@ -202,20 +210,32 @@ static int insert_version(struct gyr_models *models, const char *name, struct gy
 	return 0;
 }
 
+/* The nodes of the engine lcores: all of them read the weights. */
+static uint64_t engine_nodes(const struct gyr_loop *loop)
+{
+	uint64_t nodes = 0;
+	for (uint32_t i = 0; i < loop->engine_count; i++)
+		nodes |= gyr_node_bit(loop->engine_nodes[i]);
+	return nodes;
+}
+
 /* Compiles and proves an opened bundle. */
 static int compile(const struct gyr_models *models, const char *model, uint64_t number, const struct gyr_bundle *bundle, struct gyr_version **version,
 		   struct gyr_error *error)
 {
-	struct gyr_plan_options options = {.batch_max = models->loop->config->batch_max};
+	const struct gyr_loop *loop = models->loop;
+	struct gyr_plan_options options = {.batch_max = loop->config->batch_max};
 	struct gyr_plan *plan;
+	gyr_node_enter(engine_nodes(loop));
 	int status = gyr_plan_create_checked(bundle, &options, &plan, error);
+	gyr_node_leave();
 	if (status != 0)
 		return status;
-	status = gyr_version_create(number, plan, models->loop->engine_count, RTE_MAX(models->loop->payload_max, models->loop->message_max), version, error);
+	status = gyr_version_create(number, plan, loop->engine_nodes, loop->engine_count, RTE_MAX(loop->payload_max, loop->message_max), version, error);
 	if (status != 0)
 		return status;
 	gyr_bundle_id_text(bundle->id, (*version)->id);
-	return gyr_version_show(*version, models->loop->stats, model, error);
+	return gyr_version_show(*version, loop->stats, model, error);
 }
 
 static int open_and_compile(const struct gyr_models *models, const char *model, uint64_t number, int descriptor, struct gyr_version **version,

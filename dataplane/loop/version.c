@@ -7,9 +7,9 @@
 
 #include <rte_cycles.h>
 
+#include "base/node.h"
 #include "engine/plan/profile.h"
 
-#define PAGE 4096u
 #define ARRAY_ALIGN 64u
 
 static size_t align_up(size_t bytes, size_t to)
@@ -40,8 +40,8 @@ static int describe_values(const struct gyr_version *version, bool inputs, struc
 			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s, more than memory holds", what, name, shape);
 		/* The shortest form has a byte for each element. */
 		if (value->row_elements > payload_max - elements)
-			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s: the largest message holds %u bytes, so no request could be served", what,
-					     name, shape, payload_max);
+			return gyr_error_set(error, -EMSGSIZE, "%s \"%s\" is %s: the largest message holds %u bytes, so no request could be served", what, name,
+					     shape, payload_max);
 		elements += value->row_elements;
 		value->place = *bytes;
 		*bytes += align_up(value->row_bytes * version->batch_max, ARRAY_ALIGN);
@@ -50,19 +50,27 @@ static int describe_values(const struct gyr_version *version, bool inputs, struc
 	return 0;
 }
 
-static struct gyr_version_lane *make_lane(size_t input_bytes, size_t output_bytes, size_t scratch_bytes)
+/* The lanes, each on pages of its own. */
+static int make_lanes(struct gyr_version *version, const int *nodes, size_t input_bytes, size_t output_bytes, struct gyr_error *error)
 {
-	size_t head = align_up(sizeof(struct gyr_version_lane), PAGE), inputs = align_up(input_bytes, PAGE), outputs = align_up(output_bytes, PAGE);
-	size_t total = head + inputs + outputs + align_up(scratch_bytes, PAGE);
-	struct gyr_version_lane *lane = aligned_alloc(PAGE, total);
-	if (lane == NULL)
-		return NULL;
-	/* Touches every page too. */
-	memset(lane, 0, total);
-	lane->inputs = (uint8_t *)lane + head;
-	lane->outputs = lane->inputs + inputs;
-	lane->scratch = lane->outputs + outputs;
-	return lane;
+	size_t head = align_up(sizeof(struct gyr_version_lane), GYR_NODE_PAGE);
+	size_t inputs = align_up(input_bytes, GYR_NODE_PAGE), outputs = align_up(output_bytes, GYR_NODE_PAGE);
+	version->lane_bytes = head + inputs + outputs + align_up(gyr_plan_scratch_bytes(version->plan), GYR_NODE_PAGE);
+	version->lanes = calloc(version->lane_count, sizeof(struct gyr_version_lane *));
+	version->lane_memory = gyr_node_map(version->lane_count * version->lane_bytes);
+	if (version->lanes == NULL || version->lane_memory == NULL)
+		return gyr_error_set(error, -ENOMEM, "no memory for version %llu: %zu bytes for each engine lcore", (unsigned long long)version->number,
+				     version->lane_bytes);
+	for (uint32_t i = 0; i < version->lane_count; i++) {
+		uint8_t *memory = (uint8_t *)version->lane_memory + i * version->lane_bytes;
+		struct gyr_version_lane *lane = version->lanes[i] = (struct gyr_version_lane *)(void *)memory;
+		gyr_node_prefer(memory, version->lane_bytes, nodes[i]);
+		memset(memory, 0, version->lane_bytes); /* touches every page */
+		lane->inputs = memory + head;
+		lane->outputs = lane->inputs + inputs;
+		lane->scratch = lane->outputs + outputs;
+	}
+	return 0;
 }
 
 /* Every lane at every batch size, so that nothing is touched for the first time by a request; the second run of the first lane tells what each takes. */
@@ -89,7 +97,7 @@ static void warm(struct gyr_version *version)
 	gyr_batch_cuts(version->cost_tsc, version->batch_max, version->cuts);
 }
 
-static int fill(struct gyr_version *version, uint32_t payload_max, struct gyr_error *error)
+static int fill(struct gyr_version *version, const int *nodes, uint32_t payload_max, struct gyr_error *error)
 {
 	size_t input_bytes, output_bytes;
 	if (version->input_count == 0 || version->input_count > GYR_WIRE_TENSORS_MAX || version->output_count == 0 ||
@@ -103,21 +111,15 @@ static int fill(struct gyr_version *version, uint32_t payload_max, struct gyr_er
 		status = describe_values(version, false, version->outputs, version->output_values, &output_bytes, payload_max, error);
 	if (status != 0)
 		return status;
-	version->lanes = calloc(version->lane_count, sizeof(struct gyr_version_lane *));
-	if (version->lanes == NULL)
-		return gyr_error_set(error, -ENOMEM, "no memory for version %llu", (unsigned long long)version->number);
-	size_t scratch_bytes = gyr_plan_scratch_bytes(version->plan);
-	for (uint32_t i = 0; i < version->lane_count; i++) {
-		version->lanes[i] = make_lane(input_bytes, output_bytes, scratch_bytes);
-		if (version->lanes[i] == NULL)
-			return gyr_error_set(error, -ENOMEM, "no memory for version %llu: %zu bytes for each engine lcore", (unsigned long long)version->number,
-					     input_bytes + output_bytes + scratch_bytes);
-	}
+	status = make_lanes(version, nodes, input_bytes, output_bytes, error);
+	if (status != 0)
+		return status;
 	warm(version);
 	return 0;
 }
 
-int gyr_version_create(uint64_t number, struct gyr_plan *plan, uint32_t lane_count, uint32_t payload_max, struct gyr_version **version, struct gyr_error *error)
+int gyr_version_create(uint64_t number, struct gyr_plan *plan, const int *nodes, uint32_t lane_count, uint32_t payload_max, struct gyr_version **version,
+		       struct gyr_error *error)
 {
 	struct gyr_version *made = calloc(1, sizeof *made);
 	if (made == NULL) {
@@ -130,7 +132,7 @@ int gyr_version_create(uint64_t number, struct gyr_plan *plan, uint32_t lane_cou
 	made->input_count = gyr_plan_input_count(plan);
 	made->output_count = gyr_plan_output_count(plan);
 	made->lane_count = lane_count;
-	int status = fill(made, payload_max, error);
+	int status = fill(made, nodes, payload_max, error);
 	if (status != 0) {
 		gyr_version_destroy(made);
 		return status;
@@ -145,8 +147,7 @@ void gyr_version_destroy(struct gyr_version *version)
 		return;
 	if (version->stats != NULL)
 		gyr_stats_release(version->stats, GYR_COUNTERS_VERSIONS, version->slot);
-	for (uint32_t i = 0; version->lanes != NULL && i < version->lane_count; i++)
-		free(version->lanes[i]);
+	gyr_node_unmap(version->lane_memory, version->lane_count * version->lane_bytes);
 	free(version->lanes);
 	gyr_plan_destroy((struct gyr_plan *)(uintptr_t)version->plan);
 	free(version);

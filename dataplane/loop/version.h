@@ -44,18 +44,20 @@ struct gyr_version {
 	struct gyr_signature_value inputs[GYR_WIRE_TENSORS_MAX], outputs[GYR_WIRE_TENSORS_MAX];
 	struct gyr_wire_value input_values[GYR_WIRE_TENSORS_MAX], output_values[GYR_WIRE_TENSORS_MAX]; /* for describe */
 	uint32_t lane_count;
-	struct gyr_version_lane **lanes; /* by engine lcore */
+	struct gyr_version_lane **lanes; /* by engine lcore, each on its node */
+	void *lane_memory;               /* of all of them, one behind the other */
+	size_t lane_bytes;               /* of each */
 	struct gyr_stats *stats;         /* NULL: not shown */
 	int slot;                        /* of its table of versions */
 };
 
 /*
- * Makes a version from PLAN, which it takes over also when it fails, for LANE_COUNT engine lcores; runs every batch size once, so that nothing is
- * touched for the first time by a request. -E2BIG: more inputs or outputs than a message holds. -EMSGSIZE: one row does not fit a message of PAYLOAD_MAX bytes
- * in any form. -ENOTSUP: outputs whose rows are not those of the inputs. -ENOMEM.
+ * Makes a version from PLAN, which it takes over also when it fails, for LANE_COUNT engine lcores on NODES (base/node.h); runs every batch size once, so that
+ * nothing is touched for the first time by a request. -E2BIG: more inputs or outputs than a message holds. -EMSGSIZE: one row does not fit a message of
+ * PAYLOAD_MAX bytes in any form. -ENOTSUP: outputs whose rows are not those of the inputs. -ENOMEM.
  */
-GYR_MUST_CHECK int gyr_version_create(uint64_t number, struct gyr_plan *plan, uint32_t lane_count, uint32_t payload_max, struct gyr_version **version,
-				      struct gyr_error *error);
+GYR_MUST_CHECK int gyr_version_create(uint64_t number, struct gyr_plan *plan, const int *nodes, uint32_t lane_count, uint32_t payload_max,
+				      struct gyr_version **version, struct gyr_error *error);
 void gyr_version_destroy(struct gyr_version *version); /* NULL is fine; no engine lcore holds it any more */
 
 /*

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/node.h"
 #include "dataplane/flow/blocks.h"
 #include "dataplane/flow/reassembly.h"
 
@@ -267,7 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(models, 0, sizeof models);
 	now = 1000;
 	foreign = 0;
-	blocks = gyr_blocks_create((size_t)BLOCKS * GYR_BLOCKS_MIN, GYR_BLOCKS_MIN);
+	blocks = gyr_blocks_create((size_t)BLOCKS * GYR_BLOCKS_MIN, GYR_BLOCKS_MIN, GYR_NODE_ANY);
 	MUST(blocks != NULL);
 	reassembly = gyr_reassembly_create(&limits, blocks, size, release, NULL);
 	MUST(reassembly != NULL);

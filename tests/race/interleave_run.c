@@ -254,7 +254,7 @@ static void begin(uint32_t lcores, unsigned ios, unsigned engines)
 {
 	struct gyr_error error;
 	loop = machine_alloc(RTE_CACHE_LINE_SIZE, sizeof *loop);
-	loop->lcores = machine_alloc(RTE_CACHE_LINE_SIZE, lcores * sizeof *loop->lcores);
+	loop->lcores = machine_alloc(_Alignof(struct gyr_lcore), lcores * sizeof *loop->lcores);
 	loop->config = &config;
 	loop->lcore_count = lcores;
 	arrived = sent = events = 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/node.h"
 #include "dataplane/flow/blocks.h"
 
 #define LARGEST ((size_t)1 << 16)
@@ -20,7 +21,7 @@ static void test_random(void **unused)
 		size_t bytes;
 	} held[256];
 	size_t count = 0, used = 0;
-	struct gyr_blocks *blocks = gyr_blocks_create(BYTES + 4095, LARGEST);
+	struct gyr_blocks *blocks = gyr_blocks_create(BYTES + 4095, LARGEST, GYR_NODE_ANY);
 	assert_non_null(blocks);
 	assert_int_equal(gyr_blocks_bytes(blocks), BYTES);
 	srand(3);
@@ -59,9 +60,9 @@ static void test_random(void **unused)
 
 static void test_bounds(void **unused)
 {
-	assert_null(gyr_blocks_create(LARGEST - 1, LARGEST));
-	assert_null(gyr_blocks_create(BYTES, 0));
-	struct gyr_blocks *blocks = gyr_blocks_create(3 * LARGEST, LARGEST - 5); /* rounded up */
+	assert_null(gyr_blocks_create(LARGEST - 1, LARGEST, GYR_NODE_ANY));
+	assert_null(gyr_blocks_create(BYTES, 0, GYR_NODE_ANY));
+	struct gyr_blocks *blocks = gyr_blocks_create(3 * LARGEST, LARGEST - 5, GYR_NODE_ANY); /* rounded up */
 	assert_non_null(blocks);
 	assert_null(gyr_blocks_take(blocks, LARGEST + 1));
 	for (size_t i = 0; i < 3; i++)

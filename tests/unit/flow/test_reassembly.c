@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/node.h"
 #include "dataplane/flow/blocks.h"
 #include "dataplane/flow/reassembly.h"
 
@@ -46,7 +47,7 @@ static int set_up(void **unused)
 	for (uint32_t i = 0; i < sizeof text; i++)
 		text[i] = (uint8_t)(i * 31 + i / 251);
 	released_count = 0;
-	blocks = gyr_blocks_create(4 * LARGEST, LARGEST);
+	blocks = gyr_blocks_create(4 * LARGEST, LARGEST, GYR_NODE_ANY);
 	reassembly = gyr_reassembly_create(&limits, blocks, 12345, release, text);
 	return blocks == NULL || reassembly == NULL;
 }

@@ -3,22 +3,28 @@
  * twice, and a drain answers what was accepted; all the same when idle lcores pause or sleep. Arguments: io_cpus, engine_cpus, how many lcores, io lcores and
  * engine lcores they make, and idle.
  */
+#include <errno.h>
+#include <linux/mempolicy.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <rte_lcore.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/unpack.h"
 #include "client.h"
+#include "dataplane/flow/blocks.h"
 #include "dataplane/loop/backlog.h"
+#include "dataplane/loop/large.h"
 #include "dataplane/loop/models_internal.h"
 #include "models.h"
 
@@ -31,6 +37,7 @@ static struct gyr_loop *loop;
 static struct gyr_models *models;
 static char folder[64];
 static uint32_t expected_lcores, expected_io, expected_engines;
+static unsigned buffers_at_rest;
 static uint64_t datagrams;
 
 static uint64_t count_of(uint32_t lcore, enum gyr_answer answer)
@@ -209,12 +216,35 @@ static void drains(void **state)
 	assert_int_equal(unsent, 0);
 	for (uint64_t i = 0; i < taken - datagrams; i++)
 		assert_true(client_receive(&answer, 1000));
-	/* Nothing of the data plane holds a buffer any more but the port's own queue. */
+	/* Nothing of the data plane holds a buffer any more. */
+	assert_int_equal(rte_mempool_in_use_count(loop->ports[0].pool), buffers_at_rest);
+}
+
+/* Asserts that the pages of the BYTES at MEMORY were wished for NODE. Without policies of memory, that there are none. */
+static void expect_node(void *memory, size_t bytes, int node)
+{
+	for (size_t page = 0; page < bytes; page += GYR_NODE_PAGE) {
+		int mode = -1;
+		uint64_t nodes = 0;
+		long status = syscall(SYS_get_mempolicy, &mode, &nodes, 65UL, (uint8_t *)memory + page, MPOL_F_ADDR);
+		assert_true(status == 0 || errno == ENOSYS || errno == EPERM);
+		assert_true(status != 0 || (mode == MPOL_PREFERRED && nodes == gyr_node_bit(node)));
+	}
+}
+
+/* What an lcore has for itself lies on its node. */
+static void has_its_memory_on_its_node(void **state)
+{
+	const struct gyr_version *version = models->models[0]->versions[0];
 	for (uint32_t l = 0; l < loop->lcore_count; l++) {
-		const struct gyr_lcore *lcore = &loop->lcores[l];
-		assert_true(lcore->handed == NULL || rte_ring_empty(lcore->handed));
-		assert_true(lcore->requests == NULL || rte_ring_empty(lcore->requests));
-		assert_true(lcore->outbox == NULL || rte_ring_empty(lcore->outbox));
+		struct gyr_lcore *lcore = &loop->lcores[l];
+		assert_int_equal(lcore->node, rte_lcore_to_socket_id(lcore->lcore));
+		expect_node(lcore, sizeof *lcore, lcore->node);
+		void *block = gyr_blocks_take(lcore->large->blocks, 1);
+		expect_node(block, gyr_blocks_size(lcore->large->blocks, block), lcore->node);
+		gyr_blocks_give(lcore->large->blocks, block);
+		if (lcore->engine)
+			expect_node(version->lanes[lcore->engine_index], version->lane_bytes, lcore->node);
 	}
 }
 
@@ -289,6 +319,7 @@ static int set_up(void **state)
 	snprintf(socket, sizeof socket, "%s/memif.sock", folder);
 	if (gyr_loop_create(&config, &loop, &error) != 0)
 		fail_msg("%s", error.text);
+	buffers_at_rest = rte_mempool_in_use_count(loop->ports[0].pool);
 	models = gyr_models_create(loop);
 	assert_non_null(models);
 	gyr_loop_start(loop);
@@ -346,6 +377,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wakes_for_a_question),
 		cmocka_unit_test(swaps_under_every_reader),
 		cmocka_unit_test(drains),
+		cmocka_unit_test(has_its_memory_on_its_node),
 		cmocka_unit_test(turns_away_for_others_at_its_own_cost),
 	};
 	if (argc != 7)

@@ -667,6 +667,26 @@ static void refuses_to_load(void **state)
 	assert_int_equal(gyr_models_unload(models, "bad", 1, &error), 0);
 }
 
+/* Places to count in that an unload had to keep for good are missing when a model is to have one. */
+static void refuses_a_model_without_a_place_to_count(void **state)
+{
+	struct gyr_error error;
+	int first = gyr_stats_take(loop->stats, GYR_COUNTERS_MODELS), last = first;
+	assert_true(first >= 0);
+	for (int slot = first; slot >= 0; slot = gyr_stats_take(loop->stats, GYR_COUNTERS_MODELS))
+		last = slot;
+	uint32_t count = models->count;
+	assert_int_equal(load(TEST_SCALE, "late", 1, 1, &error), -ENOSPC);
+	assert_non_null(strstr(error.text, "model late"));
+	assert_int_equal(models->count, count);
+	assert_int_equal(load(TEST_SCALE, "scale", 9, 1, &error), 0); /* of a model that is there */
+	assert_int_equal(gyr_models_unload(models, "scale", 9, &error), 0);
+	for (int slot = first; slot <= last; slot++)
+		gyr_stats_release(loop->stats, GYR_COUNTERS_MODELS, slot);
+	assert_int_equal(load(TEST_SCALE, "late", 1, 1, &error), 0);
+	assert_int_equal(gyr_models_unload(models, "late", 1, &error), 0);
+}
+
 static void forgets_a_model_with_its_last_version(void **state)
 {
 	static const float x[4] = {0};
@@ -864,6 +884,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(waits_for_more_rows),
 		cmocka_unit_test(shares_engine_time_by_weight),
 		cmocka_unit_test(refuses_to_load),
+		cmocka_unit_test(refuses_a_model_without_a_place_to_count),
 		cmocka_unit_test(forgets_a_model_with_its_last_version),
 		cmocka_unit_test(counters_add_up),
 		cmocka_unit_test(shows_counters_that_add_up),
