@@ -34,6 +34,9 @@ struct gyr_config {
 	bool supervise;                      /* start gyr-dataplane and start it again when it dies */
 	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
 
+	uint32_t import_memory_mb;           /* that reading a model file may take, besides a multiple of the file */
+	uint32_t import_time_s;              /* that it may take */
+
 	/* [dataplane] */
 	uint32_t port_count;
 	char ports[GYR_CONFIG_PORTS_MAX][GYR_CONFIG_TEXT_MAX]; /* DPDK devargs: PCI addresses or vdevs; key "port", separated by spaces */

@@ -94,7 +94,7 @@ static void serve_load(void *user, struct gyr_rpc_call *call)
 	struct gyrd *gyrd = user;
 	struct change *change = begin_change(gyrd, call);
 	if (change != NULL)
-		gyr_rollout_load(gyrd->rollout, change->model, change->number, call->uid, end_change, change);
+		gyr_rollout_load(gyrd->rollout, change->model, change->number, call->peer.uid, end_change, change);
 }
 
 static void serve_unload(void *user, struct gyr_rpc_call *call)
@@ -106,7 +106,7 @@ static void serve_unload(void *user, struct gyr_rpc_call *call)
 	}
 	struct change *change = begin_change(gyrd, call);
 	if (change != NULL)
-		gyr_rollout_unload(gyrd->rollout, change->model, change->number, call->uid, end_change, change);
+		gyr_rollout_unload(gyrd->rollout, change->model, change->number, call->peer.uid, end_change, change);
 }
 
 static void serve_promote(void *user, struct gyr_rpc_call *call)
@@ -125,7 +125,7 @@ static void serve_promote(void *user, struct gyr_rpc_call *call)
 	if (change == NULL)
 		return;
 	strcpy(change->label, label);
-	gyr_rollout_promote(gyrd->rollout, change->model, change->label, change->number, force != NULL && strcmp(force, "yes") == 0, call->uid, end_change,
+	gyr_rollout_promote(gyrd->rollout, change->model, change->label, change->number, force != NULL && strcmp(force, "yes") == 0, call->peer.uid, end_change,
 			    change);
 }
 
@@ -180,7 +180,7 @@ static void serve_set(void *user, struct gyr_rpc_call *call)
 	}
 	struct change *change = begin_change(gyrd, call);
 	if (change != NULL)
-		gyr_rollout_set(gyrd->rollout, change->model, settings, count, call->uid, end_set, change);
+		gyr_rollout_set(gyrd->rollout, change->model, settings, count, call->peer.uid, end_set, change);
 }
 
 /* --- the end --- */

@@ -1,11 +1,9 @@
 /*
- * Calls that make, take or write whole models. Each is a job: perhaps a run of gyr-worker, then perhaps the helper thread, then the registry, then the answer.
+ * Calls that make, take or write whole models. Each is a job: a run of gyr-worker, then perhaps the helper thread, then the registry, then the answer.
  *
- *     train            worker: train  -> import the bundle -> row -> perhaps promote -> answer
- *     import of ONNX   worker: import -> import the bundle -> row -> answer
- *     import                             import the bundle -> row -> answer
- *     export to ONNX   worker: export -> answer
- *     export                             copy the blob     -> answer
+ *     train    worker: train  -> import the bundle -> row -> perhaps promote -> answer
+ *     import   worker: import -> import the bundle -> row -> answer
+ *     export   worker: export -> answer
  *
  * A run belongs to its caller: when he goes away it is killed. What came after the run is carried through all the same.
  */
@@ -65,6 +63,22 @@ int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error)
 	return 0;
 }
 
+/* The unfinished bundle, and what a worker that was killed has left beside it. */
+static void remove_result(const struct gyrd_job *job)
+{
+	char path[GYR_PATH_BYTES];
+	const char *name = strrchr(job->result, '/');
+	make_path(job->gyrd, "", path);
+	DIR *dir = name == NULL ? NULL : opendir(path);
+	size_t length = name == NULL ? 0 : strlen(++name);
+	struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, name, length) == 0 && (entry->d_name[length] == '\0' || entry->d_name[length] == '.'))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir != NULL)
+		closedir(dir);
+}
+
 static void free_job(struct gyrd_job *job)
 {
 	struct gyrd_job **at = &job->gyrd->jobs;
@@ -74,8 +88,7 @@ static void free_job(struct gyrd_job *job)
 	job->gyrd->job_count--;
 	gyr_timer_cancel(&job->gyrd->events, &job->kill);
 	gyr_run_kill(job->run);
-	if (job->result[0] != '\0')
-		unlink(job->result);
+	remove_result(job);
 	free(job);
 }
 
@@ -175,7 +188,7 @@ static void end_import(void *user, int status, const char *text, const struct gy
 		fail_job(job, status, text);
 		return;
 	}
-	status = gyr_registry_add(job->gyrd->registry, job->model, facts, job->call->uid, &job->number, &job->known, &error);
+	status = gyr_registry_add(job->gyrd->registry, job->model, facts, job->call->peer.uid, &job->number, &job->known, &error);
 	if (status != 0) {
 		fail_job(job, status, error.text);
 		return;
@@ -183,7 +196,7 @@ static void end_import(void *user, int status, const char *text, const struct gy
 	memcpy(job->id, facts->id, sizeof job->id);
 	gyr_log_info("%s version %llu: %s%s", job->model, (unsigned long long)job->number, job->id, job->known ? " (known already)" : "");
 	if (job->promote)
-		gyr_rollout_promote(job->gyrd->rollout, job->model, GYR_LINK_STABLE, job->number, false, job->call->uid, end_promote, job);
+		gyr_rollout_promote(job->gyrd->rollout, job->model, GYR_LINK_STABLE, job->number, false, job->call->peer.uid, end_promote, job);
 	else
 		answer_version(job);
 }
@@ -245,6 +258,24 @@ static void begin_words(struct words *words, const char *command)
 {
 	*words = (struct words){.count = 1, .list = {command}};
 	gyr_arena_init(&words->arena, 0);
+}
+
+static void add_number(struct words *words, const char *name, uint64_t number)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+	add_word(words, name, text);
+}
+
+/* Files that the caller names are opened with the caller's rights. */
+static void add_identity(const struct gyrd_job *job, struct words *words)
+{
+	const struct gyr_rpc_peer *peer = &job->call->peer;
+	char text[16 * (GYR_RPC_GROUPS_MAX + 2)];
+	size_t used = (size_t)snprintf(text, sizeof text, "%u:%u", (unsigned)peer->uid, (unsigned)peer->gid);
+	for (uint32_t i = 0; i < peer->group_count; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, ",%u", (unsigned)peer->groups[i]);
+	add_word(words, "as", text);
 }
 
 /* Starts the worker, or fails the job. */
@@ -316,6 +347,7 @@ static int add_train_words(struct gyrd_job *job, struct words *words, struct gyr
 	}
 	begin_result(job);
 	add_word(words, "out", job->result);
+	add_identity(job, words);
 	return add_parent(job, words, error);
 }
 
@@ -353,20 +385,6 @@ static bool read_path(struct gyr_rpc_call *call, const char **path)
 	return false;
 }
 
-static int is_bundle(const char *path, bool *bundle, struct gyr_error *error)
-{
-	static const uint8_t head[4] = {0x89, 'G', 'Y', 'R'};
-	uint8_t bytes[sizeof head];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat seen;
-	if (fd < 0)
-		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	bool regular = fstat(fd, &seen) == 0 && S_ISREG(seen.st_mode);
-	*bundle = regular && read(fd, bytes, sizeof bytes) == sizeof bytes && memcmp(bytes, head, sizeof head) == 0;
-	close(fd);
-	return regular ? 0 : gyr_error_set(error, -EINVAL, "%s: not a file", path);
-}
-
 /* Whether the parameter fixes what an ONNX file leaves open, of which there may be several. */
 static bool fixes(const struct gyr_rpc_parameter *parameter)
 {
@@ -385,7 +403,6 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 {
 	static const struct gyr_run_handlers handlers = {.ended = end_run_with_bundle};
 	const char *model, *path, *bound = gyr_rpc_value(&call->request, "bf16-bound");
-	bool bundle;
 	struct gyr_error error;
 	if (!gyrd_read_model(call, &model) || !read_path(call, &path))
 		return;
@@ -393,47 +410,35 @@ void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
 	if (job == NULL)
 		return;
 	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
-	int status = is_bundle(path, &bundle, &error);
-	if (status == 0 && bundle && bound != NULL)
-		status = gyr_error_set(&error, -EINVAL, "bf16-bound: %s is a bundle, which states its own", path);
-	if (status == 0 && bundle && count_fixed(&call->request) > 0)
-		status = gyr_error_set(&error, -EINVAL, "dim, shape, value: %s is a bundle, where all is fixed", path);
-	if (status == 0 && count_fixed(&call->request) > FIXED_MAX)
-		status = gyr_error_set(&error, -E2BIG, "more than %u of dim, shape and value", FIXED_MAX);
-	if (status != 0) {
-		fail_job(job, status, error.text);
-	} else if (bundle) {
-		import_file(job, path);
-	} else {
-		struct words words;
-		begin_words(&words, "import");
-		begin_result(job);
-		add_word(&words, "in", path);
-		add_word(&words, "out", job->result);
-		add_word(&words, "name", job->model);
-		if (bound != NULL)
-			add_word(&words, "bf16-bound", bound);
-		for (uint32_t i = 0; i < call->request.count; i++)
-			if (fixes(&call->request.parameters[i]))
-				add_word(&words, call->request.parameters[i].name, call->request.parameters[i].value);
-		start_run(job, &words, &handlers);
+	if (count_fixed(&call->request) > FIXED_MAX) {
+		fail_job(job, gyr_error_set(&error, -E2BIG, "more than %u of dim, shape and value", FIXED_MAX), error.text);
+		return;
 	}
-}
-
-static void end_export(void *user, int status, const char *text)
-{
-	struct gyrd_job *job = user;
-	if (status != 0)
-		fail_job(job, status, text);
-	else
-		answer_version(job);
+	struct words words;
+	begin_words(&words, "import");
+	begin_result(job);
+	add_word(&words, "in", path);
+	add_word(&words, "out", job->result);
+	add_word(&words, "name", job->model);
+	add_identity(job, &words);
+	add_number(&words, "memory-mb", job->gyrd->config.import_memory_mb);
+	add_number(&words, "time-s", job->gyrd->config.import_time_s);
+	if (bound != NULL)
+		add_word(&words, "bf16-bound", bound);
+	for (uint32_t i = 0; i < call->request.count; i++)
+		if (fixes(&call->request.parameters[i]))
+			add_word(&words, call->request.parameters[i].name, call->request.parameters[i].value);
+	start_run(job, &words, &handlers);
 }
 
 static void end_run_of_export(void *user, int status, const char *text, const struct gyr_run_progress *last)
 {
 	struct gyrd_job *job = user;
 	job->run = NULL;
-	end_export(job, status, text);
+	if (status != 0)
+		fail_job(job, status, text);
+	else
+		answer_version(job);
 }
 
 void gyrd_serve_export(void *user, struct gyr_rpc_call *call)
@@ -464,16 +469,13 @@ void gyrd_serve_export(void *user, struct gyr_rpc_call *call)
 	job->number = version.number;
 	job->known = true;
 	memcpy(job->id, version.id, sizeof job->id);
-	const struct gyr_blobs *blobs = gyr_registry_blobs(gyrd->registry);
-	if (!onnx) {
-		gyr_export_start(&gyrd->work, blobs, version.id, path, end_export, job);
-		return;
-	}
 	struct words words;
 	char blob[GYR_BLOB_PATH_BYTES];
-	gyr_blobs_path(blobs, version.id, blob);
+	gyr_blobs_path(gyr_registry_blobs(gyrd->registry), version.id, blob);
 	begin_words(&words, "export");
 	add_word(&words, "in", blob);
 	add_word(&words, "out", path);
+	add_word(&words, "format", format);
+	add_identity(job, &words);
 	start_run(job, &words, &handlers);
 }

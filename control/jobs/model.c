@@ -58,12 +58,39 @@ static int import(struct gyr_job_model *model, size_t size, const struct gyr_onn
 {
 	static const struct gyr_onnx_fixed nothing;
 	crypto_generichash(model->digest, sizeof model->digest, model->bytes, size, NULL, 0);
-	int result = limit_address_space(model, size, error);
-	if (result == 0)
-		result = gyr_onnx_import_fixed(model->bytes, size, fixed != NULL ? fixed : &nothing, &model->graph, error);
+	int result = gyr_onnx_import_fixed(model->bytes, size, fixed != NULL ? fixed : &nothing, &model->graph, error);
 	if (result == 0)
 		result = gyr_plan_settle(model->graph, error);
 	return result;
+}
+
+static bool is_bundle(const void *bytes, size_t size)
+{
+	return size >= 4 && memcmp(bytes, "\x89GYR", 4) == 0;
+}
+
+static int parse(struct gyr_job_model *model, const char *path, const struct gyr_onnx_fixed *fixed, struct gyr_error *error)
+{
+	int result;
+	if (is_bundle(model->bytes, model->size)) {
+		result = gyr_bundle_open(model->bytes, model->size, &model->bundle, error);
+		if (result == 0) {
+			model->graph = model->bundle->graph;
+			memcpy(model->digest, model->bundle->id, sizeof model->digest);
+		}
+	} else {
+		result = import(model, model->size, fixed, error);
+	}
+	if (result == 0)
+		return 0;
+	gyr_job_model_fini(model);
+	return gyr_error_prefix(error, result, "%s", path);
+}
+
+int gyr_job_model_parse(const char *path, void *bytes, size_t size, const struct gyr_onnx_fixed *fixed, struct gyr_job_model *model, struct gyr_error *error)
+{
+	*model = (struct gyr_job_model){.bytes = bytes, .size = size};
+	return parse(model, path, fixed, error);
 }
 
 int gyr_job_model_read(const char *path, const struct gyr_onnx_fixed *fixed, struct gyr_job_model *model, struct gyr_error *error)
@@ -71,23 +98,15 @@ int gyr_job_model_read(const char *path, const struct gyr_onnx_fixed *fixed, str
 	*model = (struct gyr_job_model){0};
 	if (sodium_init() < 0)
 		return gyr_error_set(error, -EIO, "libsodium does not start");
-	size_t size;
-	int result = gyr_job_file_read(path, GYR_BUNDLE_BYTES_MAX, &model->bytes, &size, error);
+	int result = gyr_job_file_read(path, GYR_BUNDLE_BYTES_MAX, &model->bytes, &model->size, error);
 	if (result != 0)
 		return result;
-	if (size >= 4 && memcmp(model->bytes, "\x89GYR", 4) == 0) {
-		result = gyr_bundle_open(model->bytes, size, &model->bundle, error);
-		if (result == 0) {
-			model->graph = model->bundle->graph;
-			memcpy(model->digest, model->bundle->id, sizeof model->digest);
-		}
-	} else {
-		result = import(model, size, fixed, error);
-	}
+	if (!is_bundle(model->bytes, model->size))
+		result = limit_address_space(model, model->size, error);
 	if (result == 0)
-		return 0;
+		return parse(model, path, fixed, error);
 	gyr_job_model_fini(model);
-	return gyr_error_prefix(error, result, "%s", path);
+	return result;
 }
 
 void gyr_job_model_fini(struct gyr_job_model *model)
@@ -109,22 +128,33 @@ int gyr_job_rename(struct gyr_graph *graph, const char *name, struct gyr_error *
 	return 0;
 }
 
+int gyr_job_bundle_make(const struct gyr_graph *graph, const struct gyr_bundle_info *info, void **bytes, size_t *size, uint8_t id[GYR_BUNDLE_ID_BYTES],
+			struct gyr_error *error)
+{
+	int result = gyr_bundle_build(graph, info, bytes, size, error);
+	if (result != 0)
+		return result;
+	/* Opened before anyone else may: what is written can be read. */
+	struct gyr_bundle *bundle;
+	result = gyr_bundle_open(*bytes, *size, &bundle, error);
+	if (result == 0) {
+		memcpy(id, bundle->id, GYR_BUNDLE_ID_BYTES);
+		gyr_bundle_close(bundle);
+	} else {
+		free(*bytes);
+	}
+	return result;
+}
+
 int gyr_job_bundle_write(const char *path, const struct gyr_graph *graph, const struct gyr_bundle_info *info, uint8_t id[GYR_BUNDLE_ID_BYTES],
 			 struct gyr_error *error)
 {
 	void *bytes;
 	size_t size;
-	int result = gyr_bundle_build(graph, info, &bytes, &size, error);
+	int result = gyr_job_bundle_make(graph, info, &bytes, &size, id, error);
 	if (result != 0)
 		return result;
-	/* Opened again before anyone else may: what is written can be read. */
-	struct gyr_bundle *bundle;
-	result = gyr_bundle_open(bytes, size, &bundle, error);
-	if (result == 0) {
-		memcpy(id, bundle->id, GYR_BUNDLE_ID_BYTES);
-		gyr_bundle_close(bundle);
-		result = gyr_job_file_write(path, bytes, size, error);
-	}
+	result = gyr_job_file_write(path, bytes, size, error);
 	free(bytes);
 	return result;
 }

@@ -17,6 +17,7 @@
 #include "control/jobs/event.h"
 #include "control/jobs/file.h"
 #include "control/jobs/golden.h"
+#include "control/jobs/identity.h"
 #include "control/jobs/model.h"
 
 #define SIZES_MAX 64u
@@ -47,6 +48,7 @@ const struct gyr_job_option gyr_job_train_options[] = {
 	{"bf16-bound", "NUMBER over 0 to 1: how far answers may be off for weights in bf16 (as the model given by from, else not at all)", false},
 	{"out", "FILE: the bundle", true},
 	{"parent", "TEXT, for lineage", false},
+	{"as", "UID:GID,... whose rights the data are opened with (the process's own)", false},
 	{0},
 };
 
@@ -68,6 +70,7 @@ struct job {
 	uint32_t sizes[SIZES_MAX], size_count; /* 0: from a model */
 	float divisor, bf16_bound;
 	uint64_t limit;
+	struct gyr_identity identity; /* whose rights the data are opened with */
 	struct gyr_dataset data, targets, held_data, held_targets;
 	struct gyr_job_model from;
 	struct gyr_graph *built;        /* NULL: from a model */
@@ -145,6 +148,8 @@ static int read_options(struct job *job)
 	if (result == 0)
 		result = gyr_job_option_whole(options, "limit", 1, INT32_MAX, &job->limit, error);
 	if (result == 0)
+		result = gyr_identity_read(gyr_job_option(options, "as"), &job->identity, error);
+	if (result == 0)
 		result = read_sizes(job);
 	job->train.loss = (enum gyr_loss)loss;
 	job->train.optimiser = (enum gyr_optimiser)optimiser;
@@ -168,6 +173,22 @@ static void limit_rows(struct gyr_dataset *dataset, uint64_t limit)
 		dataset->shape.dims[0] = (int64_t)limit;
 }
 
+static int read_all_data(struct job *job)
+{
+	int result = gyr_identity_take(&job->identity, job->error);
+	if (result != 0)
+		return result;
+	result = read_data(job, "data", "data-columns", &job->data);
+	if (result == 0)
+		result = read_data(job, "targets", "target-columns", &job->targets);
+	if (result == 0)
+		result = read_data(job, "held-data", "data-columns", &job->held_data);
+	if (result == 0)
+		result = read_data(job, "held-targets", "target-columns", &job->held_targets);
+	gyr_identity_leave(&job->identity);
+	return result;
+}
+
 static int read_inputs(struct job *job)
 {
 	const char *from = gyr_job_option(job->options, "from");
@@ -178,13 +199,7 @@ static int read_inputs(struct job *job)
 		gyr_job_model_unlimit(&job->from);
 	}
 	if (result == 0)
-		result = read_data(job, "data", "data-columns", &job->data);
-	if (result == 0)
-		result = read_data(job, "targets", "target-columns", &job->targets);
-	if (result == 0)
-		result = read_data(job, "held-data", "data-columns", &job->held_data);
-	if (result == 0)
-		result = read_data(job, "held-targets", "target-columns", &job->held_targets);
+		result = read_all_data(job);
 	if (result != 0)
 		return result;
 	if (job->data.shape.dims[0] != job->targets.shape.dims[0])

@@ -1,5 +1,5 @@
 /*
- * What is done with whole bundles in the helper thread: taking one into the blobs, and writing one out.
+ * What is done with whole bundles in the helper thread: taking one into the blobs.
  */
 #ifndef GYR_CONTROL_ROLLOUT_IMPORT_H
 #define GYR_CONTROL_ROLLOUT_IMPORT_H
@@ -17,10 +17,5 @@ typedef void gyr_import_done(void *user, int status, const char *text, const str
 
 /* Reads and checks the bundle at PATH and keeps it among BLOBS. Errors as of gyr_load, gyr_facts_take and gyr_blobs_put, told by DONE in the loop. */
 void gyr_import_start(struct gyr_work *work, const struct gyr_blobs *blobs, const char *path, gyr_import_done *done, void *user);
-
-typedef void gyr_export_done(void *user, int status, const char *text);
-
-/* Writes the blob NAME to PATH, which is there wholly or not at all. Told by DONE in the loop: the errno of open, write, fsync, rename. */
-void gyr_export_start(struct gyr_work *work, const struct gyr_blobs *blobs, const char *name, const char *path, gyr_export_done *done, void *user);
 
 #endif

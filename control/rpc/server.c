@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ struct gyr_rpc_connection {
 	struct gyr_rpc_server *server;
 	struct gyr_watch watch;
 	struct gyr_timer idle;
-	struct ucred peer;
+	struct gyr_rpc_peer peer;
 	bool looks_only; /* by who the peer is */
 	uint8_t head[GYR_RPC_HEAD_BYTES];
 	uint8_t *request;                 /* NULL until the head is whole */
@@ -219,7 +220,7 @@ static void serve(struct gyr_rpc_connection *connection)
 	struct gyr_rpc_call *call = calloc(1, sizeof *call);
 	GYR_ASSERT(call != NULL);
 	call->connection = connection;
-	call->uid = connection->peer.uid;
+	call->peer = connection->peer;
 	call->bytes = connection->request;
 	connection->call = call;
 	connection->request = NULL;
@@ -232,8 +233,8 @@ static void serve(struct gyr_rpc_connection *connection)
 	if (status == 0 && method == NULL)
 		status = gyr_error_set(&error, -ENOSYS, "this gyrd knows no call \"%s\"", call->request.call);
 	if (status == 0 && method->changes && connection->looks_only)
-		status = gyr_error_set(&error, -EPERM, "user %u may look but not change anything; be root, or user %u, which gyrd runs as", (unsigned)call->uid,
-				       (unsigned)getuid());
+		status = gyr_error_set(&error, -EPERM, "user %u may look but not change anything; be root, or user %u, which gyrd runs as",
+				       (unsigned)call->peer.uid, (unsigned)getuid());
 	if (status != 0)
 		gyr_rpc_answer(call, status, error.text);
 	else
@@ -301,6 +302,22 @@ static void be_ready(void *user, uint32_t ready)
 		serve(connection);
 }
 
+static bool read_peer(int fd, struct gyr_rpc_peer *peer)
+{
+	struct ucred process;
+	socklen_t length = sizeof process;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &length) != 0)
+		return false;
+	*peer = (struct gyr_rpc_peer){.uid = process.uid, .gid = process.gid};
+	gid_t groups[NGROUPS_MAX];
+	length = sizeof groups;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) != 0)
+		return true;
+	peer->group_count = length / sizeof *groups < GYR_RPC_GROUPS_MAX ? (uint32_t)(length / sizeof *groups) : GYR_RPC_GROUPS_MAX;
+	memcpy(peer->groups, groups, peer->group_count * sizeof *groups);
+	return true;
+}
+
 static void accept_one(void *user, uint32_t ready)
 {
 	struct gyr_rpc_server *server = user;
@@ -312,9 +329,7 @@ static void accept_one(void *user, uint32_t ready)
 	connection->server = server;
 	connection->watch = (struct gyr_watch){.fd = -1, .ready = be_ready, .user = connection};
 	msgpack_sbuffer_init(&connection->out);
-	socklen_t length = sizeof connection->peer;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &connection->peer, &length) != 0 ||
-	    gyr_watch_start(server->events, &connection->watch, fd, EPOLLIN | EPOLLRDHUP) != 0) {
+	if (!read_peer(fd, &connection->peer) || gyr_watch_start(server->events, &connection->watch, fd, EPOLLIN | EPOLLRDHUP) != 0) {
 		close(fd);
 		free(connection);
 		return;

@@ -16,14 +16,23 @@
 
 #define GYR_RPC_CONNECTIONS_MAX 64u /* more wait until one ends */
 #define GYR_RPC_LOOKERS_MAX 32u     /* of them, of those who may only look: they cannot keep out who may change things */
+#define GYR_RPC_GROUPS_MAX 60u      /* of a caller; of more, the first count */
 #define GYR_RPC_IDLE_S 10u          /* a connection without a call is closed after so long */
 
 struct gyr_rpc_server;
 
+/* Who asks, as the kernel says. */
+struct gyr_rpc_peer {
+	uid_t uid;
+	gid_t gid;
+	uint32_t group_count; /* besides GID */
+	gid_t groups[GYR_RPC_GROUPS_MAX];
+};
+
 /* A call that is to be answered, once. */
 struct gyr_rpc_call {
 	struct gyr_rpc_request request;
-	uid_t uid; /* who asks */
+	struct gyr_rpc_peer peer;
 	/* Set by the one who serves the call, when he cares: the caller is gone. The call is still to be answered, and nobody will hear it. */
 	void (*gone)(struct gyr_rpc_call *call);
 	void *user;

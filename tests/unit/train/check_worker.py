@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import msgpack
@@ -275,6 +276,67 @@ class Worker(unittest.TestCase):
         self.assertEqual(os.listdir(self.folder.name), ["in.onnx"])
         events, status = run("export", **{"in": self.path("in.onnx"), "out": self.path("out.onnx")})
         self.assertEqual(status, 1)
+
+    def import_net(self, nodes, constants, **options):
+        """Imports a net from x to y, both of ["N", 4]."""
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in "xy"]
+        model = helper.make_model(helper.make_graph(nodes, "net", ends[:1], ends[1:], constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, self.path("in.onnx"))
+        return run("import", **{"in": self.path("in.onnx"), "out": self.path("out.gyr"), "name": "x"}, **options)
+
+    def test_a_model_that_takes_for_ever(self):
+        value = helper.make_tensor_value_info
+        wide = [numpy_helper.from_array(np.full(shape, 1e-3, np.float32), name) for name, shape in (("in", (4, 1024)), ("mid", (1024, 1024)), ("out", (1024, 4)))]
+        body = helper.make_graph([helper.make_node("Identity", ["go"], ["on"]), helper.make_node("MatMul", ["a", "in"], ["p"]), helper.make_node("MatMul", ["p", "mid"], ["q"]),
+                                  helper.make_node("MatMul", ["q", "out"], ["b"])], "body",
+                                 [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("a", TensorProto.FLOAT, ["N", 4])],
+                                 [value("on", TensorProto.BOOL, []), value("b", TensorProto.FLOAT, ["N", 4])], wide)
+        outer = helper.make_node("Loop", ["times", "", "x"], ["y"], body=body)
+        for times, failed in ((3, False), (2**20, True)):
+            began = time.monotonic()
+            events, status = self.import_net([outer], [numpy_helper.from_array(np.array(times), "times")], time_s=1)
+            self.assertEqual((status, events[-1]["event"]), (1, "error") if failed else (0, "done"), events)
+            self.assertLess(time.monotonic() - began, 60)
+            if not failed:
+                os.remove(self.path("out.gyr"))
+        self.assertIn("in.onnx: took longer than the 1 s", events[-1]["text"])
+        self.assertEqual(os.listdir(self.folder.name), ["in.onnx"])
+
+    def test_a_model_that_wants_all_memory(self):
+        nodes = [helper.make_node("Expand", ["x", "wide"], ["w"]), helper.make_node("ReduceMax", ["w"], ["y"], axes=[0], keepdims=0)]
+        for wide, failed in ((16, False), (2**20, True)):
+            events, status = self.import_net(nodes, [numpy_helper.from_array(np.array([wide, 8, 4]), "wide")], memory_mb=160)
+            self.assertEqual((status, events[-1]["event"]), (1, "error") if failed else (0, "done"), events)
+            if not failed:
+                os.remove(self.path("out.gyr"))
+        self.assertIn("no memory", events[-1]["text"])
+        self.assertEqual(os.listdir(self.folder.name), ["in.onnx"])
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can take another's rights")
+    def test_files_are_opened_with_the_rights_of_who_named_them(self):
+        data, targets = self.save("x.npy", self.random.uniform(-1, 1, (20, 6))), self.save("t.npy", self.random.uniform(-1, 1, (20, 2)))
+        bundle, out = self.path("first.gyr"), self.path("out.gyr")
+        self.assertEqual(run("train", data=data, targets=targets, sizes="6-2", epochs=1, out=bundle)[1], 0)
+        os.mkdir(self.path("theirs"))
+        os.chown(self.path("theirs"), 65534, 65534)
+        os.chmod(self.folder.name, 0o755)
+        good = [("import", {"in": bundle, "out": out, "name": "x"}), ("train", {"data": data, "targets": targets, "sizes": "6-2", "epochs": 1, "out": out}),
+                ("export", {"in": bundle, "out": self.path("theirs/out.onnx")}), ("export", {"in": bundle, "out": self.path("theirs/out.gyr"), "format": "bundle"})]
+        # What gyrd names is gyrd's own to read: only the data, the imported file and where the export goes are the caller's.
+        for mode, where in ((0o644, "theirs"), (0o600, "")):
+            for path in (data, bundle):
+                os.chmod(path, mode)
+            for command, options in good:
+                options = dict(options)
+                if command == "export":
+                    options["out"] = self.path(os.path.join(where, os.path.basename(options["out"])))
+                allowed = mode == 0o644
+                events, status = run(command, **options, **{"as": "65534:65534,65533"})
+                self.assertEqual((status, "ermission denied" in events[-1].get("text", "")), (0, False) if allowed else (1, True), (command, mode, events))
+                self.assertEqual(run(command, **options)[1], 0)
+        self.assertEqual(os.stat(self.path("theirs/out.onnx")).st_uid, 0)
+        events, status = run("import", **good[0][1], **{"as": "65534"})
+        self.assertEqual((status, "UID:GID" in events[-1]["text"]), (2, True))
 
     def test_a_signal_stops_it(self):
         data, targets = self.save("x.npy", np.ones((9, 4), np.float32)), self.save("t.npy", np.ones((9, 2), np.float32))
