@@ -379,7 +379,7 @@ void gyrd_serve_remove(void *user, struct gyr_rpc_call *call)
 		status = gyr_error_set(&error, -EBUSY, "%s version %llu is held by the data plane; unload it first", version.model,
 				       (unsigned long long)version.number);
 	if (status == 0)
-		status = gyr_registry_remove(gyrd->registry, version.model, version.number, call->uid, &error);
+		status = gyr_registry_remove(gyrd->registry, version.model, version.number, call->peer.uid, &error);
 	if (status != 0) {
 		gyr_rpc_answer(call, status, error.text);
 		return;
