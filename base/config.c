@@ -42,6 +42,7 @@ static const struct key {
 	{"gyrd.state_dir", KIND_PATH, AT(state_dir), 0, 0},
 	{"gyrd.run_dir", KIND_PATH, AT(run_dir), 0, 0},
 	{"gyrd.supervise", KIND_BOOL, AT(supervise), 0, 0},
+	{"gyrd.stuck_s", KIND_U32, AT(stuck_s), 1, 3600},
 	{"gyrd.control_cpus", KIND_CPUS, AT(control_cpus), 0, 0},
 	{"gyrd.import_memory_mb", KIND_U32, AT(import_memory_mb), 64, 16777216},
 	{"gyrd.import_time_s", KIND_U32, AT(import_time_s), 1, 86400},
@@ -90,6 +91,7 @@ void gyr_config_defaults(struct gyr_config *config)
 		.supervise = true,
 		.import_memory_mb = 4096,
 		.import_time_s = 600,
+		.stuck_s = 10,
 		.port_count = 1,
 		.ports = {"net_memif0,role=server,id=0,socket=/run/gyr/memif.sock,socket-abstract=no"},
 		.address = 192u << 24 | 0u << 16 | 2u << 8 | 1u, /* of the range that RFC 5737 keeps for examples */

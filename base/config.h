@@ -32,6 +32,7 @@ struct gyr_config {
 	char state_dir[GYR_CONFIG_PATH_MAX]; /* the registry and the blobs */
 	char run_dir[GYR_CONFIG_PATH_MAX];   /* sockets */
 	bool supervise;                      /* start gyr-dataplane and start it again when it dies */
+	uint32_t stuck_s;                    /* how long it may stand still before it is killed and started again */
 	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
 
 	uint32_t import_memory_mb;           /* that reading a model file may take, besides a multiple of the file */

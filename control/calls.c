@@ -8,6 +8,7 @@
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "control/gyrd.h"
 #include "control/stats.h"
 
@@ -214,6 +215,7 @@ void gyrd_stop(struct gyrd *gyrd, bool keep_dataplane, struct gyr_rpc_call *call
 		return;
 	}
 	gyrd->stopping = true;
+	gyr_notify("STOPPING=1");
 	gyrd->stop_call = call;
 	if (!gyrd->config.supervise || keep_dataplane || gyrd->supervisor.process.pid == 0) {
 		end_loop(gyrd);

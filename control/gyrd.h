@@ -38,6 +38,7 @@ struct gyrd {
 	uint64_t job_serial;
 	struct gyr_rpc_call *stop_call; /* NULL: nobody waits for the end */
 	struct gyr_timer stop_limit;
+	struct gyr_timer alive; /* the service manager is to be told so */
 	bool stopping;
 	bool collecting; /* gc frees blobs: nothing may be put meanwhile */
 };

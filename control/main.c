@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "control/gyrd.h"
 #include "control/link/peer.h"
 #include "control/registry/lock.h"
@@ -178,6 +179,8 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	if (status == 0)
 		status = gyr_rollout_keep_choices(gyrd->rollout, choices, error);
 	if (status == 0)
+		status = gyr_rollout_watch(gyrd->rollout, gyrd->config.stuck_s, error);
+	if (status == 0)
 		status = gyr_rpc_server_create(&gyrd->events, calls, gyrd_methods, gyrd, &gyrd->server, error);
 	return status;
 }
@@ -186,6 +189,7 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 static void end_parts(struct gyrd *gyrd)
 {
 	gyrd->stopping = true;
+	gyr_timer_cancel(&gyrd->events, &gyrd->alive);
 	gyrd_jobs_end(gyrd);
 	if (gyrd->rollout != NULL)
 		gyr_rollout_end(gyrd->rollout);
@@ -198,6 +202,13 @@ static void end_parts(struct gyrd *gyrd)
 	gyr_registry_close(gyrd->registry);
 }
 
+static void tell_alive(void *user)
+{
+	struct gyrd *gyrd = user;
+	gyr_notify_alive();
+	gyr_timer_start(&gyrd->events, &gyrd->alive, gyr_notify_interval_ns() / 2, tell_alive, gyrd);
+}
+
 static void say_ready(int fd)
 {
 	static const char line[] = "ready\n";
@@ -205,6 +216,7 @@ static void say_ready(int fd)
 		gyr_log_warning("descriptor %d, which is to be told: %s", fd, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+	gyr_notify("READY=1");
 }
 
 int main(int argc, char **argv)
@@ -214,6 +226,7 @@ int main(int argc, char **argv)
 	struct gyr_error error;
 	int ready_fd = -1;
 	gyr_log_init("gyrd", GYR_LOG_INFO);
+	gyr_notify_init();
 	gyrd.started_ns = gyr_clock_ns();
 	if (read_options(&gyrd, argc, argv, &ready_fd, &error) != 0) {
 		gyr_log_error("%s", error.text);
@@ -233,6 +246,8 @@ int main(int argc, char **argv)
 	if (status == 0) {
 		gyr_log_info("gyrd " GYR_VERSION " serves %s from %s", gyrd.config.run_dir, gyrd.config.state_dir);
 		say_ready(ready_fd);
+		if (gyr_notify_interval_ns() > 0)
+			tell_alive(&gyrd);
 		gyr_events_run(&gyrd.events);
 		gyr_log_info("ended");
 	} else {

@@ -85,7 +85,7 @@ static void lose(struct gyr_peer *peer, int status, const char *why)
 	fail_all(peer, status, why);
 	if (was_up)
 		peer->handlers.down(peer->user, why);
-	else
+	else if (status != -ETIMEDOUT) /* else somebody is there, who does not answer */
 		peer->handlers.absent(peer->user, why);
 }
 

@@ -22,7 +22,7 @@ struct gyr_peer;
 struct gyr_peer_handlers {
 	void (*up)(void *user, const uint8_t *body, uint32_t bytes); /* greeted; BODY as of STATUS, only during the call */
 	void (*down)(void *user, const char *why);                   /* a connection that was up is gone; after the requests that waited were answered */
-	void (*absent)(void *user, const char *why);                 /* nobody is there to connect to; after each try */
+	void (*absent)(void *user, const char *why);                 /* nobody is there who answers or may yet; after each try */
 };
 
 /* Called once for each request: what came back, or status -ENOTCONN (it never went), -ECONNRESET (lost while it waited) or -ETIMEDOUT. */

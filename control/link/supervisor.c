@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,7 +15,7 @@
 #define ARGUMENTS_MAX 128u
 #define PAUSE_MIN_NS (100 * GYR_NS_PER_MS)
 #define PAUSE_MAX_NS (10 * GYR_NS_PER_S)
-#define STEADY_NS (30 * GYR_NS_PER_S) /* one that ran for so long has not ended soon */
+#define STEADY_NS (2 * GYR_NS_PER_S) /* one that was ready for so long has not ended soon */
 
 static void start_now(void *user);
 
@@ -31,7 +32,8 @@ static void plan_start(struct gyr_supervisor *supervisor)
 	if (!supervisor->enabled)
 		return;
 	gyr_timer_start(supervisor->events, &supervisor->restart, supervisor->pause_ns, start_now, supervisor);
-	supervisor->pause_ns = supervisor->pause_ns * 2 > PAUSE_MAX_NS ? PAUSE_MAX_NS : supervisor->pause_ns * 2;
+	uint64_t next_ns = supervisor->pause_ns * 2;
+	supervisor->pause_ns = next_ns < PAUSE_MIN_NS ? PAUSE_MIN_NS : next_ns > PAUSE_MAX_NS ? PAUSE_MAX_NS : next_ns;
 }
 
 static void take_end(void *user, int status, const char *how)
@@ -46,8 +48,8 @@ static void take_end(void *user, int status, const char *how)
 			supervisor->stopped(supervisor->stopped_user);
 		return;
 	}
-	if (gyr_clock_ns() - supervisor->started_ns > STEADY_NS)
-		supervisor->pause_ns = PAUSE_MIN_NS;
+	if (supervisor->ready_ns != 0 && gyr_clock_ns() - supervisor->ready_ns > STEADY_NS)
+		supervisor->pause_ns = 0;
 	gyr_log_warning("gyr-dataplane %s; starting it again in %.1f s", how, (double)supervisor->pause_ns / (double)GYR_NS_PER_S);
 	plan_start(supervisor);
 }
@@ -60,8 +62,10 @@ static void take_ready(void *user, uint32_t ready)
 	stop_ready(supervisor);
 	supervisor->starting = false;
 	/* Closed without a word: it is ending, which is told by itself, or it does not say when it is ready. */
-	if (got == 1)
-		supervisor->is_ready(supervisor->user);
+	if (got != 1)
+		return;
+	supervisor->ready_ns = gyr_clock_ns();
+	supervisor->is_ready(supervisor->user);
 }
 
 static int start(struct gyr_supervisor *supervisor, struct gyr_error *error)
@@ -69,11 +73,11 @@ static int start(struct gyr_supervisor *supervisor, struct gyr_error *error)
 	int report[2];
 	if (pipe2(report, O_CLOEXEC) != 0)
 		return gyr_error_set(error, -errno, "pipe2: %s", strerror(errno));
-	char name[] = "gyr-dataplane", option[] = "--ready-fd", number[16];
-	char *arguments[ARGUMENTS_MAX] = {name, option, number};
+	char name[] = "gyr-dataplane", option[] = "--ready-fd", number[16], restoring[] = "--restoring";
+	char *arguments[ARGUMENTS_MAX] = {name, option, number, restoring};
 	snprintf(number, sizeof number, "%d", report[1]);
 	for (uint32_t i = 0; i < supervisor->argument_count; i++)
-		arguments[3 + i] = supervisor->arguments[i];
+		arguments[4 + i] = supervisor->arguments[i];
 	struct gyr_process_start how = {
 		.program = supervisor->program, .arguments = arguments, .output_fd = -1, .keep_fd = report[1], .cpus = supervisor->cpus};
 	int status = gyr_process_start(&supervisor->process, &how, error);
@@ -90,7 +94,7 @@ static void start_now(void *user)
 	struct gyr_supervisor *supervisor = user;
 	struct gyr_error error;
 	supervisor->starts++;
-	supervisor->started_ns = gyr_clock_ns();
+	supervisor->ready_ns = 0;
 	if (start(supervisor, &error) == 0) {
 		supervisor->starting = true;
 		snprintf(supervisor->said, sizeof supervisor->said, "started as process %ld", (long)supervisor->process.pid);
@@ -118,8 +122,8 @@ int gyr_supervisor_init(struct gyr_supervisor *supervisor, struct gyr_events *ev
 		.said = "not started",
 	};
 	gyr_process_init(&supervisor->process, events, take_end, supervisor);
-	if (argument_count > ARGUMENTS_MAX - 4)
-		return gyr_error_set(error, -E2BIG, "%u arguments for gyr-dataplane; at most %u", argument_count, ARGUMENTS_MAX - 4);
+	if (argument_count > ARGUMENTS_MAX - 5)
+		return gyr_error_set(error, -E2BIG, "%u arguments for gyr-dataplane; at most %u", argument_count, ARGUMENTS_MAX - 5);
 	return gyr_program_find("gyr-dataplane", "GYR_DATAPLANE", supervisor->program, error);
 }
 
@@ -151,9 +155,19 @@ void gyr_supervisor_present(struct gyr_supervisor *supervisor, pid_t pid)
 		gyr_log_warning("the data plane cannot be watched: %s", error.text);
 		return;
 	}
-	supervisor->started_ns = gyr_clock_ns();
+	supervisor->ready_ns = gyr_clock_ns();
 	snprintf(supervisor->said, sizeof supervisor->said, "adopted as process %ld", (long)pid);
 	gyr_log_info("gyr-dataplane was running: %s", supervisor->said);
+}
+
+void gyr_supervisor_kill(struct gyr_supervisor *supervisor, pid_t pid, const char *why)
+{
+	if (supervisor->process.pid != pid)
+		gyr_supervisor_present(supervisor, pid);
+	if (supervisor->process.pid != pid)
+		return;
+	gyr_log_error("gyr-dataplane (process %ld) is stuck: %s; killing it", (long)pid, why);
+	gyr_process_signal(&supervisor->process, SIGKILL);
 }
 
 void gyr_supervisor_stop(struct gyr_supervisor *supervisor, void (*ended)(void *user), void *user)

@@ -1,6 +1,6 @@
 /*
- * Keeps gyr-dataplane running: adopts one that is there, starts one that is not, and starts it again when it ends, after a pause that doubles from 100 ms to
- * 10 s while it keeps ending soon. The loop's thread only.
+ * Keeps gyr-dataplane running: adopts one that is there, starts one that is not, and starts it again when it ends: at once when it was ready for two seconds,
+ * else after a pause that doubles from 100 ms to 10 s while it keeps ending so soon. The loop's thread only.
  */
 #ifndef GYR_CONTROL_LINK_SUPERVISOR_H
 #define GYR_CONTROL_LINK_SUPERVISOR_H
@@ -22,11 +22,11 @@ struct gyr_supervisor {
 	char *const *arguments; /* for it; argv[0] and --ready-fd are added */
 	uint32_t argument_count;
 	const cpu_set_t *cpus;
-	bool enabled;      /* starts it again */
-	bool starting;     /* started and not ready yet */
-	uint32_t starts;   /* since gyrd began */
-	uint64_t pause_ns; /* before the next start */
-	uint64_t started_ns;
+	bool enabled;                 /* starts it again */
+	bool starting;                /* started and not ready yet */
+	uint32_t starts;              /* since gyrd began */
+	uint64_t pause_ns;            /* before the next start */
+	uint64_t ready_ns;            /* when this one was; 0: not yet */
 	char said[512];               /* how it is, in words */
 	void (*is_ready)(void *user); /* it listens */
 	void *user;
@@ -48,6 +48,9 @@ void gyr_supervisor_absent(struct gyr_supervisor *supervisor);
 
 /* It answers as process PID: watched from now on. */
 void gyr_supervisor_present(struct gyr_supervisor *supervisor, pid_t pid);
+
+/* Process PID is stuck, in the words of WHY: it is killed, and so started again, whoever had started it. */
+void gyr_supervisor_kill(struct gyr_supervisor *supervisor, pid_t pid, const char *why);
 
 /* Starts it no more, and calls ENDED once it has ended; whoever calls this asks it to, and sees first that there is one (process.pid). */
 void gyr_supervisor_stop(struct gyr_supervisor *supervisor, void (*ended)(void *user), void *user);

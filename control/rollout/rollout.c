@@ -67,7 +67,7 @@ static void ask_for_stats(struct gyr_rollout *rollout)
 static void be_up(void *user, const uint8_t *body, uint32_t bytes)
 {
 	struct gyr_rollout *rollout = user;
-	rollout->told_absent = false;
+	rollout->told_absent = rollout->told_settled = false;
 	if (rollout->supervisor != NULL)
 		gyr_supervisor_present(rollout->supervisor, gyr_peer_pid(rollout->peer));
 	rollout_take_status(rollout, body, bytes);
@@ -137,6 +137,8 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 {
 	gyr_peer_destroy(rollout->peer);
 	gyr_timer_cancel(rollout->events, &rollout->retry);
+	gyr_timer_cancel(rollout->events, &rollout->look);
+	gyr_pulse_fini(&rollout->pulse);
 	while (rollout->operations != NULL)
 		rollout_end_operation(rollout->operations, -ESHUTDOWN, "gyrd is ending; what was begun goes on when it starts again");
 	while (rollout->faults != NULL)

@@ -35,6 +35,11 @@ GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work
  * that is linked gets it. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error);
+/*
+ * Has the data plane that the supervisor keeps watched from now on: one of whose threads stands still for STUCK_S seconds is killed, and so started again.
+ * Without a supervisor nothing is done. -ENOMEM.
+ */
+GYR_MUST_CHECK int gyr_rollout_watch(struct gyr_rollout *rollout, uint32_t stuck_s, struct gyr_error *error);
 /* Begins no more steps. Before gyr_work_fini, which ends the step that is in the helper thread. */
 void gyr_rollout_end(struct gyr_rollout *rollout);
 /* After gyr_rollout_end and gyr_work_fini: operations that wait are told -ESHUTDOWN; what they intended stays written. */

@@ -3,6 +3,7 @@
 #define GYR_CONTROL_ROLLOUT_ROLLOUT_INTERNAL_H
 
 #include "base/clock.h"
+#include "control/link/pulse.h"
 #include "control/rollout/held.h"
 #include "control/rollout/rollout.h"
 
@@ -45,6 +46,9 @@ struct gyr_rollout {
 	bool settled;                 /* nothing was left to be done, when it was looked for last */
 	bool ending;                  /* no more steps */
 	bool told_absent;             /* that nobody is there was said in the log */
+	bool told_settled;            /* the data plane that is linked was told that all is there */
+	struct gyr_pulse pulse;       /* of gyr_rollout_watch, as is what follows */
+	struct gyr_timer look;
 	struct operation *operations;
 	struct fault *faults;
 	struct gyr_timer retry;

@@ -2,13 +2,15 @@
  * One step is under way at a time. After each, and after whatever else changes, rollout_advance looks for the next:
  *
  *     settle    a label that is routed as intended: written as so
- *     load      a version that is wanted and not held          file -> sealed memory (helper thread) -> LOAD
  *     policy    a model that is held, with other settings than it shall have                       -> POLICY (policy.c)
- *     route     a model whose labels differ from what is routed                                     -> ROUTE
+ *     route     a model whose labels differ from what is routed, if it loses none by it             -> ROUTE
+ *     load      a version that is wanted and not held, first    file -> sealed memory (helper thread) -> LOAD
+ *               those that a label points at
+ *     route     any model whose labels differ                                                       -> ROUTE
  *     unload    a version that is held and not wanted                                               -> UNLOAD
  *
- * in this order, so that nothing is routed to before it is held, and nothing is unloaded that is routed to. With no step left, the data plane is as the
- * registry says.
+ * in this order, so that nothing is routed to before it is held, each model of a new data plane serves as soon as its versions are held, and nothing is
+ * unloaded that is routed to. With no step left, the data plane is as the registry says, and is told so (SETTLED).
  *
  * Invariants
  *   1. A label's intention is in the registry before ROUTE is sent, and is settled there after it was answered: a crash between leaves an intention, which the
@@ -32,6 +34,7 @@
 #define ROUTE_NS (10 * GYR_NS_PER_S)
 #define UNLOAD_NS (30 * GYR_NS_PER_S) /* waits until no engine lcore uses it */
 #define STATUS_NS (5 * GYR_NS_PER_S)
+#define SETTLED_NS (5 * GYR_NS_PER_S)
 
 static void try_again(void *user)
 {
@@ -178,8 +181,35 @@ static void end_reading(struct gyr_task *task)
 	free(reading);
 }
 
+struct label_list {
+	uint32_t count;
+	struct gyr_label *labels;
+};
+
+static bool collect_label(void *user, const struct gyr_label *label)
+{
+	struct label_list *list = user;
+	struct gyr_label *grown = reallocarray(list->labels, list->count + 1, sizeof *grown);
+	GYR_ASSERT(grown != NULL);
+	list->labels = grown;
+	grown[list->count++] = *label;
+	return true;
+}
+
+/* Does a label point at it, or is about to? */
+static bool is_labelled(const struct label_list *list, const struct gyr_version *version)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct gyr_label *label = &list->labels[i];
+		if ((label->version == version->number || label->intended == version->number) && strcmp(label->model, version->model) == 0)
+			return true;
+	}
+	return false;
+}
+
 struct search {
 	struct gyr_rollout *rollout;
+	const struct label_list *labels; /* only versions that one of them points at; NULL: any */
 	bool found;
 	struct gyr_version version;
 };
@@ -188,6 +218,8 @@ static bool is_to_be_loaded(void *user, const struct gyr_version *version)
 {
 	struct search *search = user;
 	struct gyr_rollout *rollout = search->rollout;
+	if (search->labels != NULL && !is_labelled(search->labels, version))
+		return true;
 	if (gyr_held_find(&rollout->held, version->model, version->number) != NULL)
 		return true;
 	struct fault *fault = rollout_find_fault(rollout, version->model, version->number);
@@ -210,9 +242,17 @@ static void take_step(struct gyr_rollout *rollout, const char *model, uint64_t n
 
 static bool step_load(struct gyr_rollout *rollout)
 {
-	struct search search = {.rollout = rollout};
+	struct label_list list = {0};
+	struct search search = {.rollout = rollout, .labels = &list};
 	struct gyr_error error;
-	if (gyr_registry_each_version(rollout->registry, NULL, true, is_to_be_loaded, &search, &error) != 0)
+	int status = gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error);
+	if (status == 0)
+		status = gyr_registry_each_version(rollout->registry, NULL, true, is_to_be_loaded, &search, &error);
+	free(list.labels);
+	search.labels = NULL;
+	if (status == 0 && !search.found)
+		status = gyr_registry_each_version(rollout->registry, NULL, true, is_to_be_loaded, &search, &error);
+	if (status != 0)
 		gyr_log_error("%s", error.text);
 	if (!search.found)
 		return false;
@@ -224,21 +264,6 @@ static bool step_load(struct gyr_rollout *rollout)
 	memcpy(reading->id, search.version.id, sizeof reading->id);
 	gyr_blobs_path(gyr_registry_blobs(rollout->registry), search.version.id, reading->path);
 	gyr_work_submit(rollout->work, &reading->task);
-	return true;
-}
-
-struct label_list {
-	uint32_t count;
-	struct gyr_label *labels;
-};
-
-static bool collect_label(void *user, const struct gyr_label *label)
-{
-	struct label_list *list = user;
-	struct gyr_label *grown = reallocarray(list->labels, list->count + 1, sizeof *grown);
-	GYR_ASSERT(grown != NULL);
-	list->labels = grown;
-	grown[list->count++] = *label;
 	return true;
 }
 
@@ -288,7 +313,21 @@ static void end_route(void *user, const struct gyr_link_answer *answer)
 	rollout_refresh(rollout);
 }
 
-static bool step_route(struct gyr_rollout *rollout)
+/* Has TO every label of FROM, wherever it points? */
+static bool has_labels(const struct gyr_held_route *to, const struct gyr_held_route *from)
+{
+	for (uint32_t i = 0; i < from->label_count; i++) {
+		bool found = false;
+		for (uint32_t j = 0; j < to->label_count && !found; j++)
+			found = strcmp(to->labels[j].name, from->labels[i].name) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* KEEPING: only what takes no label away. */
+static bool step_route(struct gyr_rollout *rollout, bool keeping)
 {
 	struct gyr_error error;
 	struct label_list list = {0};
@@ -316,7 +355,7 @@ static bool step_route(struct gyr_rollout *rollout)
 	for (uint32_t i = 0; i < wanted.route_count && differs == NULL; i++) {
 		struct gyr_held_route *now = gyr_held_route(&rollout->held, wanted.routes[i].model);
 		GYR_ASSERT(now != NULL);
-		if (!same_route(now, &wanted.routes[i]))
+		if (!same_route(now, &wanted.routes[i]) && (!keeping || has_labels(&wanted.routes[i], now)))
 			differs = &wanted.routes[i];
 	}
 	if (differs != NULL) {
@@ -396,6 +435,20 @@ static bool step_unload(struct gyr_rollout *rollout)
 	return false;
 }
 
+static void end_settled(void *user, const struct gyr_link_answer *answer)
+{
+	if (answer->status != 0)
+		gyr_log_warning("the data plane was not told that all is loaded: %s", answer->text);
+}
+
+/* It refuses from now on what clients ask for and is not there. */
+static void tell_settled(struct gyr_rollout *rollout)
+{
+	struct gyr_link_request request = {.type = GYR_LINK_SETTLED};
+	rollout->told_settled = true;
+	gyr_peer_send(rollout->peer, &request, -1, SETTLED_NS, end_settled, rollout);
+}
+
 void rollout_advance(struct gyr_rollout *rollout)
 {
 	if (rollout->ending || rollout->stepping || !gyr_peer_is_up(rollout->peer))
@@ -406,5 +459,8 @@ void rollout_advance(struct gyr_rollout *rollout)
 	/* Whoever was told may have asked for more, and so have begun a step. */
 	if (rollout->stepping)
 		return;
-	rollout->settled = !step_load(rollout) && !rollout_step_policy(rollout) && !step_route(rollout) && !step_unload(rollout);
+	rollout->settled =
+		!rollout_step_policy(rollout) && !step_route(rollout, true) && !step_load(rollout) && !step_route(rollout, false) && !step_unload(rollout);
+	if (rollout->settled && !rollout->told_settled)
+		tell_settled(rollout);
 }

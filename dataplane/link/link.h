@@ -37,8 +37,10 @@ enum gyr_link_type {
 	GYR_LINK_STATS = 8,   /* answered with a descriptor of the counters' memory (stats.h), which only reads */
 	GYR_LINK_POLICY = 9,  /* model, and in the place of labels [[setting, value]...] of policy.h: those that are not among them are as if never set. -ENOENT
 				 when the model is not loaded; when its last version is unloaded, it is forgotten */
+	GYR_LINK_SETTLED = 10, /* all is loaded and routed that was to be: from now on what is asked for and is not there is refused as unknown. Before, a data
+				  plane that was started with --restoring answers that with BUSY */
 };
-#define GYR_LINK_TYPE_MAX GYR_LINK_POLICY
+#define GYR_LINK_TYPE_MAX GYR_LINK_SETTLED
 
 struct gyr_link_label {
 	char name[64];

@@ -3,7 +3,8 @@
 
 #include "dataplane/loop/large.h"
 
-#define DESCRIPTION_MAX 65536u /* bytes of one that goes in pieces */
+#define DESCRIPTION_MAX 65536u    /* bytes of one that goes in pieces */
+#define RESTORING_AFTER_US 20000u /* when to ask again for what is being restored */
 
 static const char *route_text(enum gyr_wire_code code, const struct gyr_wire_ref *select)
 {
@@ -133,6 +134,21 @@ void gyr_refuse_late(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
 	gyr_refuse(lcore, mbuf, GYR_WIRE_DEADLINE, "the deadline passed while the request waited");
 }
 
+/* There is no such MODEL (NULL), or no such version of it. */
+static void refuse_unknown(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struct gyr_route_model *model, enum gyr_wire_code code)
+{
+	const struct gyr_wire_message *message = &gyr_request_of(mbuf)->message;
+	bool restoring = atomic_load_explicit(&lcore->loop->restoring, memory_order_relaxed);
+	if (restoring)
+		code = GYR_WIRE_BUSY;
+	if (model != NULL)
+		gyr_counter_add(&gyr_model_counters_of(lcore, model)->refused[code], 1);
+	if (restoring)
+		gyr_answer_error(lcore, mbuf, message->id, code, "the models are being loaded", RESTORING_AFTER_US);
+	else
+		gyr_refuse(lcore, mbuf, code, route_text(code, &message->select));
+}
+
 bool gyr_admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct rte_mbuf *mbuf, uint64_t now)
 {
 	struct gyr_request *request = gyr_request_of(mbuf);
@@ -145,9 +161,7 @@ bool gyr_admit(struct gyr_lcore *lcore, const struct gyr_route *route, struct rt
 	}
 	enum gyr_wire_code code = gyr_route_find(route, &message->model, &message->select, &model, &request->version);
 	if (code != GYR_WIRE_OK) {
-		if (model != NULL)
-			gyr_counter_add(&gyr_model_counters_of(lcore, model)->refused[code], 1);
-		gyr_refuse(lcore, mbuf, code, route_text(code, &message->select));
+		refuse_unknown(lcore, mbuf, model, code);
 		return false;
 	}
 	if (message->type == GYR_WIRE_DESCRIBE) {

@@ -1,8 +1,9 @@
 /*
  * The engine part of an lcore: takes what has come through its ring. When nothing was queued and all that came can be computed together, it is, at once.
  * Otherwise requests are queued by model (backlog.c), and each turn computes one batch, so that the port and the ring are looked at between any two. Each
- * request's version is chosen once, when it leaves the queue to be computed, from the route table as it is then; nothing that came from a table is kept from
- * one turn to the next.
+ * request's version is chosen once, when it leaves the queue to be computed, from the route table as it is then, read after the request was taken from the
+ * ring: who was answered by a version is not answered by the one before it any more, on whatever lcore. Nothing that came from a table is kept from one turn to
+ * the next.
  *
  * Turning away takes time too. An lcore that spends more than its part on it leaves the port, and the ring, alone until it has computed enough: what then does
  * not fit into the port is lost there, at no cost.
@@ -73,7 +74,8 @@ static uint32_t queue_and_run(struct gyr_lcore *lcore, const struct gyr_route *r
 	if (backlog->refused > 0)
 		gyr_send_flush(lcore);
 	uint64_t began_tsc = lcore->began_tsc, taken_tsc = taken > 0 ? rte_rdtsc() : now;
-	bool ran = !puts_off(lcore) && gyr_backlog_run(lcore, route, taken_tsc);
+	/* Read again, after the last was taken from the ring: it may come from a client that another lcore has answered by a newer table than ROUTE. */
+	bool ran = !puts_off(lcore) && gyr_backlog_run(lcore, gyr_route_read(&lcore->loop->route), taken_tsc);
 	atomic_store_explicit(&lcore->queued, backlog->queues.count, memory_order_relaxed);
 	if (ran || backlog->refused > 0)
 		settle(lcore, taken, began_tsc, taken_tsc);

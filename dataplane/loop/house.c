@@ -17,6 +17,7 @@
 #include "base/assertion.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "dataplane/link/link.h"
 #include "dataplane/loop/choices.h"
 
@@ -25,7 +26,8 @@
 #define SEND_TIMEOUT_S 2
 #define COPY_MS 100 /* how old the drivers' figures among the counters get, but for while a load is under way */
 #define DRAIN_TIMEOUT_NS (10 * GYR_NS_PER_S)
-#define ANSWER_HEAD_MAX 640u /* an answer without its body */
+#define LOAD_MAX_NS (150 * GYR_NS_PER_S) /* beyond what gyrd waits for one */
+#define ANSWER_HEAD_MAX 640u             /* an answer without its body */
 #define BODY_MAX (GYR_LINK_BYTES_MAX - ANSWER_HEAD_MAX)
 
 struct house_request {
@@ -196,7 +198,8 @@ static bool send_answer(struct gyr_house *house, struct gyr_link_answer *answer,
 	return false;
 }
 
-static int obey(struct gyr_house *house, struct gyr_models *models, const struct house_request *got, struct gyr_link_answer *answer, struct gyr_error *error)
+static int obey(struct gyr_house *house, struct gyr_loop *loop, struct gyr_models *models, const struct house_request *got, struct gyr_link_answer *answer,
+		struct gyr_error *error)
 {
 	const struct gyr_link_request *request = &got->request;
 	int status;
@@ -209,14 +212,17 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 	case GYR_LINK_LOAD:
 		if (got->descriptor_count != 1)
 			return gyr_error_set(error, -EINVAL, "link: LOAD carries one descriptor, not %d", got->descriptor_count);
+		gyr_notify_busy(LOAD_MAX_NS);
 		status = gyr_models_load(models, request->model, request->version, got->descriptors[0], error);
 		gyr_choices_file_save(&house->choices);
+		gyr_notify_idle();
 		break;
 	case GYR_LINK_UNLOAD: status = gyr_models_unload(models, request->model, request->version, error); break;
 	case GYR_LINK_ROUTE: status = gyr_models_route(models, request->model, request->labels, request->label_count, error); break;
 	case GYR_LINK_POLICY: status = gyr_models_policy(models, request->model, request->labels, request->label_count, error); break;
 	case GYR_LINK_STOP: return 0;  /* by gyr_house_run */
 	case GYR_LINK_STATS: return 0; /* by serve */
+	case GYR_LINK_SETTLED: gyr_loop_restore(loop, false); return 0;
 	case GYR_LINK_CHOICES:
 		if (got->descriptor_count != 1)
 			return gyr_error_set(error, -EINVAL, "link: CHOICES carries one descriptor, not %d", got->descriptor_count);
@@ -240,6 +246,7 @@ static int obey(struct gyr_house *house, struct gyr_models *models, const struct
 
 static int drain(struct gyr_loop *loop, struct gyr_error *error)
 {
+	gyr_notify("STOPPING=1");
 	if (gyr_loop_drain(loop, DRAIN_TIMEOUT_NS))
 		return 0;
 	return gyr_error_set(error, -ETIMEDOUT, "an lcore did not end within %llu s", (unsigned long long)(DRAIN_TIMEOUT_NS / GYR_NS_PER_S));
@@ -258,7 +265,7 @@ static bool serve(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 	if (answer.type < GYR_LINK_HELLO || answer.type > GYR_LINK_TYPE_MAX)
 		answer.type = GYR_LINK_HELLO; /* not even that was legible */
 	if (answer.status == 0)
-		answer.status = obey(house, models, &got, &answer, &reason);
+		answer.status = obey(house, loop, models, &got, &answer, &reason);
 	for (int i = 0; i < got.descriptor_count; i++)
 		close(got.descriptors[i]);
 	bool stop = got.status == 0 && got.request.type == GYR_LINK_STOP;
@@ -282,6 +289,9 @@ int gyr_house_run(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 			return gyr_error_set(error, -errno, "poll: %s", strerror(errno));
 		}
 		gyr_loop_copy_stats(loop);
+		/* An lcore that stands still is as bad as a house thread that does. */
+		if (gyr_notify_interval_ns() > 0 && gyr_loop_moved(loop))
+			gyr_notify_alive();
 		if (waits[0].revents != 0) {
 			struct signalfd_siginfo info;
 			ssize_t bytes = read(house->signals, &info, sizeof info);

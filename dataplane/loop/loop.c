@@ -65,6 +65,22 @@ int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, str
 	return 0;
 }
 
+bool gyr_loop_moved(struct gyr_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->lcore_count; i++) {
+		if (atomic_load_explicit(&loop->lcores[i].counters->polls, memory_order_relaxed) == loop->lcores[i].turns_seen)
+			return false;
+	}
+	for (uint32_t i = 0; i < loop->lcore_count; i++)
+		loop->lcores[i].turns_seen = atomic_load_explicit(&loop->lcores[i].counters->polls, memory_order_relaxed);
+	return true;
+}
+
+void gyr_loop_restore(struct gyr_loop *loop, bool restoring)
+{
+	atomic_store_explicit(&loop->restoring, restoring, memory_order_relaxed);
+}
+
 void gyr_loop_destroy(struct gyr_loop *loop)
 {
 	if (loop->route.readers != NULL)

@@ -28,6 +28,12 @@ struct gyr_loop;
  */
 GYR_MUST_CHECK int gyr_loop_create(const struct gyr_config *config, struct gyr_loop **loop, struct gyr_error *error);
 
+/*
+ * Whether the models are still being loaded that clients may know from before: then a model, version or label that is not there is no error but BUSY, which
+ * clients ask again after. House thread.
+ */
+void gyr_loop_restore(struct gyr_loop *loop, bool restoring);
+
 /* Launches the lcores; when it returns they answer. */
 void gyr_loop_start(struct gyr_loop *loop);
 
@@ -36,6 +42,9 @@ void gyr_loop_start(struct gyr_loop *loop);
  * should end.
  */
 GYR_MUST_CHECK bool gyr_loop_drain(struct gyr_loop *loop, uint64_t timeout_ns);
+
+/* Whether every lcore has ended a turn since this last said so. House thread. */
+bool gyr_loop_moved(struct gyr_loop *loop);
 
 /* A descriptor that reads the counters' memory (dataplane/link/stats.h); the loop's. House thread. */
 int gyr_loop_stats(const struct gyr_loop *loop);

@@ -117,6 +117,7 @@ struct gyr_lcore {
 		int epoll, bell; /* -1: none */
 	} idle;
 	struct gyr_lcore_counters *counters;
+	uint64_t turns_seen; /* by gyr_loop_moved: the house thread's */
 	uint32_t done_count;
 	struct gyr_done done[GYR_LOOP_BURST]; /* computed in this turn, not counted yet */
 
@@ -158,6 +159,7 @@ struct gyr_loop {
 
 	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t phase; /* enum gyr_loop_phase */
 	_Atomic uint32_t pauses;                              /* begun and ended; odd: lcores stay out of the ports */
+	atomic_bool restoring;                                /* of gyr_loop_restore; told after the tables were published, so its order is theirs */
 	struct gyr_route_cell route;
 };
 

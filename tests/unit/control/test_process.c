@@ -225,8 +225,9 @@ static void a_data_plane_is_started_again(void **state)
 	char *arguments[] = {argument};
 	bool ready = false, stopped = false, never = false;
 	setenv("GYR_DATAPLANE", script, 1);
-	/* argv: --ready-fd N --set=x */
-	write_script("[ \"$1 $3\" = '--ready-fd --set=x' ] || exit 9\n[ -e $0.second ] || { : >$0.second; exit 2; }\necho >&$2\neval \"exec $2>&-\"\nexec "
+	/* argv: --ready-fd N --restoring --set=x */
+	write_script("[ \"$1 $3 $4\" = '--ready-fd --restoring --set=x' ] || exit 9\n[ -e $0.second ] || { : >$0.second; exit 2; }\necho >&$2\neval \"exec "
+		     "$2>&-\"\nexec "
 		     "sleep 100");
 	assert_int_equal(gyr_supervisor_init(&supervisor, &events, arguments, 1, NULL, note_ready, &ready, &error), 0);
 	gyr_supervisor_absent(&supervisor);
@@ -250,6 +251,54 @@ static void a_data_plane_is_started_again(void **state)
 	gyr_supervisor_absent(&supervisor);
 	assert_false(gyr_events_run_until(&events, &never, 10 * GYR_NS_PER_MS));
 	assert_int_equal(supervisor.starts, 3);
+	gyr_supervisor_fini(&supervisor);
+}
+
+/* The pause before the next start, once the data plane has ended. */
+static uint64_t pause_after_end(struct gyr_supervisor *supervisor)
+{
+	uint64_t begin_ns = gyr_clock_ns();
+	bool never = false;
+	while (!supervisor->restart.running) {
+		assert_true(gyr_clock_ns() - begin_ns < WAIT_NS);
+		assert_false(gyr_events_run_until(&events, &never, GYR_NS_PER_MS));
+	}
+	uint64_t now = gyr_clock_ns();
+	return supervisor->restart.due_ns > now ? supervisor->restart.due_ns - now : 0;
+}
+
+static void a_data_plane_that_keeps_ending_is_started_ever_later(void **state)
+{
+	struct gyr_supervisor supervisor;
+	bool ready = false, never = false;
+	uint64_t pauses_ms[] = {100, 200, 400};
+	setenv("GYR_DATAPLANE", script, 1);
+	write_script("echo >&$2\n[ -e $0.well ] || exit 1\nexec sleep 100");
+	assert_int_equal(gyr_supervisor_init(&supervisor, &events, NULL, 0, NULL, note_ready, &ready, &error), 0);
+	gyr_supervisor_absent(&supervisor);
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t pause_ns = pause_after_end(&supervisor);
+		assert_true(pause_ns > (pauses_ms[i] - 20) * GYR_NS_PER_MS && pause_ns <= pauses_ms[i] * GYR_NS_PER_MS);
+		if (i == 2) {
+			char well[sizeof script + 8];
+			snprintf(well, sizeof well, "%s.well", script);
+			sample_write(well, "", 0);
+		}
+		while (supervisor.restart.running)
+			assert_false(gyr_events_run_until(&events, &never, GYR_NS_PER_MS));
+	}
+	/* One that has been ready for a while is started again at once; who says that it is stuck has it killed. */
+	ready = false;
+	assert_true(gyr_events_run_until(&events, &ready, WAIT_NS));
+	assert_false(gyr_events_run_until(&events, &never, 2100 * GYR_NS_PER_MS));
+	uint32_t starts = supervisor.starts;
+	ready = false;
+	gyr_supervisor_kill(&supervisor, supervisor.process.pid, "says the test");
+	uint64_t begin_ns = gyr_clock_ns();
+	assert_true(gyr_events_run_until(&events, &ready, WAIT_NS));
+	assert_true(gyr_clock_ns() - begin_ns < 100 * GYR_NS_PER_MS);
+	assert_int_equal(supervisor.starts, starts + 1);
+	gyr_process_kill(&supervisor.process);
 	gyr_supervisor_fini(&supervisor);
 }
 
@@ -379,6 +428,7 @@ int main(void)
 		TEST(what_cannot_be_started_is_named),
 		TEST(an_adopted_one_is_watched),
 		TEST(a_data_plane_is_started_again),
+		TEST(a_data_plane_that_keeps_ending_is_started_ever_later),
 		TEST(a_data_plane_outlives_its_supervisor_and_is_adopted),
 		TEST(a_run_tells_its_progress_and_its_end),
 		TEST(a_run_that_fails_says_why),
