@@ -16,15 +16,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tools/lib"))
+from appliance import wait_for  # noqa: E402
+
 PACKAGES = ["qemu-system-x86", "seabios", "linux-image-amd64", "busybox-static"]
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "vfio_pci", "vfio_iommu_type1"]  # those that they need are found
 CPUS = 4  # two on each node
 MEMORY_MB = 2048
-BOOT_S, COMMAND_S = 180, 60
+BOOT_S, COMMAND_S, MONITOR_S = 180, 60, 30
 
 
 def missing(text):
@@ -123,12 +125,11 @@ def make_initramfs(folder):
 
 
 class Lines:
-    """A stream socket that speaks JSON, a line each way."""
+    """A stream that speaks JSON, a line each way: our end of it. THEIRS is the machine's."""
 
-    def __init__(self, path, seconds):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, seconds):
+        self.socket, self.theirs = socket.socketpair()
         self.socket.settimeout(seconds)
-        self.socket.connect(str(path))
         self.file = self.socket.makefile("rb")
 
     def send(self, message):
@@ -136,7 +137,10 @@ class Lines:
 
     def receive(self):
         while True:
-            line = self.file.readline()
+            try:
+                line = self.file.readline()
+            except ConnectionResetError:
+                line = b""
             if not line:
                 raise AssertionError("the guest's machine has ended")
             # What the serial line says before the agent speaks is not for us.
@@ -146,6 +150,7 @@ class Lines:
     def close(self):
         self.file.close()
         self.socket.close()
+        self.theirs.close()
 
 
 class Guest:
@@ -153,7 +158,8 @@ class Guest:
 
     def __init__(self, folder, devices, ports=2):
         self.place = Path(tempfile.mkdtemp(prefix="gyr-guest-"))
-        self.process = self.agent = self.monitor = None
+        self.process, self.agent, self.monitor = None, Lines(BOOT_S), Lines(MONITOR_S)
+        descriptors = {name: line.theirs.fileno() for name, line in (("agent", self.agent), ("monitor", self.monitor))}
         (self.place / "initramfs").write_bytes(make_initramfs(folder))
         kernel = next(folder.glob("boot/vmlinuz-*"))
         node_mb = MEMORY_MB // 2
@@ -164,13 +170,18 @@ class Guest:
             "-object", f"memory-backend-ram,id=node1,size={node_mb}M", "-numa", f"node,nodeid=1,memdev=node1,cpus={CPUS // 2}-{CPUS - 1}",
             "-device", "intel-iommu,intremap=on", "-device", "pxb-pcie,id=bridge,bus_nr=32,numa_node=1,bus=pcie.0",
             "-kernel", kernel, "-initrd", self.place / "initramfs", "-append", "console=ttyS0 intel_iommu=on iommu=nopt panic=-1 sysrq_always_enabled nohz=off highres=off",
-            "-serial", f"file:{self.place}/console", "-serial", f"unix:{self.place}/agent,server=on,wait=off", "-qmp", f"unix:{self.place}/qmp,server=on,wait=off",
+            "-serial", f"file:{self.place}/console", "-serial", "chardev:agent", "-mon", "chardev=monitor,mode=control",
             "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap", "-device", "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0",
         ]
+        for name, descriptor in descriptors.items():
+            command += ["-chardev", f"socket,id={name},fd={descriptor}"]
         for port in range(ports):
             command += ["-device", f"pcie-root-port,id=nic{port},bus=bridge,chassis={port + 1},slot={port + 1}"]
         environment = {**os.environ, "LD_LIBRARY_PATH": str(folder / "usr/lib/x86_64-linux-gnu")}
-        self.process = subprocess.Popen([str(word) for word in [*command, *devices]], env=environment, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([str(word) for word in [*command, *devices]], env=environment, stdin=subprocess.DEVNULL, pass_fds=descriptors.values())
+        # They are QEMU's alone now: its end is the end of both streams.
+        self.agent.theirs.close()
+        self.monitor.theirs.close()
         try:
             self.connect()
         except BaseException:
@@ -178,27 +189,28 @@ class Guest:
             raise
 
     def connect(self):
-        until = time.monotonic() + BOOT_S
-        while not (self.place / "agent").exists() or not (self.place / "qmp").exists():
-            assert self.process.poll() is None and time.monotonic() < until, "QEMU did not start"
-            time.sleep(0.02)
-        self.monitor = Lines(self.place / "qmp", 30)
         self.monitor.receive()
         self.monitor_command("qmp_capabilities")
-        self.agent = Lines(self.place / "agent", BOOT_S)
         try:
             assert self.agent.receive() == {"agent": "ready"}
         except (AssertionError, TimeoutError):
             raise AssertionError(f"the guest did not start:\n{self.console()}") from None
 
+    def console_text(self):
+        return (self.place / "console").read_text(errors="replace") if (self.place / "console").exists() else ""
+
     def console(self, lines=30):
-        text = (self.place / "console").read_text(errors="replace") if (self.place / "console").exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(self.console_text().splitlines()[-lines:])
 
     def blocked(self):
         """What the guest's kernel says of tasks that wait within it."""
-        self.monitor_command("send-key", keys=[{"type": "qcode", "data": key} for key in ("alt", "sysrq", "w")])
-        time.sleep(2)  # for words that may not come
+        said = len(self.console_text())
+        for key in ("w", "h"):  # the second is for help, which always comes, and behind what the first has to say
+            self.monitor_command("send-key", keys=[{"type": "qcode", "data": pressed} for pressed in ("alt", "sysrq", key)])
+        try:
+            wait_for("the guest's kernel", lambda: "sysrq: HELP" in self.console_text()[said:], MONITOR_S)
+        except AssertionError as error:
+            return f"{self.console(120)}\n{error}"
         return self.console(120)
 
     def monitor_command(self, command, **arguments):
@@ -227,9 +239,8 @@ class Guest:
         return self.run("sh", "-c", f"setsid {' '.join(map(str, words))} >{log} 2>&1 </dev/null &")
 
     def close(self):
-        for line in (self.agent, self.monitor):
-            if line is not None:
-                line.close()
+        self.agent.close()
+        self.monitor.close()
         if self.process is not None:
             self.process.kill()
             self.process.wait()
