@@ -1,4 +1,7 @@
-/* The machine's memory and its threads; driver.c chooses seeds and sites. */
+/*
+ * The machine's memory and its threads; driver.c chooses seeds and sites. The file is long because they are one state: every load, store, lock and switch reads or
+ * moves what the running thread has seen.
+ */
 #include "tests/race/machine/machine_internal.h"
 
 #include <setjmp.h>

@@ -1,4 +1,7 @@
-/* The registry: every error, and what is left after a crash or a failing disk at each of its steps. */
+/*
+ * The registry: every error, and what is left after a crash or a failing disk at each of its steps. The file is long because all of it is about one object, in the
+ * one folder that each test is given.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /*
- * Graphs: building, sorting, every refusal, and the shapes and types that each operator gives.
+ * Graphs: building, sorting, every refusal, and the shapes and types that each operator gives. The file is long because most of it is tables, of cases of one
+ * node and of wrong graphs, which share the words that write them.
  */
 #include <errno.h>
 #include <setjmp.h>

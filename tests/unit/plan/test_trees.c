@@ -1,5 +1,6 @@
 /*
- * Tree ensembles: the walk against its twin over random forests, and what is refused.
+ * Tree ensembles: the walk against its twin over random forests, and what is refused. The file is long because ensembles are written in two ways, by ids and by
+ * indices: each has its own maker of forests and its own list of refusals, around one comparison.
  */
 #include <errno.h>
 #include <math.h>
