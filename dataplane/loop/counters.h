@@ -7,8 +7,9 @@
  *     rx.frames of all queues  = net.* of all lcores: a frame has one outcome
  *     net.datagram             = answer.* of all lcores: a datagram has one answer, or one reason why it gets none
  *     answer.result            = requests of all versions, and retired.requests
- *     answer.late              = late of all versions (also those unloaded since)
- *     answer.CODE              = refused.CODE of all versions and models, those of retired.refused, and refusals before a model was known
+ *     answer.late              = late of all versions, and retired.late, but for those withheld
+ *     answer.CODE              = refused.CODE of all versions and models, those of retired.refused, and refusals before a model was known, but for those
+ *                                withheld: a version or model counts what it refused also when its sender may not even be told so
  *     tx.frames + send.dropped = answer.* but none, withheld, piece, no_room and missing, replies of net.* (names that end so), and send.unasked,
  *                                and large.sent, large.asked and large.told, less large.answers: an answer in pieces has one frame for each
  */
@@ -102,6 +103,7 @@ enum gyr_stage {
 #define GYR_HOUSE_COUNTERS(X)                                                                                                                                  \
 	X(loads, COUNTER, "house.loads", "versions loaded")                                                                                                    \
 	X(retired_results, COUNTER, "retired.requests", "results of versions that were unloaded since")                                                        \
+	X(retired_late, COUNTER, "retired.late", "late ones of versions that were unloaded since")                                                             \
 	X(retired_refused, COUNTER, "retired.refused", "refusals of versions, and models, that were unloaded since")                                           \
 	X(unloads, COUNTER, "house.unloads", "versions unloaded")                                                                                              \
 	X(stuck, COUNTER, "route.stuck", "route tables that an engine lcore did not let go in time: each kept its memory")

@@ -160,6 +160,7 @@ static void retire_version(const struct gyr_models *models, struct gyr_version *
 	for (uint32_t i = 0; i < version->lane_count; i++) {
 		const struct gyr_version_counters *counters = version->lanes[i]->counters;
 		gyr_counter_add(&house->retired_results, sum_of(&counters->requests, 1));
+		gyr_counter_add(&house->retired_late, sum_of(&counters->late, 1));
 		gyr_counter_add(&house->retired_refused, sum_of(counters->refused, GYR_WIRE_CODE_COUNT));
 	}
 	gyr_version_destroy(version);

@@ -2,6 +2,7 @@
 import os
 import signal
 
+import msgpack
 import numpy
 
 import common
@@ -26,12 +27,14 @@ def check_sums(told):
     """The equations of docs/OPERATIONS.md."""
     lcores, versions, models, [house] = told["lcores"], told["versions"], told["models"], told["house"]
     assert total(told["rx"], "rx.frames") == total(lcores, "net."), (told["rx"], lcores)
-    answers, silent = total(lcores, "answer."), total(lcores, "answer.none") + total(lcores, "answer.withheld")
+    answers, silent = total(lcores, "answer."), sum(row[f"answer.{kind}"] for row in lcores for kind in ("none", "withheld", "piece", "no_room", "missing"))
     assert total(lcores, "net.datagram") == answers, lcores
     replies = sum(total(lcores, f"net.{kind}_reply") for kind in ("arp", "echo", "nd"))
-    assert total(told["tx"], "tx.frames") + total(lcores, "send.dropped") == answers - silent + replies + total(lcores, "send.unasked"), told["tx"]
+    pieces = sum(total(lcores, f"large.{name}") for name in ("sent", "asked", "told")) - total(lcores, "large.answers")
+    assert total(told["tx"], "tx.frames") + total(lcores, "send.dropped") == answers - silent + replies + pieces + total(lcores, "send.unasked"), told["tx"]
     results = total(lcores, "answer.result")
     assert results == total(versions, "requests") + house["retired.requests"], versions
+    assert total(lcores, "answer.late") == sum(version["late"] for version in versions) + house["retired.late"], versions
     # What this test has refused names a model, but for what names none, or is no message.
     named = sum(value for row in lcores for name, value in row.items() if name in ("answer.bad_shape", "answer.bad_dtype", "answer.unknown_version", "answer.unknown_label"))
     assert named == total(versions, "refused.") + total(models, "refused.") + house["retired.refused"], (versions, models)
@@ -41,6 +44,32 @@ def check_sums(told):
         whole = version["stages"]["total"]["sum_ns"]
         assert parts <= whole <= parts + 5 * version["requests"], (parts, whole)
         assert version["rows"] >= version["requests"] >= total([version], "runs.") >= (version["requests"] > 0), version
+
+
+def ask_in_pieces(appliance, client):
+    """A question and an answer larger than a datagram; one of its pieces is asked for again, and a question that stays incomplete is given up."""
+    width = 400
+    compute = common.dense_model(appliance.folder / "wide.onnx", (width, width), SEED)
+    appliance.ctl("model", "import", "wide", appliance.folder / "wide.onnx")
+    appliance.ctl("promote", "wide", "1")
+    row = numpy.arange(width, dtype=numpy.float32).reshape(1, width) / width
+    question = msgpack.packb([1, 1, 7000, "wide", None, 0, [row.tobytes()]])
+    piece = lambda id, offset: client.send(msgpack.packb([1, 6, id, len(question), offset, question[offset : offset + 1024]]))
+    for offset in range(0, len(question), 1024):
+        piece(7000, offset)
+    pieces, total = {}, None
+    while sum(map(len, pieces.values())) != total:
+        _, kind, number, total, offset, part = client.receive()
+        assert (kind, number) == (6, 7000)
+        pieces[offset] = part
+    answer = msgpack.unpackb(b"".join(pieces[offset] for offset in sorted(pieces)))
+    common.close(numpy.frombuffer(answer[4][0], numpy.float32).reshape(1, width), compute(row))
+    client.send(msgpack.packb([1, 8, 7000, total, [[0, 64]]]))
+    assert client.receive()[:5] == [1, 6, 7000, total, 0]
+    client.socket.settimeout(5)
+    piece(7001, 0)
+    assert [client.receive()[1:4:2] for _ in range(2)] == [[8, len(question)], [3, 12]]
+    client.socket.settimeout(0.5)
 
 
 def ask_all(appliance):
@@ -62,9 +91,11 @@ def ask_all(appliance):
         assert client.predict("net", [x.tobytes()], select="none")[3] == 5
     assert client.predict("nobody", [x.tobytes()])[3] == 3
     assert client.ask([7, b"ping"])[1] == 7
+    ask_in_pieces(appliance, client)
     told = settled(appliance)
     check_sums(told)
-    by_version = {row["version"]: row for row in told["versions"]}
+    assert all(total(told["lcores"], name) > 0 for name in ("answer.piece", "answer.missing", "large.sent", "large.asked", "large.told", "large.answers")), told["lcores"]
+    by_version = {row["version"]: row for row in told["versions"] if row["model"] == "net"}
     assert [(by_version[v]["requests"], by_version[v]["rows"]) for v in (1, 2)] == [(15, 45), (15, 45)], by_version
     assert by_version[1]["refused.bad_shape"] == 4 and total(told["models"], "refused.unknown_") == 8, told["models"]
     stages = by_version[1]["stages"]
@@ -73,7 +104,7 @@ def ask_all(appliance):
     appliance.ctl("unload", "net", "2")
     told = settled(appliance)
     check_sums(told)
-    assert (told["house"][0]["retired.requests"], len(told["versions"])) == (15, 1), told["house"]
+    assert (told["house"][0]["retired.requests"], len(told["versions"])) == (15, 2), told["house"]
     return told
 
 
@@ -89,7 +120,7 @@ def main():
             os.kill(appliance.dataplane_pid(), signal.SIGKILL)
             after = wait_for("the next data plane", lambda: (lambda told: told if told["alive"] and told["pid"] != before["pid"] else None)(appliance.ctl_json("stats")))
             assert total(after["lcores"], "answer.result") == 0, after["lcores"]
-            wait_for("its version", lambda: [row["version"] for row in appliance.ctl_json("stats")["versions"]] == [1])
+            wait_for("its version", lambda: [row["version"] for row in appliance.ctl_json("stats")["versions"]] == [1, 1])
             print(f"{layout}: {total(before['rx'], 'rx.frames')} frames, {total(before['lcores'], 'answer.')} datagrams, every one counted once")
             appliance.stop()
 

@@ -437,16 +437,20 @@ static void answers_nothing_late(void **state)
 	for (uint32_t l = 0; l < loop->lcore_count; l++)
 		waited += atomic_load(&loop->lcores[l].counters->answers[GYR_WIRE_DEADLINE]);
 	assert_true(waited > 0);
-	/* Half of what a run takes, when nothing comes between: it begins, and ends too late. */
+	/* Half of what a run takes, when nothing comes between: it begins, and ends too late. Of a version whose counters go on in those of what was unloaded.
+	 */
+	const struct gyr_wire_ref second = number_ref(2);
+	struct gyr_error error;
+	must_load(TEST_SLOW, "slow", 2, 0);
 	uint64_t run_ns = UINT64_MAX;
 	for (int i = 0; i < RUNS; i++) {
-		request("slow", &no_select, &input, 1, true, &answer);
+		request("slow", &second, &input, 1, true, &answer);
 		run_ns = run_ns < answer.message.timing_ns[1] ? run_ns : answer.message.timing_ns[1];
 	}
 	while (computed == 0) {
 		assert_true(gyr_clock_ns() < until_ns);
 		uint32_t half_us = (uint32_t)(run_ns / 2 / GYR_NS_PER_US);
-		ask(payload, gyr_wire_pack_request(payload, sizeof payload, next_id, &ref, &no_select, half_us, &input, 1, false), next_id, &answer);
+		ask(payload, gyr_wire_pack_request(payload, sizeof payload, next_id, &ref, &second, half_us, &input, 1, false), next_id, &answer);
 		/* The run before may have lost its CPU, and so have taken longer than it takes. */
 		if (answer.message.type != GYR_WIRE_RESULT)
 			expect_error(&answer, GYR_WIRE_DEADLINE);
@@ -454,6 +458,7 @@ static void answers_nothing_late(void **state)
 		for (uint32_t l = 0; l < loop->lcore_count; l++)
 			computed += atomic_load(&loop->lcores[l].counters->answers[GYR_ANSWER_LATE]);
 	}
+	assert_int_equal(gyr_models_unload(models, "slow", 2, &error), 0);
 }
 
 /* Loads and promotes version after version and unloads the old ones, while questions are under way: none is lost, and each answer is its version's. */
@@ -740,10 +745,17 @@ static void shows_counters_that_add_up(void **state)
 	assert_int_equal(frames, shown(view, "lcores", "net."));
 	assert_int_equal(answers, datagrams);
 	assert_int_equal(answers, shown(view, "lcores", "net.datagram"));
-	uint64_t silent = shown(view, "lcores", "answer.none") + shown(view, "lcores", "answer.withheld");
+	uint64_t silent = 0, pieces = 0;
+	static const char *const silent_names[] = {"answer.none", "answer.withheld", "answer.piece", "answer.no_room", "answer.missing"};
+	static const char *const piece_names[] = {"large.sent", "large.asked", "large.told"};
+	for (size_t i = 0; i < sizeof silent_names / sizeof silent_names[0]; i++)
+		silent += shown(view, "lcores", silent_names[i]);
+	for (size_t i = 0; i < sizeof piece_names / sizeof piece_names[0]; i++)
+		pieces += shown(view, "lcores", piece_names[i]);
+	pieces -= shown(view, "lcores", "large.answers");
 	uint64_t replies = shown(view, "lcores", "net.arp_reply") + shown(view, "lcores", "net.echo_reply") + shown(view, "lcores", "net.nd_reply");
 	assert_int_equal(shown(view, "tx", "tx.frames") + shown(view, "lcores", "send.dropped"),
-			 answers - silent + replies + shown(view, "lcores", "send.unasked"));
+			 answers - silent + replies + pieces + shown(view, "lcores", "send.unasked"));
 	/* What was refused by shape names a version; by label or number, a model. */
 	assert_int_equal(shown(view, "versions", "refused.bad_shape"), shown(view, "lcores", "answer.bad_shape"));
 	assert_int_equal(shown(view, "models", "refused.unknown_"),
@@ -764,6 +776,8 @@ static void shows_counters_that_add_up(void **state)
 	}
 	assert_int_equal(requests + shown(view, "house", "retired.requests"), shown(view, "lcores", "answer.result"));
 	assert_true(shown(view, "house", "retired.requests") > 0);
+	assert_int_equal(shown(view, "versions", "late") + shown(view, "house", "retired.late"), shown(view, "lcores", "answer.late"));
+	assert_true(shown(view, "house", "retired.late") > 0);
 	assert_true(parts_ns <= total_ns);
 	assert_true(total_ns - parts_ns <= GYR_STAGES * requests); /* each is rounded down */
 	/* Rows were computed in as many runs as were counted by size, or fewer than there were requests. */
