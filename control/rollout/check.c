@@ -23,7 +23,7 @@ static void run_check(struct gyr_task *task)
 	struct check *check = (struct check *)task;
 	struct gyr_loaded loaded;
 	char id[GYR_BLOB_NAME_BYTES];
-	check->status = gyr_load(check->path, NULL, NULL, NULL, &loaded, &check->error);
+	check->status = gyr_load(&(struct gyr_load_request){.path = check->path}, &loaded, &check->error);
 	if (check->status != 0)
 		return;
 	close(loaded.fd);

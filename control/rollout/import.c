@@ -34,9 +34,10 @@ static void run_import(struct gyr_task *task)
 {
 	struct import *import = (struct import *)task;
 	struct gyr_loaded loaded;
-	import->status = gyr_load(import->path, NULL, keep, import, &loaded, &import->error);
+	const struct gyr_load_request request = {.path = import->path, .use = keep, .user = import};
+	import->status = gyr_load(&request, &loaded, &import->error);
 	if (import->status == 0)
-		close(loaded.fd);
+		gyr_loaded_release(&loaded);
 }
 
 static void end_import(struct gyr_task *task)

@@ -152,7 +152,7 @@ static void run_reading(struct gyr_task *task)
 {
 	struct reading *reading = (struct reading *)task;
 	char id[GYR_BLOB_NAME_BYTES];
-	reading->status = gyr_load(reading->path, NULL, NULL, NULL, &reading->loaded, &reading->error);
+	reading->status = gyr_load(&(struct gyr_load_request){.path = reading->path}, &reading->loaded, &reading->error);
 	if (reading->status != 0)
 		return;
 	gyr_bundle_id_text(reading->loaded.id, id);

@@ -227,8 +227,8 @@ int gyr_bundle_frame(const void *header, uint64_t size, struct gyr_bundle_frame 
 		return status;
 	if (said->tensors_offset != bundle_align(GYR_BUNDLE_ALIGN + said->manifest_bytes))
 		return bad(error, "header: its fields contradict each other");
-	*frame = (struct gyr_bundle_frame){
-		.pieces = said->format != FORMAT_FIRST, .tensors_offset = said->tensors_offset, .tensors_bytes = said->tensors_bytes};
+	*frame =
+		(struct gyr_bundle_frame){.pieces = said->format != FORMAT_FIRST, .tensors_offset = said->tensors_offset, .tensors_bytes = said->tensors_bytes};
 	return 0;
 }
 
@@ -240,8 +240,8 @@ static int check_frame(const uint8_t *bytes, size_t size, const struct header *h
 		return status;
 	/* All else in the header follows from what is checked; so compare it with the one that belongs there. */
 	struct header right;
-	fill_header(&right, header->format, bytes + GYR_BUNDLE_ALIGN, header->manifest_bytes,
-		    size - bundle_align(GYR_BUNDLE_ALIGN + header->manifest_bytes), header->tensors_hash);
+	fill_header(&right, header->format, bytes + GYR_BUNDLE_ALIGN, header->manifest_bytes, size - bundle_align(GYR_BUNDLE_ALIGN + header->manifest_bytes),
+		    header->tensors_hash);
 	if (memcmp(right.manifest_hash, header->manifest_hash, sizeof right.manifest_hash) != 0)
 		return bad(error, "manifest: its bytes do not fit their hash");
 	if (memcmp(&right, header, sizeof right) != 0)

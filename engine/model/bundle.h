@@ -88,8 +88,8 @@ struct gyr_bundle_frame {
 };
 
 /*
- * Reads the first GYR_BUNDLE_ALIGN bytes of a file of SIZE bytes, to know the frame before the rest is there. -EBADMSG, -ENOTSUP as gyr_bundle_open would, as far
- * as these bytes tell.
+ * Reads the first GYR_BUNDLE_ALIGN bytes of a file of SIZE bytes, to know the frame before the rest is there. -EBADMSG, -ENOTSUP as gyr_bundle_open would, as
+ * far as these bytes tell.
  */
 GYR_MUST_CHECK int gyr_bundle_frame(const void *header, uint64_t size, struct gyr_bundle_frame *frame, struct gyr_error *error);
 void gyr_bundle_close(struct gyr_bundle *bundle); /* NULL is fine */

@@ -1,6 +1,7 @@
 /*
  * The hashes of a bundle. Format 2 has SHA-256, of long parts in two steps: pieces of GYR_BUNDLE_PIECE_BYTES are hashed, in any order and by any number of
- * threads, and the hash of those hashes is the part's. Format 1 had BLAKE2b-256 in one step, which only one thread can compute, from the first byte to the last.
+ * threads, and the hash of those hashes is the part's. Format 1 had BLAKE2b-256 in one step, which only one thread can compute, from the first byte to the
+ * last.
  */
 #ifndef GYR_ENGINE_MODEL_BUNDLE_HASH_H
 #define GYR_ENGINE_MODEL_BUNDLE_HASH_H

@@ -60,8 +60,7 @@ GYR_MUST_CHECK int manifest_write(const struct gyr_graph *graph, const struct gy
  * (finished; also after an error it must be destroyed), its info, and *TENSORS, one for each constant in the manifest's order; their memory comes from ARENA.
  * The constants point into SECTION. -EBADMSG, -ENOMEM.
  */
-GYR_MUST_CHECK int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size,
-				 const struct manifest_form *form, struct gyr_arena *arena, struct gyr_bundle *bundle,
-				 const struct manifest_tensor **tensors, struct gyr_error *error);
+GYR_MUST_CHECK int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, const struct manifest_form *form,
+				 struct gyr_arena *arena, struct gyr_bundle *bundle, const struct manifest_tensor **tensors, struct gyr_error *error);
 
 #endif

@@ -503,10 +503,11 @@ static int read_all(struct reader *reader, struct gyr_bundle *bundle)
 	return status;
 }
 
-int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, const struct manifest_form *form,
-		  struct gyr_arena *arena, struct gyr_bundle *bundle, const struct manifest_tensor **tensors, struct gyr_error *error)
+int manifest_read(const uint8_t *bytes, size_t size, const uint8_t *section, uint64_t section_size, const struct manifest_form *form, struct gyr_arena *arena,
+		  struct gyr_bundle *bundle, const struct manifest_tensor **tensors, struct gyr_error *error)
 {
-	struct reader reader = {.cursor = {bytes, bytes + size}, .form = form, .section = section, .section_size = section_size, .arena = arena, .error = error};
+	struct reader reader = {
+		.cursor = {bytes, bytes + size}, .form = form, .section = section, .section_size = section_size, .arena = arena, .error = error};
 	gyr_arena_init(&reader.scratch, 0);
 	int status = read_all(&reader, bundle);
 	gyr_arena_fini(&reader.scratch);

@@ -265,8 +265,8 @@ static bool guess_size(const struct gyr_graph *graph, const struct gyr_bundle_in
 	return true;
 }
 
-int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors,
-		   const struct manifest_form *form, uint8_t **bytes, size_t *size, struct gyr_error *error)
+int manifest_write(const struct gyr_graph *graph, const struct gyr_bundle_info *info, const struct manifest_tensor *tensors, const struct manifest_form *form,
+		   uint8_t **bytes, size_t *size, struct gyr_error *error)
 {
 	size_t room;
 	bool fits = guess_size(graph, info, &room);

@@ -23,13 +23,13 @@ static int make_folder(void **state)
 {
 	sample_folder(folder);
 	snprintf(path, sizeof path, "%s/bundle", folder);
-	gyr_read_hook = NULL;
+	gyr_read_faults = NULL;
 	return 0;
 }
 
 static int remove_folder(void **state)
 {
-	gyr_read_hook = NULL;
+	gyr_read_faults = NULL;
 	sample_remove(folder);
 	return 0;
 }
@@ -48,7 +48,7 @@ static void must_load(const void *bytes, size_t size)
 {
 	struct gyr_loaded loaded;
 	struct stat seen;
-	if (gyr_load(path, NULL, NULL, NULL, &loaded, &error) != 0)
+	if (gyr_load(&(struct gyr_load_request){.path = path}, &loaded, &error) != 0)
 		fail_msg("%s", error.text);
 	assert_int_equal(loaded.bytes, size);
 	assert_int_equal(loaded.direct, takes_direct());
@@ -97,7 +97,7 @@ static void tails_of_any_length_are_read(void **state)
 				print_message("no O_DIRECT on /tmp\n");
 			} else {
 				assert_true(fd >= 0);
-				struct gyr_read run = {.fd = fd, .direct = direct, .to = read, .size = sizes[i]};
+				struct gyr_read run = {.fd = fd, .direct = direct, .to = read, .end = sizes[i]};
 				if (gyr_read_run(&run, &error) != 0)
 					fail_msg("%s", error.text);
 				assert_memory_equal(read, bytes, sizes[i]);
@@ -112,7 +112,7 @@ static void tails_of_any_length_are_read(void **state)
 static void expect(int status, const char *words)
 {
 	struct gyr_loaded loaded;
-	int got = gyr_load(path, NULL, NULL, NULL, &loaded, &error);
+	int got = gyr_load(&(struct gyr_load_request){.path = path}, &loaded, &error);
 	if (got != status)
 		fail_msg("%d (%s), expected %d", got, got == 0 ? "" : error.text, status);
 	assert_int_equal(loaded.fd, -1);
@@ -160,28 +160,30 @@ static void bad_files_are_refused(void **state)
 
 static int hook_calls, hook_fault;
 
-static int hurt_read(uint64_t offset, uint32_t length, int result)
+static int hurt_read(void *user, uint64_t offset, uint32_t length, uint8_t *memory, int result)
 {
 	hook_calls++;
 	switch (hook_fault) {
 	case 'a': return hook_calls % 2 == 1 ? -EAGAIN : result;
 	case 'i': return hook_calls % 3 == 1 ? -EINTR : result;
 	case 's': return result > 5000 ? 4096 + 100 : result; /* short, and inside a block */
-	case 'e': return offset == GYR_READ_BYTES ? -EIO : result;
+	case 'e': return offset > GYR_READ_BYTES && offset < 2 * GYR_READ_BYTES ? -EIO : result;
+	case 'c': return hook_calls % 4 == 1 ? -ECANCELED : result;
 	case 'f': return -EAGAIN;
 	case 'd': return hook_calls == 1 ? -EINVAL : result;
 	default: return result;
 	}
 }
+static const struct gyr_read_faults hurt_read_faults = {.result = hurt_read};
 
 static void reads_are_repeated_and_continued(void **state)
 {
-	static const char faults[] = "ais";
+	static const char faults[] = "aisc";
 	void *bytes;
 	size_t size;
 	sample_bundle(500000, 3, &bytes, &size);
 	sample_write(path, bytes, size);
-	gyr_read_hook = hurt_read;
+	gyr_read_faults = &hurt_read_faults;
 	for (size_t i = 0; i < sizeof faults - 1; i++) {
 		hook_fault = faults[i];
 		hook_calls = 0;
@@ -197,9 +199,9 @@ static void failing_reads_give_nothing(void **state)
 	size_t size;
 	sample_bundle(500000, 3, &bytes, &size);
 	sample_write(path, bytes, size);
-	gyr_read_hook = hurt_read;
+	gyr_read_faults = &hurt_read_faults;
 	hook_fault = 'e';
-	expect(-EIO, "at byte 1048576");
+	expect(-EIO, "at byte 1");
 	hook_fault = 'f';
 	expect(-EIO, "put off");
 	free(bytes);
@@ -209,24 +211,25 @@ static void a_refused_direct_read_is_done_through_the_page_cache(void **state)
 {
 	struct gyr_loaded loaded;
 	sample_bundle_file(path, 500000, 3, NULL);
-	assert_int_equal(gyr_load(path, NULL, NULL, NULL, &loaded, &error), 0);
+	assert_int_equal(gyr_load(&(struct gyr_load_request){.path = path}, &loaded, &error), 0);
 	assert_int_equal(loaded.direct, takes_direct());
 	close(loaded.fd);
 	if (!loaded.direct)
 		skip();
-	gyr_read_hook = hurt_read;
+	gyr_read_faults = &hurt_read_faults;
 	hook_fault = 'd';
 	hook_calls = 0;
-	assert_int_equal(gyr_load(path, NULL, NULL, NULL, &loaded, &error), 0);
+	assert_int_equal(gyr_load(&(struct gyr_load_request){.path = path}, &loaded, &error), 0);
 	assert_false(loaded.direct);
 	close(loaded.fd);
 }
 
-static int cut_file(uint64_t offset, uint32_t length, int result)
+static int cut_file(void *user, uint64_t offset, uint32_t length, uint8_t *memory, int result)
 {
 	/* As if the file had been cut while it was read. */
 	return offset >= 2 * GYR_READ_BYTES ? 0 : result;
 }
+static const struct gyr_read_faults cut_file_faults = {.result = cut_file};
 
 static void a_file_that_shrinks_meanwhile_is_refused(void **state)
 {
@@ -234,18 +237,19 @@ static void a_file_that_shrinks_meanwhile_is_refused(void **state)
 	size_t size;
 	sample_bundle(500000, 3, &bytes, &size);
 	sample_write(path, bytes, size);
-	gyr_read_hook = cut_file;
+	gyr_read_faults = &cut_file_faults;
 	expect(-EBADMSG, "ends here");
 	free(bytes);
 }
 
 static atomic_bool cancelled;
 
-static int cancel_after_some(uint64_t offset, uint32_t length, int result)
+static int cancel_after_some(void *user, uint64_t offset, uint32_t length, uint8_t *memory, int result)
 {
 	atomic_store(&cancelled, true);
 	return result;
 }
+static const struct gyr_read_faults cancel_after_some_faults = {.result = cancel_after_some};
 
 static void a_load_can_be_cancelled(void **state)
 {
@@ -255,8 +259,8 @@ static void a_load_can_be_cancelled(void **state)
 	sample_bundle(5000000, 3, &bytes, &size);
 	sample_write(path, bytes, size);
 	atomic_store(&cancelled, false);
-	gyr_read_hook = cancel_after_some;
-	assert_int_equal(gyr_load(path, &cancelled, NULL, NULL, &loaded, &error), -ECANCELED);
+	gyr_read_faults = &cancel_after_some_faults;
+	assert_int_equal(gyr_load(&(struct gyr_load_request){.path = path, .cancel = &cancelled}, &loaded, &error), -ECANCELED);
 	assert_int_equal(loaded.fd, -1);
 	free(bytes);
 }
@@ -271,7 +275,7 @@ static void whoever_uses_it_may_refuse(void **state)
 {
 	struct gyr_loaded loaded;
 	sample_bundle_file(path, 600, 3, NULL);
-	assert_int_equal(gyr_load(path, NULL, refuse, NULL, &loaded, &error), -ENOSPC);
+	assert_int_equal(gyr_load(&(struct gyr_load_request){.path = path, .use = refuse}, &loaded, &error), -ENOSPC);
 	assert_int_equal(loaded.fd, -1);
 }
 

@@ -551,11 +551,21 @@ static void long_lineage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trip),      cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
-		cmocka_unit_test(lying_headers),   cmocka_unit_test(another_format),    cmocka_unit_test(the_first_format_is_read),
-		cmocka_unit_test(others_may_have_hashed), cmocka_unit_test(pieces_are_hashed_as_the_page_says), cmocka_unit_test(bytes_behind_the_last_tensor),
-		cmocka_unit_test(lying_manifests), cmocka_unit_test(one_form),          cmocka_unit_test(wrong_info),
-		cmocka_unit_test(two_domains),     cmocka_unit_test(long_lineage),      cmocka_unit_test(bf16_bound),
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(every_byte_counts),
+		cmocka_unit_test(every_length_counts),
+		cmocka_unit_test(lying_headers),
+		cmocka_unit_test(another_format),
+		cmocka_unit_test(the_first_format_is_read),
+		cmocka_unit_test(others_may_have_hashed),
+		cmocka_unit_test(pieces_are_hashed_as_the_page_says),
+		cmocka_unit_test(bytes_behind_the_last_tensor),
+		cmocka_unit_test(lying_manifests),
+		cmocka_unit_test(one_form),
+		cmocka_unit_test(wrong_info),
+		cmocka_unit_test(two_domains),
+		cmocka_unit_test(long_lineage),
+		cmocka_unit_test(bf16_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
