@@ -15,6 +15,7 @@
 
 enum kind {
 	KIND_PATH,
+	KIND_GROUP,
 	KIND_BOOL,
 	KIND_CPUS,
 	KIND_PORTS,
@@ -44,6 +45,8 @@ static const struct key {
 	{"gyrd.supervise", KIND_BOOL, AT(supervise), 0, 0},
 	{"gyrd.stuck_s", KIND_U32, AT(stuck_s), 1, 3600},
 	{"gyrd.control_cpus", KIND_CPUS, AT(control_cpus), 0, 0},
+	{"gyrd.operator_group", KIND_GROUP, AT(operator_group), 0, 0},
+	{"gyrd.viewer_group", KIND_GROUP, AT(viewer_group), 0, 0},
 	{"gyrd.import_memory_mb", KIND_U32, AT(import_memory_mb), 64, 16777216},
 	{"gyrd.import_time_s", KIND_U32, AT(import_time_s), 1, 86400},
 	{"dataplane.port", KIND_PORTS, AT(ports), 0, 0},
@@ -213,6 +216,13 @@ static int set_value(const struct key *key, struct gyr_config *config, const cha
 		if (value[0] != '/' || strlen(value) > GYR_CONFIG_PATH_MAX - 17)
 			return -EINVAL;
 		memset(at, 0, GYR_CONFIG_PATH_MAX);
+		memcpy(at, value, strlen(value));
+		return 0;
+	case KIND_GROUP:
+		snprintf(accepted, size, "the name of a group, at most %u bytes, or nothing", GYR_CONFIG_GROUP_MAX - 1);
+		if (strlen(value) >= GYR_CONFIG_GROUP_MAX)
+			return -EINVAL;
+		memset(at, 0, GYR_CONFIG_GROUP_MAX);
 		memcpy(at, value, strlen(value));
 		return 0;
 	case KIND_BOOL:

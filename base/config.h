@@ -14,6 +14,7 @@
 
 #define GYR_CONFIG_PATH_MAX 108u /* with its zero; a Unix socket's address holds no more */
 #define GYR_CONFIG_TEXT_MAX 256u
+#define GYR_CONFIG_GROUP_MAX 33u /* with its zero */
 #define GYR_CONFIG_PORTS_MAX 4u
 #define GYR_CONFIG_LCORES_MAX 127u
 #define GYR_CONFIG_QUEUES_MAX 16u
@@ -35,8 +36,10 @@ struct gyr_config {
 	uint32_t stuck_s;                    /* how long it may stand still before it is killed and started again */
 	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
 
-	uint32_t import_memory_mb;           /* that reading a model file may take, besides a multiple of the file */
-	uint32_t import_time_s;              /* that it may take */
+	char operator_group[GYR_CONFIG_GROUP_MAX]; /* whose members may change things; "": none */
+	char viewer_group[GYR_CONFIG_GROUP_MAX];   /* whose members may look; "": everybody */
+	uint32_t import_memory_mb;                 /* that reading a model file may take, besides a multiple of the file */
+	uint32_t import_time_s;                    /* that it may take */
 
 	/* [dataplane] */
 	uint32_t port_count;

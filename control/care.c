@@ -378,7 +378,11 @@ void gyrd_serve_remove(void *user, struct gyr_rpc_call *call)
 	if (gyr_rollout_holds(gyrd->rollout, version.model, version.number))
 		status = gyr_error_set(&error, -EBUSY, "%s version %llu is held by the data plane; unload it first", version.model,
 				       (unsigned long long)version.number);
-	if (status == 0)
+	bool dry = gyrd_says_yes(call, "dry-run");
+	if (status == 0 && dry && version.wanted)
+		status = gyr_error_set(&error, -EBUSY, "%s version %llu is to be held by the data plane; unload it first", version.model,
+				       (unsigned long long)version.number);
+	if (status == 0 && !dry)
 		status = gyr_registry_remove(gyrd->registry, version.model, version.number, call->peer.uid, &error);
 	if (status != 0) {
 		gyr_rpc_answer(call, status, error.text);

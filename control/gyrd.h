@@ -16,7 +16,6 @@
 #include "control/rollout/rollout.h"
 #include "control/rpc/server.h"
 
-#define GYRD_JOBS_MAX 4u
 #define GYRD_ARGUMENTS_MAX 96u
 
 struct gyrd_job;
@@ -33,8 +32,8 @@ struct gyrd {
 	struct gyr_supervisor supervisor; /* only with config.supervise */
 	struct gyr_rollout *rollout;
 	struct gyr_rpc_server *server;
-	struct gyrd_job *jobs; /* that are under way */
-	uint32_t job_count;
+	struct gyrd_job *jobs; /* the newest first; the last that have ended are among them */
+	uint32_t job_count;    /* that are under way */
 	uint64_t job_serial;
 	struct gyr_rpc_call *stop_call; /* NULL: nobody waits for the end */
 	struct gyr_timer stop_limit;
@@ -63,7 +62,19 @@ void gyrd_serve_gc(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_audit(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_remove(void *user, struct gyr_rpc_call *call);
 
-/* job.c: calls that read, make or write whole models. */
+/* job.c: calls that look at jobs. */
+void gyrd_serve_job_list(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_job_show(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_job_follow(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_job_cancel(void *user, struct gyr_rpc_call *call);
+
+/* change.c: calls that change what is served. */
+void gyrd_serve_load(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_unload(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_promote(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_set(void *user, struct gyr_rpc_call *call);
+
+/* job_model.c: calls that read, make or write whole models. */
 void gyrd_serve_train(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_import(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_export(void *user, struct gyr_rpc_call *call);
@@ -72,6 +83,11 @@ void gyrd_serve_export(void *user, struct gyr_rpc_call *call);
 GYR_MUST_CHECK int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error);
 /* Kills the workers' runs that are under way; their callers are told -ESHUTDOWN. Jobs that are further end with the helper thread and the rollout. */
 void gyrd_jobs_end(struct gyrd *gyrd);
+/* Frees the records of jobs, when all have ended. */
+void gyrd_jobs_fini(struct gyrd *gyrd);
+
+/* Is the parameter NAME of a call "yes"? */
+bool gyrd_says_yes(const struct gyr_rpc_call *call, const char *name);
 
 /* The model that a call names. False: there is none, and CALL was answered. */
 bool gyrd_read_model(struct gyr_rpc_call *call, const char **model);

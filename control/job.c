@@ -1,82 +1,85 @@
-/*
- * Calls that make, take or write whole models. Each is a job: a run of gyr-worker, then perhaps the helper thread, then the registry, then the answer.
- *
- *     train    worker: train  -> import the bundle -> row -> perhaps promote -> answer
- *     import   worker: import -> import the bundle -> row -> answer
- *     export   worker: export -> answer
- *
- * A run belongs to its caller: when he goes away it is killed. What came after the run is carried through all the same.
- */
-#include <dirent.h>
+/* The life of jobs, and the calls that look at them: job.list, job.show, job.follow, job.cancel. */
+#include "control/job.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/assertion.h"
 #include "base/log.h"
-#include "control/gyrd.h"
-#include "control/jobs/run.h"
-#include "control/rollout/import.h"
 
-#define WORDS_MAX 40u
-#define FIXED_MAX 24u /* of WORDS_MAX */
+static const char *const states[] = {"running", "done", "failed", "cancelled"};
 
-struct gyrd_job {
-	struct gyrd *gyrd;
+/* A call that waits for the end of a job. */
+struct gyrd_watcher {
 	struct gyr_rpc_call *call;
-	char model[GYR_NAME_BYTES];
-	char result[GYR_PATH_BYTES]; /* the unfinished bundle that is removed at the end; "": none */
-	struct gyr_run *run;         /* under way */
-	struct gyr_timer kill;
-	struct gyr_run_progress last;
-	bool promote;
-	uint64_t number;
-	bool known;
-	char id[GYR_BLOB_NAME_BYTES];
-	struct gyrd_job *next;
+	struct gyrd_job *job;
+	struct gyrd_watcher *next;
 };
 
-static int make_path(const struct gyrd *gyrd, const char *name, char path[GYR_PATH_BYTES])
+/* The caller is gone; the job goes on. */
+static void forget_watcher(struct gyr_rpc_call *call)
 {
-	return snprintf(path, GYR_PATH_BYTES, "%s/jobs%s%s", gyrd->config.state_dir, name[0] == '\0' ? "" : "/", name);
+	struct gyrd_watcher *watcher = call->user, **at = &watcher->job->watchers;
+	while (*at != watcher)
+		at = &(*at)->next;
+	*at = watcher->next;
+	free(watcher);
+	gyr_rpc_answer(call, -ECANCELED, "the caller is gone");
 }
 
-int gyrd_jobs_init(struct gyrd *gyrd, struct gyr_error *error)
+static void watch(struct gyrd_job *job, struct gyr_rpc_call *call)
 {
-	char path[GYR_PATH_BYTES];
-	make_path(gyrd, "", path);
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return gyr_error_set(error, -errno, "%s: cannot be made: %s", path, strerror(errno));
-	DIR *dir = opendir(path);
-	if (dir == NULL)
-		return gyr_error_set(error, -errno, "%s: %s", path, strerror(errno));
-	struct dirent *entry;
-	while ((entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	return 0;
+	struct gyrd_watcher *watcher = calloc(1, sizeof *watcher);
+	GYR_ASSERT(watcher != NULL);
+	*watcher = (struct gyrd_watcher){.call = call, .job = job, .next = job->watchers};
+	job->watchers = watcher;
+	call->gone = forget_watcher;
+	call->user = watcher;
 }
 
-/* The unfinished bundle, and what a worker that was killed has left beside it. */
-static void remove_result(const struct gyrd_job *job)
+static void tell_begin(const struct gyrd_job *job, struct gyr_rpc_call *call)
 {
-	char path[GYR_PATH_BYTES];
-	const char *name = strrchr(job->result, '/');
-	make_path(job->gyrd, "", path);
-	DIR *dir = name == NULL ? NULL : opendir(path);
-	size_t length = name == NULL ? 0 : strlen(++name);
-	struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		if (strncmp(entry->d_name, name, length) == 0 && (entry->d_name[length] == '\0' || entry->d_name[length] == '.'))
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir != NULL)
-		closedir(dir);
+	struct gyr_rpc_buffer buffer;
+	gyrd_job_news_begin(job, 0, &buffer);
+	gyr_rpc_news_send(call, &buffer);
+}
+
+static void answer_id(const struct gyrd_job *job, struct gyr_rpc_call *call)
+{
+	struct gyr_rpc_buffer buffer;
+	gyr_rpc_answer_begin(&buffer);
+	msgpack_pack_map(&buffer.packer, 3);
+	gyr_rpc_pair_whole(&buffer.packer, "job", job->id);
+	gyr_rpc_pair_text(&buffer.packer, "kind", job->kind);
+	gyr_rpc_pair_text(&buffer.packer, "model", job->model);
+	gyr_rpc_answer_send(call, &buffer);
+}
+
+static void answer_end(const struct gyrd_job *job, struct gyr_rpc_call *call)
+{
+	struct gyr_rpc_buffer buffer;
+	if (job->state != GYRD_JOB_DONE) {
+		gyr_rpc_answer(call, job->status, job->text);
+		return;
+	}
+	gyr_rpc_answer_begin(&buffer);
+	msgpack_sbuffer_write(&buffer.bytes, job->body.data, job->body.size);
+	gyr_rpc_answer_send(call, &buffer);
+}
+
+/* CALL becomes one that waits for JOB, or that is told what became of it. */
+static void join(struct gyrd_job *job, struct gyr_rpc_call *call)
+{
+	if (job->state != GYRD_JOB_RUNNING) {
+		answer_end(job, call);
+		return;
+	}
+	watch(job, call);
+	tell_begin(job, call);
 }
 
 static void free_job(struct gyrd_job *job)
@@ -85,60 +88,167 @@ static void free_job(struct gyrd_job *job)
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
-	job->gyrd->job_count--;
-	gyr_timer_cancel(&job->gyrd->events, &job->kill);
-	gyr_run_kill(job->run);
-	remove_result(job);
+	msgpack_sbuffer_destroy(&job->body);
 	free(job);
 }
 
-static void fail_job(struct gyrd_job *job, int status, const char *text)
+/* Of those that have ended, the last are kept. */
+static void forget_old_jobs(struct gyrd *gyrd)
 {
-	gyr_rpc_answer(job->call, status, text);
-	free_job(job);
+	uint32_t kept = 0;
+	for (struct gyrd_job *job = gyrd->jobs, *next; job != NULL; job = next) {
+		next = job->next;
+		if (job->state != GYRD_JOB_RUNNING && ++kept > GYRD_JOBS_KEPT_MAX)
+			free_job(job);
+	}
 }
 
-static void kill_run(void *user)
+static struct gyrd_job *find_key(const struct gyrd *gyrd, const struct gyr_rpc_call *call, const char *key)
 {
-	struct gyrd_job *job = user;
-	gyr_log_info("%s: its caller is gone; the job is ended", job->model);
-	fail_job(job, -ECANCELED, "the caller is gone");
+	for (struct gyrd_job *job = gyrd->jobs; job != NULL; job = job->next)
+		if (strcmp(job->key, key) == 0 && job->peer.uid == call->peer.uid)
+			return job;
+	return NULL;
 }
 
-/* Not at once: the news that could not be sent may come from within the run. */
-static void be_gone(struct gyr_rpc_call *call)
-{
-	struct gyrd_job *job = call->user;
-	if (job->run != NULL)
-		gyr_timer_start(&job->gyrd->events, &job->kill, 0, kill_run, job);
-}
-
-/* NULL: the call was answered already. */
-static struct gyrd_job *begin_job(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model)
+/* What is asked of every job. False: CALL was answered. */
+static bool may_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model, const char *key)
 {
 	struct gyr_error error;
-	int status = gyr_name_check("model", model, &error);
-	if (status == 0 && gyrd->stopping)
+	struct gyrd_job *same = key[0] == '\0' ? NULL : find_key(gyrd, call, key);
+	int status = 0;
+	if (strlen(key) >= GYRD_KEY_BYTES)
+		status = gyr_error_set(&error, -EINVAL, "key: at most %u bytes", GYRD_KEY_BYTES - 1);
+	else if (same != NULL && (strcmp(same->kind, call->request.call) != 0 || strcmp(same->model, model) != 0))
+		status = gyr_error_set(&error, -EEXIST, "key: job %llu has it, which is another call (%s of %s)", (unsigned long long)same->id, same->kind,
+				       same->model);
+	else if (gyrd->stopping)
 		status = gyr_error_set(&error, -ESHUTDOWN, "gyrd is ending");
-	if (status == 0 && gyrd->collecting)
-		status = gyr_error_set(&error, -EBUSY, "gc is under way; try again in a moment");
-	if (status == 0 && gyrd->job_count == GYRD_JOBS_MAX)
-		status = gyr_error_set(&error, -EBUSY, "%u jobs are under way, which is the most; try again when one has ended", GYRD_JOBS_MAX);
-	if (status != 0) {
+	else if (same == NULL && gyrd->job_count >= GYRD_JOBS_RUNNING_MAX)
+		status = gyr_error_set(&error, -EBUSY, "%u jobs are under way, which is the most; \"gyrctl job list\" shows them", gyrd->job_count);
+	if (status != 0)
 		gyr_rpc_answer(call, status, error.text);
+	else if (same != NULL && gyrd_says_yes(call, "detach"))
+		answer_id(same, call);
+	else if (same != NULL)
+		join(same, call);
+	return status == 0 && same == NULL;
+}
+
+struct gyrd_job *gyrd_job_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model)
+{
+	const char *key = gyr_rpc_value(&call->request, "key");
+	if (key == NULL)
+		key = "";
+	if (!may_begin(gyrd, call, model, key))
 		return NULL;
-	}
 	struct gyrd_job *job = calloc(1, sizeof *job);
 	GYR_ASSERT(job != NULL);
 	job->gyrd = gyrd;
-	job->call = call;
+	job->id = ++gyrd->job_serial;
+	for (const struct gyr_rpc_method *method = gyrd_methods; method->name != NULL; method++)
+		if (strcmp(method->name, call->request.call) == 0)
+			job->kind = method->name;
+	snprintf(job->key, sizeof job->key, "%s", key);
 	snprintf(job->model, sizeof job->model, "%s", model);
+	job->peer = call->peer;
+	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN, .examples_per_s = NAN, .left_s = NAN};
+	job->began_s = time(NULL);
+	job->dry = gyrd_says_yes(call, "dry-run");
+	msgpack_sbuffer_init(&job->body);
 	job->next = gyrd->jobs;
 	gyrd->jobs = job;
 	gyrd->job_count++;
-	call->gone = be_gone;
-	call->user = job;
 	return job;
+}
+
+void gyrd_job_attach(struct gyrd_job *job, struct gyr_rpc_call *call)
+{
+	if (gyrd_says_yes(call, "detach"))
+		answer_id(job, call);
+	else
+		join(job, call);
+}
+
+int gyrd_job_check_guard(const struct gyrd_job *job, struct gyr_error *error)
+{
+	struct gyr_version newest;
+	if (!job->guarded)
+		return 0;
+	uint64_t number = gyr_registry_version(job->gyrd->registry, job->model, 0, &newest, NULL) == 0 ? newest.number : 0;
+	if (number == job->expected)
+		return 0;
+	return gyr_error_set(error, -ESTALE, "%s: the newest version is %llu and not %llu, as was expected", job->model, (unsigned long long)number,
+			     (unsigned long long)job->expected);
+}
+
+int gyrd_job_read_guard(struct gyrd_job *job, const struct gyr_rpc_request *request, struct gyr_error *error)
+{
+	job->guarded = gyr_rpc_value(request, "expect") != NULL;
+	int status = gyr_rpc_number(request, "expect", &job->expected, error);
+	return status == 0 ? gyrd_job_check_guard(job, error) : status;
+}
+
+/* --- news and the end --- */
+
+void gyrd_job_news_begin(const struct gyrd_job *job, uint32_t pairs, struct gyr_rpc_buffer *buffer)
+{
+	gyr_rpc_news_begin(buffer);
+	msgpack_pack_map(&buffer->packer, 3 + pairs);
+	gyr_rpc_pair_whole(&buffer->packer, "job", job->id);
+	gyr_rpc_pair_text(&buffer->packer, "kind", job->kind);
+	gyr_rpc_pair_text(&buffer->packer, "model", job->model);
+}
+
+void gyrd_job_news_send(struct gyrd_job *job, struct gyr_rpc_buffer *buffer)
+{
+	/* One that cannot be told any more goes from the list within the call. */
+	for (struct gyrd_watcher *watcher = job->watchers, *next; watcher != NULL; watcher = next) {
+		struct gyr_rpc_buffer copy;
+		next = watcher->next;
+		msgpack_sbuffer_init(&copy.bytes);
+		msgpack_sbuffer_write(&copy.bytes, buffer->bytes.data, buffer->bytes.size);
+		gyr_rpc_news_send(watcher->call, &copy);
+	}
+	gyr_rpc_pack_fini(buffer);
+}
+
+static void end(struct gyrd_job *job, enum gyrd_job_state state)
+{
+	struct gyrd *gyrd = job->gyrd;
+	GYR_ASSERT(job->state == GYRD_JOB_RUNNING);
+	job->state = state;
+	job->ended_s = time(NULL);
+	gyrd->job_count--;
+	gyr_run_kill(job->run);
+	job->run = NULL;
+	gyrd_job_remove_result(job);
+	while (job->watchers != NULL) {
+		struct gyrd_watcher *watcher = job->watchers;
+		struct gyr_rpc_call *call = watcher->call;
+		job->watchers = watcher->next;
+		free(watcher);
+		call->gone = NULL;
+		answer_end(job, call);
+	}
+	forget_old_jobs(gyrd);
+}
+
+void gyrd_job_fail(struct gyrd_job *job, int status, const char *text)
+{
+	job->status = status;
+	snprintf(job->text, sizeof job->text, "%s", text);
+	end(job, job->cancelled ? GYRD_JOB_CANCELLED : GYRD_JOB_FAILED);
+}
+
+void gyrd_job_answer_begin(struct gyrd_job *job, msgpack_packer *packer)
+{
+	msgpack_packer_init(packer, &job->body, msgpack_sbuffer_write);
+}
+
+void gyrd_job_answer_end(struct gyrd_job *job)
+{
+	end(job, GYRD_JOB_DONE);
 }
 
 void gyrd_jobs_end(struct gyrd *gyrd)
@@ -146,336 +256,131 @@ void gyrd_jobs_end(struct gyrd *gyrd)
 	for (struct gyrd_job *job = gyrd->jobs, *next; job != NULL; job = next) {
 		next = job->next;
 		if (job->run != NULL)
-			fail_job(job, -ESHUTDOWN, "gyrd is ending");
+			gyrd_job_fail(job, -ESHUTDOWN, "gyrd is ending");
 	}
 }
 
-/* --- the end of every import --- */
-
-static void answer_version(struct gyrd_job *job)
+void gyrd_jobs_fini(struct gyrd *gyrd)
 {
+	while (gyrd->jobs != NULL) {
+		GYR_ASSERT(gyrd->jobs->state != GYRD_JOB_RUNNING);
+		free_job(gyrd->jobs);
+	}
+}
+
+/* --- the calls --- */
+
+static void pack_progress(msgpack_packer *packer, const struct gyr_run_progress *last)
+{
+	gyr_rpc_pack_text(packer, "progress");
+	msgpack_pack_map(packer, 4);
+	gyr_rpc_pair_whole(packer, "epoch", last->epoch);
+	gyr_rpc_pair_whole(packer, "epochs", last->epochs);
+	gyr_rpc_pair_number(packer, "loss", last->loss);
+	gyr_rpc_pair_number(packer, "left_s", last->left_s);
+}
+
+static void pack_job(msgpack_packer *packer, const struct gyrd_job *job)
+{
+	msgpack_pack_map(packer, 11);
+	gyr_rpc_pair_whole(packer, "job", job->id);
+	gyr_rpc_pair_text(packer, "kind", job->kind);
+	gyr_rpc_pair_text(packer, "model", job->model);
+	gyr_rpc_pair_text(packer, "state", states[job->state]);
+	gyr_rpc_pair_whole(packer, "uid", job->peer.uid);
+	gyr_rpc_pair_whole(packer, "began_s", (uint64_t)job->began_s);
+	gyr_rpc_pair_whole(packer, "ended_s", (uint64_t)job->ended_s);
+	gyr_rpc_pair_whole(packer, "version", job->number);
+	gyr_rpc_pair_text(packer, "text", job->text);
+	pack_progress(packer, &job->last);
+	gyr_rpc_pack_text(packer, "result");
+	if (job->state == GYRD_JOB_DONE)
+		packer->callback(packer->data, job->body.data, job->body.size);
+	else
+		msgpack_pack_nil(packer);
+}
+
+void gyrd_serve_job_list(void *user, struct gyr_rpc_call *call)
+{
+	struct gyrd *gyrd = user;
+	struct gyr_rpc_buffer buffer;
+	uint32_t count = 0;
+	for (struct gyrd_job *job = gyrd->jobs; job != NULL; job = job->next)
+		count++;
+	gyr_rpc_answer_begin(&buffer);
+	msgpack_pack_array(&buffer.packer, count);
+	for (struct gyrd_job *job = gyrd->jobs; job != NULL; job = job->next)
+		pack_job(&buffer.packer, job);
+	gyr_rpc_answer_send(call, &buffer);
+}
+
+/* The job that CALL names; NULL: there is none, and it was answered. */
+static struct gyrd_job *find_job(struct gyrd *gyrd, struct gyr_rpc_call *call)
+{
+	struct gyr_error error;
+	uint64_t id = 0;
+	int status = gyr_rpc_number(&call->request, "job", &id, &error);
+	struct gyrd_job *job = gyrd->jobs;
+	while (job != NULL && job->id != id)
+		job = job->next;
+	if (status == 0 && job != NULL)
+		return job;
+	if (status == 0)
+		status =
+			gyr_error_set(&error, -ENOENT, "no job %llu is known; \"gyrctl job list\" shows those that are, the last %u that have ended among them",
+				      (unsigned long long)id, GYRD_JOBS_KEPT_MAX);
+	gyr_rpc_answer(call, status, error.text);
+	return NULL;
+}
+
+void gyrd_serve_job_show(void *user, struct gyr_rpc_call *call)
+{
+	struct gyrd_job *job = find_job(user, call);
+	struct gyr_rpc_buffer buffer;
+	if (job == NULL)
+		return;
+	gyr_rpc_answer_begin(&buffer);
+	pack_job(&buffer.packer, job);
+	gyr_rpc_answer_send(call, &buffer);
+}
+
+void gyrd_serve_job_follow(void *user, struct gyr_rpc_call *call)
+{
+	struct gyrd_job *job = find_job(user, call);
+	if (job != NULL)
+		join(job, call);
+}
+
+void gyrd_serve_job_cancel(void *user, struct gyr_rpc_call *call)
+{
+	struct gyrd_job *job = find_job(user, call);
+	struct gyr_error error;
+	int status = 0;
+	if (job == NULL)
+		return;
+	if (job->state == GYRD_JOB_DONE || job->state == GYRD_JOB_FAILED)
+		status = gyr_error_set(&error, -EALREADY, "job %llu has ended already: it is %s", (unsigned long long)job->id, states[job->state]);
+	else if (job->state == GYRD_JOB_RUNNING && job->run == NULL && job->cancel == NULL)
+		status = gyr_error_set(&error, -EBUSY, "job %llu can be cancelled no more: what it made is being registered, or routed to",
+				       (unsigned long long)job->id);
+	if (status != 0) {
+		gyr_rpc_answer(call, status, error.text);
+		return;
+	}
+	/* A second time changes nothing. */
+	bool dry = gyrd_says_yes(call, "dry-run");
+	if (job->state == GYRD_JOB_RUNNING && !dry) {
+		gyr_log_info("job %llu (%s of %s) is cancelled by user %u", (unsigned long long)job->id, job->kind, job->model, (unsigned)call->peer.uid);
+		job->cancelled = true;
+		if (job->run != NULL)
+			gyrd_job_fail(job, -ECANCELED, "it was cancelled");
+		else
+			job->cancel(job);
+	}
 	struct gyr_rpc_buffer buffer;
 	gyr_rpc_answer_begin(&buffer);
-	msgpack_pack_map(&buffer.packer, 7);
-	gyr_rpc_pair_text(&buffer.packer, "model", job->model);
-	gyr_rpc_pair_whole(&buffer.packer, "version", job->number);
-	gyr_rpc_pair_text(&buffer.packer, "id", job->id);
-	gyr_rpc_pair_bool(&buffer.packer, "known", job->known);
-	gyr_rpc_pair_bool(&buffer.packer, "promoted", job->promote);
-	gyr_rpc_pair_number(&buffer.packer, "loss", job->last.loss);
-	gyr_rpc_pair_number(&buffer.packer, "accuracy", job->last.accuracy);
-	gyr_rpc_answer_send(job->call, &buffer);
-	free_job(job);
-}
-
-static void end_promote(void *user, int status, const char *text)
-{
-	struct gyrd_job *job = user;
-	char whole[640];
-	if (status == 0) {
-		answer_version(job);
-		return;
-	}
-	snprintf(whole, sizeof whole, "version %llu is registered, but not promoted: %s", (unsigned long long)job->number, text);
-	fail_job(job, status, whole);
-}
-
-static void end_import(void *user, int status, const char *text, const struct gyr_facts *facts)
-{
-	struct gyrd_job *job = user;
-	struct gyr_error error;
-	if (status != 0) {
-		fail_job(job, status, text);
-		return;
-	}
-	status = gyr_registry_add(job->gyrd->registry, job->model, facts, job->call->peer.uid, &job->number, &job->known, &error);
-	if (status != 0) {
-		fail_job(job, status, error.text);
-		return;
-	}
-	memcpy(job->id, facts->id, sizeof job->id);
-	gyr_log_info("%s version %llu: %s%s", job->model, (unsigned long long)job->number, job->id, job->known ? " (known already)" : "");
-	if (job->promote)
-		gyr_rollout_promote(job->gyrd->rollout, job->model, GYR_LINK_STABLE, job->number, false, job->call->peer.uid, end_promote, job);
-	else
-		answer_version(job);
-}
-
-static void import_file(struct gyrd_job *job, const char *path)
-{
-	gyr_import_start(&job->gyrd->work, gyr_registry_blobs(job->gyrd->registry), path, end_import, job);
-}
-
-/* --- runs of the worker --- */
-
-static void send_progress(void *user, const struct gyr_run_progress *progress)
-{
-	struct gyrd_job *job = user;
-	struct gyr_rpc_buffer buffer;
-	gyr_rpc_news_begin(&buffer);
-	msgpack_pack_map(&buffer.packer, 6);
-	gyr_rpc_pair_whole(&buffer.packer, "epoch", progress->epoch);
-	gyr_rpc_pair_whole(&buffer.packer, "epochs", progress->epochs);
-	gyr_rpc_pair_number(&buffer.packer, "loss", progress->loss);
-	gyr_rpc_pair_number(&buffer.packer, "accuracy", progress->accuracy);
-	gyr_rpc_pair_number(&buffer.packer, "examples_per_s", progress->examples_per_s);
-	gyr_rpc_pair_number(&buffer.packer, "left_s", progress->left_s);
-	gyr_rpc_news_send(job->call, &buffer);
-}
-
-static void end_run_with_bundle(void *user, int status, const char *text, const struct gyr_run_progress *last)
-{
-	struct gyrd_job *job = user;
-	job->run = NULL;
-	gyr_timer_cancel(&job->gyrd->events, &job->kill);
-	job->last = *last;
-	if (status != 0)
-		fail_job(job, status, text);
-	else
-		import_file(job, job->result);
-}
-
-/* Words of a worker's command, as long as they fit. */
-struct words {
-	uint32_t count;
-	const char *list[WORDS_MAX + 1];
-	struct gyr_arena arena;
-};
-
-static void add_word(struct words *words, const char *name, const char *value)
-{
-	char word[GYR_PATH_BYTES + 64];
-	GYR_ASSERT(words->count < WORDS_MAX);
-	int length = snprintf(word, sizeof word, "%s=%s", name, value);
-	if (length >= (int)sizeof word)
-		length = sizeof word - 1;
-	words->list[words->count] = gyr_arena_string(&words->arena, word, (size_t)length);
-	GYR_ASSERT(words->list[words->count] != NULL);
-	words->count++;
-}
-
-static void begin_words(struct words *words, const char *command)
-{
-	*words = (struct words){.count = 1, .list = {command}};
-	gyr_arena_init(&words->arena, 0);
-}
-
-static void add_number(struct words *words, const char *name, uint64_t number)
-{
-	char text[24];
-	snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-	add_word(words, name, text);
-}
-
-/* Files that the caller names are opened with the caller's rights. */
-static void add_identity(const struct gyrd_job *job, struct words *words)
-{
-	const struct gyr_rpc_peer *peer = &job->call->peer;
-	char text[16 * (GYR_RPC_GROUPS_MAX + 2)];
-	size_t used = (size_t)snprintf(text, sizeof text, "%u:%u", (unsigned)peer->uid, (unsigned)peer->gid);
-	for (uint32_t i = 0; i < peer->group_count; i++)
-		used += (size_t)snprintf(text + used, sizeof text - used, ",%u", (unsigned)peer->groups[i]);
-	add_word(words, "as", text);
-}
-
-/* Starts the worker, or fails the job. */
-static void start_run(struct gyrd_job *job, struct words *words, const struct gyr_run_handlers *handlers)
-{
-	struct gyr_error error;
-	int status = gyr_run_start(&job->gyrd->events, words->list, handlers, job, &job->run, &error);
-	gyr_arena_fini(&words->arena);
-	if (status != 0)
-		fail_job(job, status, error.text);
-}
-
-static void begin_result(struct gyrd_job *job)
-{
-	char name[32];
-	snprintf(name, sizeof name, "%llu", (unsigned long long)job->gyrd->job_serial++);
-	make_path(job->gyrd, name, job->result);
-}
-
-/* --- train --- */
-
-/* What is handed to the worker as it came; it checks the values. */
-static const char *const train_names[] = {"data",   "targets", "data-columns", "target-columns", "held-data", "held-targets",
-					  "sizes",  "divisor", "loss",         "rate",           "momentum",  "optimiser",
-					  "epochs", "batch",   "seed",         "shuffle",        "limit",     "bf16-bound"};
-#define TRAIN_NAMES (sizeof train_names / sizeof train_names[0])
-
-/* "from" is a version of the same model: its blob is what the worker starts with, and it becomes the parent. */
-static int add_parent(struct gyrd_job *job, struct words *words, struct gyr_error *error)
-{
-	struct gyr_version version;
-	uint64_t number = 0;
-	char path[GYR_BLOB_PATH_BYTES], parent[32];
-	if (gyr_rpc_value(&job->call->request, "from") == NULL)
-		return 0;
-	int status = gyr_rpc_number(&job->call->request, "from", &number, error);
-	if (status == 0 && number == 0)
-		status = gyr_error_set(error, -EINVAL, "from: versions count from 1");
-	if (status == 0)
-		status = gyr_registry_version(job->gyrd->registry, job->model, number, &version, error);
-	if (status != 0)
-		return status;
-	gyr_blobs_path(gyr_registry_blobs(job->gyrd->registry), version.id, path);
-	snprintf(parent, sizeof parent, "%llu", (unsigned long long)number);
-	add_word(words, "from", path);
-	add_word(words, "parent", parent);
-	return 0;
-}
-
-static int add_train_words(struct gyrd_job *job, struct words *words, struct gyr_error *error)
-{
-	const struct gyr_rpc_request *request = &job->call->request;
-	add_word(words, "name", job->model);
-	for (uint32_t i = 0; i < request->count; i++) {
-		const char *name = request->parameters[i].name;
-		size_t known = 0;
-		while (known < TRAIN_NAMES && strcmp(train_names[known], name) != 0)
-			known++;
-		if (known < TRAIN_NAMES) {
-			if (strlen(request->parameters[i].value) >= GYR_PATH_BYTES)
-				return gyr_error_set(error, -EINVAL, "%s: at most %u bytes", name, GYR_PATH_BYTES - 1);
-			/* Each name once: the words are bounded by the names there are. */
-			if (gyr_rpc_value(request, name) != request->parameters[i].value)
-				return gyr_error_set(error, -EINVAL, "%s is given twice", name);
-			add_word(words, name, request->parameters[i].value);
-		} else if (strcmp(name, "model") != 0 && strcmp(name, "from") != 0 && strcmp(name, "promote") != 0) {
-			return gyr_error_set(error, -EINVAL, "train has no option \"%.64s\"", name);
-		}
-	}
-	begin_result(job);
-	add_word(words, "out", job->result);
-	add_identity(job, words);
-	return add_parent(job, words, error);
-}
-
-void gyrd_serve_train(void *user, struct gyr_rpc_call *call)
-{
-	static const struct gyr_run_handlers handlers = {.progress = send_progress, .ended = end_run_with_bundle};
-	const char *model, *promote = gyr_rpc_value(&call->request, "promote");
-	if (!gyrd_read_model(call, &model))
-		return;
-	struct gyrd_job *job = begin_job(user, call, model);
-	if (job == NULL)
-		return;
-	job->promote = promote != NULL && strcmp(promote, "yes") == 0;
-	struct words words;
-	struct gyr_error error;
-	begin_words(&words, "train");
-	int status = add_train_words(job, &words, &error);
-	if (status != 0) {
-		gyr_arena_fini(&words.arena);
-		fail_job(job, status, error.text);
-		return;
-	}
-	start_run(job, &words, &handlers);
-}
-
-/* --- import, export --- */
-
-/* A path that both ends mean the same file by. False: the call was answered. */
-static bool read_path(struct gyr_rpc_call *call, const char **path)
-{
-	*path = gyr_rpc_value(&call->request, "path");
-	if (*path != NULL && (*path)[0] == '/' && strlen(*path) < GYR_PATH_BYTES)
-		return true;
-	gyr_rpc_answer(call, -EINVAL, "the call names no file by an absolute path");
-	return false;
-}
-
-/* Whether the parameter fixes what an ONNX file leaves open, of which there may be several. */
-static bool fixes(const struct gyr_rpc_parameter *parameter)
-{
-	return strcmp(parameter->name, "dim") == 0 || strcmp(parameter->name, "shape") == 0 || strcmp(parameter->name, "value") == 0;
-}
-
-static uint32_t count_fixed(const struct gyr_rpc_request *request)
-{
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < request->count; i++)
-		count += fixes(&request->parameters[i]);
-	return count;
-}
-
-void gyrd_serve_import(void *user, struct gyr_rpc_call *call)
-{
-	static const struct gyr_run_handlers handlers = {.ended = end_run_with_bundle};
-	const char *model, *path, *bound = gyr_rpc_value(&call->request, "bf16-bound");
-	struct gyr_error error;
-	if (!gyrd_read_model(call, &model) || !read_path(call, &path))
-		return;
-	struct gyrd_job *job = begin_job(user, call, model);
-	if (job == NULL)
-		return;
-	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
-	if (count_fixed(&call->request) > FIXED_MAX) {
-		fail_job(job, gyr_error_set(&error, -E2BIG, "more than %u of dim, shape and value", FIXED_MAX), error.text);
-		return;
-	}
-	struct words words;
-	begin_words(&words, "import");
-	begin_result(job);
-	add_word(&words, "in", path);
-	add_word(&words, "out", job->result);
-	add_word(&words, "name", job->model);
-	add_identity(job, &words);
-	add_number(&words, "memory-mb", job->gyrd->config.import_memory_mb);
-	add_number(&words, "time-s", job->gyrd->config.import_time_s);
-	if (bound != NULL)
-		add_word(&words, "bf16-bound", bound);
-	for (uint32_t i = 0; i < call->request.count; i++)
-		if (fixes(&call->request.parameters[i]))
-			add_word(&words, call->request.parameters[i].name, call->request.parameters[i].value);
-	start_run(job, &words, &handlers);
-}
-
-static void end_run_of_export(void *user, int status, const char *text, const struct gyr_run_progress *last)
-{
-	struct gyrd_job *job = user;
-	job->run = NULL;
-	if (status != 0)
-		fail_job(job, status, text);
-	else
-		answer_version(job);
-}
-
-void gyrd_serve_export(void *user, struct gyr_rpc_call *call)
-{
-	static const struct gyr_run_handlers handlers = {.ended = end_run_of_export};
-	struct gyrd *gyrd = user;
-	struct gyr_version version;
-	struct gyr_error error;
-	const char *path, *format = gyr_rpc_value(&call->request, "format");
-	if (!read_path(call, &path) || !gyrd_read_version(gyrd, call, &version))
-		return;
-	struct stat seen;
-	/* What is written takes its place, which a device, such as /dev/null, must not be lost to. */
-	if (stat(path, &seen) == 0 && !S_ISREG(seen.st_mode)) {
-		gyr_error_set(&error, -EINVAL, "%s: is there and is not a file; a new name, or a file that may be replaced, is expected", path);
-		gyr_rpc_answer(call, -EINVAL, error.text);
-		return;
-	}
-	bool onnx = format != NULL && strcmp(format, "onnx") == 0;
-	if (!onnx && (format == NULL || strcmp(format, "bundle") != 0)) {
-		gyr_rpc_answer(call, -EINVAL, "format: onnx or bundle");
-		return;
-	}
-	struct gyrd_job *job = begin_job(gyrd, call, version.model);
-	if (job == NULL)
-		return;
-	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN};
-	job->number = version.number;
-	job->known = true;
-	memcpy(job->id, version.id, sizeof job->id);
-	struct words words;
-	char blob[GYR_BLOB_PATH_BYTES];
-	gyr_blobs_path(gyr_registry_blobs(gyrd->registry), version.id, blob);
-	begin_words(&words, "export");
-	add_word(&words, "in", blob);
-	add_word(&words, "out", path);
-	add_word(&words, "format", format);
-	add_identity(job, &words);
-	start_run(job, &words, &handlers);
+	msgpack_pack_map(&buffer.packer, 2);
+	gyr_rpc_pair_whole(&buffer.packer, "job", job->id);
+	gyr_rpc_pair_bool(&buffer.packer, "dry_run", dry);
+	gyr_rpc_answer_send(call, &buffer);
 }

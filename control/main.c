@@ -166,6 +166,7 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	snprintf(link, sizeof link, "%s/" GYR_LINK_SOCKET, dir);
 	snprintf(calls, sizeof calls, "%s/" GYR_RPC_SOCKET, dir);
 	snprintf(choices, sizeof choices, "%s/choices", gyrd->config.state_dir);
+	const struct gyr_rpc_roles roles = {.operators = gyrd->config.operator_group, .viewers = gyrd->config.viewer_group};
 	int status = lock_run_dir(gyrd, error);
 	if (status == 0)
 		status = gyr_registry_open(gyrd->config.state_dir, &gyrd->registry, error);
@@ -181,7 +182,7 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	if (status == 0)
 		status = gyr_rollout_watch(gyrd->rollout, gyrd->config.stuck_s, error);
 	if (status == 0)
-		status = gyr_rpc_server_create(&gyrd->events, calls, gyrd_methods, gyrd, &gyrd->server, error);
+		status = gyr_rpc_server_create(&gyrd->events, calls, gyrd_methods, &roles, gyrd, &gyrd->server, error);
 	return status;
 }
 
@@ -196,6 +197,7 @@ static void end_parts(struct gyrd *gyrd)
 	gyr_work_fini(&gyrd->work);
 	if (gyrd->rollout != NULL)
 		gyr_rollout_destroy(gyrd->rollout);
+	gyrd_jobs_fini(gyrd);
 	gyr_rpc_server_destroy(gyrd->server);
 	if (gyrd->supervisor.events != NULL)
 		gyr_supervisor_fini(&gyrd->supervisor);

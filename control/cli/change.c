@@ -10,7 +10,7 @@
 #include "control/rpc/client.h"
 
 /* Calls with NAME [VERSION] and more; prints JSON, or LINE with the version in it. */
-static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_rpc_parameter *more, uint32_t more_count, const char *done)
+static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_rpc_parameter *more, uint32_t more_count, const char *done, const char *would)
 {
 	struct gyr_rpc_parameter parameters[8] = {{"model", ctl->words[0]}};
 	uint32_t count = 1;
@@ -19,14 +19,16 @@ static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_
 		parameters[count++] = (struct gyr_rpc_parameter){"version", ctl->words[1]};
 	for (uint32_t i = 0; i < more_count; i++)
 		parameters[count++] = more[i];
-	if (!ctl_call(ctl->config.run_dir, call, parameters, count, NULL, NULL, &doc))
-		return CTL_FAILED;
+	enum ctl_exit result = ctl_call_job(ctl, call, parameters, count, false, &doc);
+	if (result != CTL_OK)
+		return result;
+	bool dry = ctl_option(ctl, "dry-run") != NULL;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 	if (ctl->json)
 		ctl_print_json(root);
 	else
-		printf("%s version %" PRIu64 " %s\n", ctl_text(root, "model"), ctl_whole(root, "version"), done);
-	if (!ctl->json && ctl_whole(root, "former") != 0 && ctl_whole(root, "former") != ctl_whole(root, "version"))
+		printf("%s version %" PRIu64 " %s\n", ctl_text(root, "model"), ctl_whole(root, "version"), dry ? would : done);
+	if (!ctl->json && !dry && ctl_whole(root, "former") != 0 && ctl_whole(root, "former") != ctl_whole(root, "version"))
 		printf("the way back: gyrctl promote %s %" PRIu64 "\n", ctl_text(root, "model"), ctl_whole(root, "former"));
 	yyjson_mut_doc_free(doc);
 	return CTL_OK;
@@ -34,17 +36,17 @@ static enum ctl_exit change(struct ctl *ctl, const char *call, const struct gyr_
 
 enum ctl_exit ctl_load(struct ctl *ctl)
 {
-	return change(ctl, "load", NULL, 0, "is loaded");
+	return change(ctl, "load", NULL, 0, "is loaded", "would be loaded");
 }
 
 enum ctl_exit ctl_unload(struct ctl *ctl)
 {
-	return change(ctl, "unload", NULL, 0, "is unloaded");
+	return change(ctl, "unload", NULL, 0, "is unloaded", "would be unloaded");
 }
 
 enum ctl_exit ctl_model_remove(struct ctl *ctl)
 {
-	return change(ctl, "model.remove", NULL, 0, "is removed; gyrctl gc frees its file");
+	return change(ctl, "model.remove", NULL, 0, "is removed; gyrctl gc frees its file", "would be removed");
 }
 
 enum ctl_exit ctl_promote(struct ctl *ctl)
@@ -55,7 +57,7 @@ enum ctl_exit ctl_promote(struct ctl *ctl)
 		more[count++] = (struct gyr_rpc_parameter){"label", ctl_option(ctl, "label")};
 	if (ctl_option(ctl, "force") != NULL)
 		more[count++] = (struct gyr_rpc_parameter){"force", "yes"};
-	return change(ctl, "promote", more, count, "is promoted");
+	return change(ctl, "promote", more, count, "is promoted", "would be promoted");
 }
 
 enum ctl_exit ctl_model_set(struct ctl *ctl)
@@ -75,7 +77,10 @@ enum ctl_exit ctl_model_set(struct ctl *ctl)
 		names[i][length] = '\0';
 		parameters[i] = (struct gyr_rpc_parameter){names[i], equals + 1};
 	}
-	if (!ctl_call(ctl->config.run_dir, "model.set", parameters, ctl->word_count, NULL, NULL, &doc))
+	uint32_t count = ctl->word_count;
+	if (ctl_option(ctl, "dry-run") != NULL)
+		parameters[count++] = (struct gyr_rpc_parameter){"dry-run", "yes"};
+	if (!ctl_call(ctl->config.run_dir, "model.set", parameters, count, NULL, NULL, &doc))
 		return CTL_FAILED;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 	if (ctl->json)
@@ -100,11 +105,14 @@ enum ctl_exit ctl_model_import(struct ctl *ctl)
 	for (uint32_t i = 0; i < ctl->option_count; i++)
 		if (strcmp(ctl->options[i].name, "dim") == 0 || strcmp(ctl->options[i].name, "shape") == 0 || strcmp(ctl->options[i].name, "value") == 0)
 			parameters[count++] = ctl->options[i];
-	if (!ctl_call(ctl->config.run_dir, "model.import", parameters, count, NULL, NULL, &doc))
-		return CTL_FAILED;
+	enum ctl_exit result = ctl_call_job(ctl, "model.import", parameters, count, true, &doc);
+	if (result != CTL_OK)
+		return result;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 	if (ctl->json)
 		ctl_print_json(root);
+	else if (ctl_option(ctl, "dry-run") != NULL)
+		printf("%s version %" PRIu64 " would be registered\n", ctl_text(root, "model"), ctl_whole(root, "version"));
 	else
 		printf("%s version %" PRIu64 "%s\n", ctl_text(root, "model"), ctl_whole(root, "version"),
 		       yyjson_mut_get_bool(yyjson_mut_obj_get(root, "known")) ? ", which has this content already" : "");
@@ -133,13 +141,15 @@ enum ctl_exit ctl_model_export(struct ctl *ctl)
 	if (ctl_path(ctl->words[2], false, path, &error) != 0)
 		return ctl_fail(&error);
 	struct gyr_rpc_parameter parameters[] = {{"model", ctl->words[0]}, {"version", ctl->words[1]}, {"path", path}, {"format", format}};
-	if (!ctl_call(ctl->config.run_dir, "model.export", parameters, 4, NULL, NULL, &doc))
-		return CTL_FAILED;
+	enum ctl_exit result = ctl_call_job(ctl, "model.export", parameters, 4, true, &doc);
+	if (result != CTL_OK)
+		return result;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 	if (ctl->json)
 		ctl_print_json(root);
 	else
-		printf("%s version %" PRIu64 " is in %s\n", ctl_text(root, "model"), ctl_whole(root, "version"), ctl->words[2]);
+		printf("%s version %" PRIu64 " %s %s\n", ctl_text(root, "model"), ctl_whole(root, "version"),
+		       ctl_option(ctl, "dry-run") != NULL ? "would be written to" : "is in", ctl->words[2]);
 	yyjson_mut_doc_free(doc);
 	return CTL_OK;
 }
@@ -159,10 +169,18 @@ static int watch_gyrd(const char *run_dir)
 
 enum ctl_exit ctl_stop(struct ctl *ctl)
 {
-	struct gyr_rpc_parameter keep = {"keep_dataplane", "yes"};
+	struct gyr_rpc_parameter parameters[3];
+	uint32_t count = 0;
+	bool dry = ctl_option(ctl, "dry-run") != NULL;
 	yyjson_mut_doc *doc;
-	struct pollfd gyrd = {.fd = watch_gyrd(ctl->config.run_dir), .events = POLLIN};
-	bool told = ctl_call(ctl->config.run_dir, "stop", &keep, ctl_option(ctl, "keep-dataplane") != NULL, NULL, NULL, &doc);
+	if (ctl_option(ctl, "keep-dataplane") != NULL)
+		parameters[count++] = (struct gyr_rpc_parameter){"keep_dataplane", "yes"};
+	if (dry)
+		parameters[count++] = (struct gyr_rpc_parameter){"dry-run", "yes"};
+	if (ctl_option(ctl, "expect") != NULL)
+		parameters[count++] = (struct gyr_rpc_parameter){"expect", ctl_option(ctl, "expect")};
+	struct pollfd gyrd = {.fd = dry ? -1 : watch_gyrd(ctl->config.run_dir), .events = POLLIN};
+	bool told = ctl_call(ctl->config.run_dir, "stop", parameters, count, NULL, NULL, &doc);
 	/* It answers before it lets go of its directories; who starts another one next finds them free. */
 	while (told && gyrd.fd >= 0 && poll(&gyrd, 1, -1) < 0 && errno == EINTR)
 		continue;
@@ -172,6 +190,8 @@ enum ctl_exit ctl_stop(struct ctl *ctl)
 		return CTL_FAILED;
 	if (ctl->json)
 		ctl_print_json(yyjson_mut_doc_get_root(doc));
+	else if (dry)
+		printf("gyrd would end%s\n", ctl_option(ctl, "keep-dataplane") != NULL ? ", and the data plane serve on" : "");
 	yyjson_mut_doc_free(doc);
 	return CTL_OK;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <yyjson.h>
 
@@ -15,10 +16,10 @@
 #include "control/rpc/rpc.h"
 
 #define CTL_OPTIONS_MAX 32u
-#define CTL_WORDS_MAX 16u
+#define CTL_WORDS_MAX 64u
 
-/* What gyrctl exits with. */
-enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+/* What gyrctl exits with; CTL_DETACHED is 0 to the world. */
+enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_DETACHED = -1 };
 
 struct ctl_option {
 	const char *name;
@@ -26,16 +27,20 @@ struct ctl_option {
 	const char *help;
 };
 
+/* What commands may be besides, each with options of its own. */
+enum ctl_kind { CTL_CHANGES = 1, CTL_JOB = 2, CTL_GUARDED = 4 };
+
 struct ctl;
 
 struct ctl_command {
 	const char *name;  /* of one or two words */
 	const char *words; /* that follow, for the help */
 	uint32_t words_min, words_max;
-	const struct ctl_option *options; /* besides those that all have; a NULL name ends them; NULL: none */
+	const struct ctl_option *options; /* besides those of KINDS and those that all have; a NULL name ends them; NULL: none */
 	const char *summary;              /* one line */
 	const char *help;                 /* more, with an example */
 	enum ctl_exit (*run)(struct ctl *ctl);
+	unsigned kinds; /* of enum ctl_kind */
 };
 
 struct ctl {
@@ -49,6 +54,16 @@ struct ctl {
 
 /* The commands, a NULL name at the end. */
 extern const struct ctl_command ctl_commands[];
+
+/* The lists of options that COMMAND takes, one after another: a NULL list ends them. */
+#define CTL_OPTION_LISTS_MAX 6u
+void ctl_option_lists(const struct ctl_command *command, const struct ctl_option *lists[CTL_OPTION_LISTS_MAX]);
+/* The command of one or two words at ARGUMENTS, which NULL ends; *TAKEN of them. NULL: there is none. */
+const struct ctl_command *ctl_find_command(char **arguments, int *taken);
+
+/* help.c */
+void ctl_print_usage(FILE *to);
+void ctl_print_help(const struct ctl_command *command);
 
 /* The value of an option that was given last, or NULL. */
 const char *ctl_option(const struct ctl *ctl, const char *name);
@@ -67,6 +82,14 @@ enum ctl_exit ctl_misused(struct gyr_error *error);
 typedef void ctl_news(void *user, yyjson_mut_val *body);
 GYR_MUST_CHECK bool ctl_call(const char *run_dir, const char *call, const struct gyr_rpc_parameter *parameters, uint32_t count, ctl_news *news, void *user,
 			     yyjson_mut_doc **doc);
+
+/*
+ * Makes a call that is a job (control/job.h), with the options of ctl_job_options, --dry-run and --expect where they were given, and shows its progress until
+ * it ends. CTL_OK: *DOC is the answer, to be freed. CTL_DETACHED: it goes on, and that was printed. CTL_FAILED: that was said. Interrupted, the job is
+ * cancelled where it CANCELS, and else goes on.
+ */
+GYR_MUST_CHECK enum ctl_exit ctl_call_job(struct ctl *ctl, const char *call, const struct gyr_rpc_parameter *parameters, uint32_t count, bool cancels,
+					  yyjson_mut_doc **doc);
 
 /* One msgpack object as JSON: bins as arrays of numbers, what JSON cannot hold as null. NULL: no whole object, or nested deeper than 32. */
 yyjson_mut_val *ctl_to_json(yyjson_mut_doc *doc, struct gyr_unpack *cursor);
@@ -114,8 +137,16 @@ enum ctl_exit ctl_load(struct ctl *ctl);
 enum ctl_exit ctl_unload(struct ctl *ctl);
 enum ctl_exit ctl_promote(struct ctl *ctl);
 enum ctl_exit ctl_predict(struct ctl *ctl);
+enum ctl_exit ctl_job_list(struct ctl *ctl);
+enum ctl_exit ctl_job_show(struct ctl *ctl);
+enum ctl_exit ctl_job_follow(struct ctl *ctl);
+enum ctl_exit ctl_job_cancel(struct ctl *ctl);
 enum ctl_exit ctl_stop(struct ctl *ctl);
+enum ctl_exit ctl_man(struct ctl *ctl);
+enum ctl_exit ctl_completion(struct ctl *ctl);
+enum ctl_exit ctl_complete(struct ctl *ctl);
 
-extern const struct ctl_option ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[], ctl_gc_options[], ctl_audit_options[];
+extern const struct ctl_option ctl_job_options[], ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[], ctl_gc_options[],
+	ctl_audit_options[];
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/cli/ctl.h"
+#include "control/cli/table.h"
 
 static const char *or_dash(const char *text)
 {
@@ -96,26 +97,46 @@ static void join_labels(yyjson_mut_val *model, uint64_t version, char *text, siz
 	}
 }
 
-static void print_versions(yyjson_mut_val *model)
+static const struct ctl_column version_columns[] = {{"MODEL", false}, {"VERSION", true},  {"STATE", false}, {"LABELS", false},
+						    {"SIZE", true},   {"CREATED", false}, {"ID", false},    {0}};
+
+static enum ctl_colour colour_of(const char *state)
+{
+	return strcmp(state, "loaded") == 0 ? CTL_GREEN : strcmp(state, "failed") == 0 ? CTL_RED : strcmp(state, "stored") == 0 ? CTL_PLAIN : CTL_YELLOW;
+}
+
+static void add_versions(struct ctl_table *table, yyjson_mut_val *model)
 {
 	size_t index, max;
 	yyjson_mut_val *version;
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(model, "versions"), index, max, version)
 	{
-		char labels[256], bytes[32], created[32];
+		char text[256];
 		uint64_t number = ctl_whole(version, "version");
-		join_labels(model, number, labels, sizeof labels);
-		printf("%-20s %8" PRIu64 "  %-10s %-16s %10s  %s  %.12s\n", ctl_text(model, "model"), number, ctl_text(version, "state"), or_dash(labels),
-		       ctl_bytes_text(ctl_whole(version, "bytes"), bytes, sizeof bytes),
-		       ctl_time_text((int64_t)ctl_whole(version, "created_s"), created, sizeof created), ctl_text(version, "id"));
-		if (ctl_text(version, "fault")[0] != '\0')
-			printf("%30s %s\n", "", ctl_text(version, "fault"));
+		ctl_table_cell(table, ctl_text(model, "model"), CTL_PLAIN);
+		snprintf(text, sizeof text, "%" PRIu64, number);
+		ctl_table_cell(table, text, CTL_PLAIN);
+		ctl_table_cell(table, ctl_text(version, "state"), colour_of(ctl_text(version, "state")));
+		join_labels(model, number, text, sizeof text);
+		ctl_table_cell(table, or_dash(text), CTL_PLAIN);
+		ctl_table_cell(table, ctl_bytes_text(ctl_whole(version, "bytes"), text, sizeof text), CTL_PLAIN);
+		ctl_table_cell(table, ctl_time_text((int64_t)ctl_whole(version, "created_s"), text, sizeof text), CTL_PLAIN);
+		snprintf(text, sizeof text, "%.12s", ctl_text(version, "id"));
+		ctl_table_cell(table, text, CTL_PLAIN);
 	}
 }
 
-static void print_head(void)
+/* Why versions are not what they should be, below the table. */
+static void print_faults(yyjson_mut_val *model)
 {
-	printf("%-20s %8s  %-10s %-16s %10s  %-16s  %s\n", "MODEL", "VERSION", "STATE", "LABELS", "SIZE", "CREATED", "ID");
+	size_t index, max;
+	yyjson_mut_val *version;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(model, "versions"), index, max, version)
+	{
+		if (ctl_text(version, "fault")[0] != '\0')
+			printf("%s%s version %" PRIu64 ": %s%s\n", ctl_colour(CTL_RED), ctl_text(model, "model"), ctl_whole(version, "version"),
+			       ctl_text(version, "fault"), ctl_colour(CTL_PLAIN));
+	}
 }
 
 enum ctl_exit ctl_model_list(struct ctl *ctl)
@@ -130,10 +151,16 @@ enum ctl_exit ctl_model_list(struct ctl *ctl)
 	} else if (yyjson_mut_arr_size(root) == 0) {
 		printf("no models yet; \"gyrctl train\" or \"gyrctl model import\" makes one\n");
 	} else {
-		print_head();
+		struct ctl_table table;
+		ctl_table_init(&table, version_columns);
 		yyjson_mut_arr_foreach(root, index, max, model)
 		{
-			print_versions(model);
+			add_versions(&table, model);
+		}
+		ctl_table_print(&table);
+		yyjson_mut_arr_foreach(root, index, max, model)
+		{
+			print_faults(model);
 		}
 	}
 	yyjson_mut_doc_free(doc);
@@ -239,8 +266,11 @@ enum ctl_exit ctl_model_show(struct ctl *ctl)
 	if (ctl->json) {
 		ctl_print_json(root);
 	} else {
-		print_head();
-		print_versions(root);
+		struct ctl_table table;
+		ctl_table_init(&table, version_columns);
+		add_versions(&table, root);
+		ctl_table_print(&table);
+		print_faults(root);
 		printf("\n");
 		ctl_print_policy(yyjson_mut_obj_get(root, "policy"));
 		printf("\nversion %" PRIu64 "\n", ctl_whole(root, "version"));

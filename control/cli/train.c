@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "control/cli/ctl.h"
 
@@ -30,30 +29,6 @@ const struct ctl_option ctl_train_options[] = {
 	{"promote", NULL, "promote it when it is done"},
 	{0},
 };
-
-struct progress {
-	bool rewrites; /* one line, on a terminal */
-	bool json;
-	bool shown;
-};
-
-static void show_progress(void *user, yyjson_mut_val *body)
-{
-	struct progress *progress = user;
-	char left[64], accuracy[32] = "";
-	if (progress->json) {
-		ctl_print_json(body);
-		fflush(stdout);
-		return;
-	}
-	if (isfinite(ctl_number(body, "accuracy")))
-		snprintf(accuracy, sizeof accuracy, "  accuracy %.4f", ctl_number(body, "accuracy"));
-	printf("%sepoch %" PRIu64 "/%" PRIu64 "  loss %.6g%s  %.0f examples/s  %s left%s", progress->rewrites ? "\r\033[K" : "", ctl_whole(body, "epoch"),
-	       ctl_whole(body, "epochs"), ctl_number(body, "loss"), accuracy, ctl_number(body, "examples_per_s"),
-	       ctl_duration_text(ctl_number(body, "left_s"), left, sizeof left), progress->rewrites ? "" : "\n");
-	fflush(stdout);
-	progress->shown = true;
-}
 
 static bool is_file(const char *name)
 {
@@ -87,16 +62,16 @@ enum ctl_exit ctl_train(struct ctl *ctl)
 		gyr_error_set(&error, 0, "train needs --data, --targets, and either --sizes or --from; see \"gyrctl train --help\"");
 		return ctl_misused(&error);
 	}
-	struct progress progress = {.rewrites = isatty(STDOUT_FILENO), .json = ctl->json};
 	yyjson_mut_doc *doc;
-	bool trained = ctl_call(ctl->config.run_dir, "train", parameters, count, show_progress, &progress, &doc);
-	if (progress.shown && progress.rewrites)
-		printf("\n");
-	if (!trained)
-		return CTL_FAILED;
+	enum ctl_exit result = ctl_call_job(ctl, "train", parameters, count, true, &doc);
+	if (result != CTL_OK)
+		return result;
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 	if (ctl->json) {
 		ctl_print_json(root);
+	} else if (ctl_option(ctl, "dry-run") != NULL) {
+		printf("%s version %" PRIu64 " would be registered, loss %.6g\n", ctl_text(root, "model"), ctl_whole(root, "version"),
+		       ctl_number(root, "loss"));
 	} else {
 		printf("%s version %" PRIu64 ", loss %.6g", ctl_text(root, "model"), ctl_whole(root, "version"), ctl_number(root, "loss"));
 		if (isfinite(ctl_number(root, "accuracy")))

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -60,12 +61,15 @@ static int send_all(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
-static int receive_all(int fd, void *bytes, size_t size)
+static int receive_all(const struct gyr_rpc_client *client, void *bytes, size_t size)
 {
+	struct pollfd wait = {.fd = client->fd, .events = POLLIN};
 	ssize_t count;
 	char *at = bytes;
 	while (size > 0) {
-		count = recv(fd, at, size, 0);
+		if (client->while_waiting != NULL && ppoll(&wait, 1, NULL, client->while_waiting) < 0 && errno == EINTR)
+			return -EINTR;
+		count = recv(client->fd, at, size, 0);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
@@ -99,7 +103,9 @@ static int send_request(int fd, const char *call, const struct gyr_rpc_parameter
 static int receive_message(struct gyr_rpc_client *client, struct gyr_unpack *cursor, struct gyr_error *error)
 {
 	uint32_t bytes;
-	int status = receive_all(client->fd, &bytes, sizeof bytes);
+	int status = receive_all(client, &bytes, sizeof bytes);
+	if (status == -EINTR)
+		return gyr_error_set(error, status, "interrupted");
 	if (status != 0)
 		return gyr_error_set(error, status, "gyrd ended, or closed the connection, before it answered");
 	bytes = ntohl(bytes);
@@ -109,7 +115,9 @@ static int receive_message(struct gyr_rpc_client *client, struct gyr_unpack *cur
 	client->bytes = malloc(bytes);
 	if (client->bytes == NULL)
 		return gyr_error_set(error, -ENOMEM, "no memory for an answer of %u bytes", bytes);
-	status = receive_all(client->fd, client->bytes, bytes);
+	status = receive_all(client, client->bytes, bytes);
+	if (status == -EINTR)
+		return gyr_error_set(error, status, "interrupted");
 	if (status != 0)
 		return gyr_error_set(error, status, "gyrd ended in the middle of its answer");
 	*cursor = (struct gyr_unpack){.at = client->bytes, .end = client->bytes + bytes};

@@ -4,6 +4,7 @@
 #ifndef GYR_CONTROL_RPC_CLIENT_H
 #define GYR_CONTROL_RPC_CLIENT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@
 struct gyr_rpc_client {
 	int fd;
 	uint8_t *bytes; /* of the last message */
+	/* The signals that are blocked while an answer is waited for, and one of the others ends the call with -EINTR. NULL: none does. */
+	const sigset_t *while_waiting;
 };
 
 /* Called for each piece of news; BODY is one object. */
@@ -28,7 +31,7 @@ GYR_MUST_CHECK int gyr_rpc_client_process(const struct gyr_rpc_client *client, s
 
 /*
  * Makes one call and waits for its end, however long it takes. NEWS may be NULL. *BODY is the answer's object, until the next call. The answer's status with
- * its text, or -EPIPE: gyrd went away; -EBADMSG: no answer of ours; -E2BIG: the parameters do not fit a request.
+ * its text, or -EPIPE: gyrd went away; -EINTR: as of while_waiting; -EBADMSG: no answer of ours; -E2BIG: the parameters do not fit a request.
  */
 GYR_MUST_CHECK int gyr_rpc_client_call(struct gyr_rpc_client *client, const char *call, const struct gyr_rpc_parameter *parameters, uint32_t count,
 				       gyr_rpc_news *news, void *user, struct gyr_unpack *body, struct gyr_error *error);

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +26,14 @@
 
 #define NEWS_BACKLOG_MAX (1u << 20) /* news beyond that, to one who does not read, is dropped */
 
+enum role { STRANGER, VIEWER, OPERATOR };
+
 struct gyr_rpc_connection {
 	struct gyr_rpc_server *server;
 	struct gyr_watch watch;
 	struct gyr_timer idle;
 	struct gyr_rpc_peer peer;
-	bool looks_only; /* by who the peer is */
+	enum role role;
 	uint8_t head[GYR_RPC_HEAD_BYTES];
 	uint8_t *request;                 /* NULL until the head is whole */
 	uint32_t request_bytes, received; /* of head, then of request */
@@ -46,6 +49,8 @@ struct gyr_rpc_server {
 	const struct gyr_rpc_method *methods;
 	void *user;
 	struct gyr_watch watch;
+	bool has_operators, has_viewers;
+	gid_t operators, viewers; /* groups */
 	struct sockaddr_un address;
 	uint32_t connection_count, looker_count;
 	struct gyr_rpc_connection *connections;
@@ -58,7 +63,7 @@ static void close_connection(struct gyr_rpc_connection *connection)
 	while (*at != connection)
 		at = &(*at)->next;
 	*at = connection->next;
-	server->looker_count -= connection->looks_only;
+	server->looker_count -= connection->role != OPERATOR;
 	if (server->connection_count-- == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, EPOLLIN);
 	int fd = connection->watch.fd;
@@ -232,8 +237,16 @@ static void serve(struct gyr_rpc_connection *connection)
 	const struct gyr_rpc_method *method = status == 0 ? find_method(server, call->request.call) : NULL;
 	if (status == 0 && method == NULL)
 		status = gyr_error_set(&error, -ENOSYS, "this gyrd knows no call \"%s\"", call->request.call);
-	if (status == 0 && method->changes && connection->looks_only)
-		status = gyr_error_set(&error, -EPERM, "user %u may look but not change anything; be root, or user %u, which gyrd runs as",
+	if (status == 0 && connection->request_bytes > (method->bytes_max == 0 ? GYR_RPC_CALL_MAX : method->bytes_max))
+		status = gyr_error_set(&error, -EMSGSIZE, "a request \"%s\" of %u bytes; at most %u are accepted", method->name, connection->request_bytes,
+				       method->bytes_max == 0 ? GYR_RPC_CALL_MAX : method->bytes_max);
+	if (status == 0 && (connection->role == STRANGER || (method->changes && connection->role != OPERATOR)))
+		status = gyr_error_set(&error, -EPERM,
+				       connection->role == STRANGER
+					       ? "user %u may not look; be a member of gyrd's viewer_group or operator_group, root, or user %u, "
+						 "which gyrd runs as"
+					       : "user %u may look but not change anything; be a member of gyrd's operator_group, root, or user %u, "
+						 "which gyrd runs as",
 				       (unsigned)call->peer.uid, (unsigned)getuid());
 	if (status != 0)
 		gyr_rpc_answer(call, status, error.text);
@@ -318,6 +331,32 @@ static bool read_peer(int fd, struct gyr_rpc_peer *peer)
 	return true;
 }
 
+static bool is_member(const struct gyr_rpc_peer *peer, gid_t group)
+{
+	bool member = peer->gid == group;
+	for (uint32_t i = 0; i < peer->group_count; i++)
+		member = member || peer->groups[i] == group;
+	return member;
+}
+
+static enum role find_role(const struct gyr_rpc_server *server, const struct gyr_rpc_peer *peer)
+{
+	if (peer->uid == 0 || peer->uid == getuid() || (server->has_operators && is_member(peer, server->operators)))
+		return OPERATOR;
+	return !server->has_viewers || is_member(peer, server->viewers) ? VIEWER : STRANGER;
+}
+
+static int find_group(const char *name, bool *has, gid_t *group, struct gyr_error *error)
+{
+	*has = name[0] != '\0';
+	const struct group *found = *has ? getgrnam(name) : NULL;
+	if (*has && found == NULL)
+		return gyr_error_set(error, -ENOENT, "there is no group \"%s\" on this machine, which the configuration names", name);
+	if (*has)
+		*group = found->gr_gid;
+	return 0;
+}
+
 static void accept_one(void *user, uint32_t ready)
 {
 	struct gyr_rpc_server *server = user;
@@ -335,18 +374,18 @@ static void accept_one(void *user, uint32_t ready)
 		return;
 	}
 	gyr_timer_start(server->events, &connection->idle, GYR_RPC_IDLE_S * GYR_NS_PER_S, be_idle_too_long, connection);
-	connection->looks_only = connection->peer.uid != 0 && connection->peer.uid != getuid();
+	connection->role = find_role(server, &connection->peer);
 	connection->next = server->connections;
 	server->connections = connection;
-	server->looker_count += connection->looks_only;
+	server->looker_count += connection->role != OPERATOR;
 	if (++server->connection_count == GYR_RPC_CONNECTIONS_MAX)
 		gyr_watch_interest(server->events, &server->watch, 0);
-	if (connection->looks_only && server->looker_count > GYR_RPC_LOOKERS_MAX)
+	if (connection->role != OPERATOR && server->looker_count > GYR_RPC_LOOKERS_MAX)
 		refuse(connection, -EBUSY, "too many who may only look are connected; try again later");
 }
 
-int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, void *user, struct gyr_rpc_server **server,
-			  struct gyr_error *error)
+int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, const struct gyr_rpc_roles *roles, void *user,
+			  struct gyr_rpc_server **server, struct gyr_error *error)
 {
 	struct gyr_rpc_server *made = calloc(1, sizeof *made);
 	if (made == NULL)
@@ -356,7 +395,14 @@ int gyr_rpc_server_create(struct gyr_events *events, const char *path, const str
 	made->user = user;
 	made->watch = (struct gyr_watch){.fd = -1, .ready = accept_one, .user = made};
 	made->address.sun_family = AF_UNIX;
-	int fd = -1, status = strlen(path) < sizeof made->address.sun_path ? 0 : -ENAMETOOLONG;
+	int fd = -1, status = find_group(roles->operators, &made->has_operators, &made->operators, error);
+	if (status == 0)
+		status = find_group(roles->viewers, &made->has_viewers, &made->viewers, error);
+	if (status != 0) {
+		free(made);
+		return status;
+	}
+	status = strlen(path) < sizeof made->address.sun_path ? 0 : -ENAMETOOLONG;
 	if (status == 0) {
 		strcpy(made->address.sun_path, path);
 		unlink(path);

@@ -1,8 +1,8 @@
 /*
  * The server's end of the control socket. The loop's thread only.
  *
- * Everybody on the machine may connect and look. What changes something is for root and for the user that gyrd runs as, by the credentials that the kernel
- * gives.
+ * Who may do what goes by the credentials that the kernel gives. An operator may look and change: root, the user that gyrd runs as, and the members of the
+ * operators' group. A viewer may look: the members of the viewers' group, or, where there is none, everybody on the machine.
  */
 #ifndef GYR_CONTROL_RPC_SERVER_H
 #define GYR_CONTROL_RPC_SERVER_H
@@ -17,6 +17,7 @@
 #define GYR_RPC_CONNECTIONS_MAX 64u /* more wait until one ends */
 #define GYR_RPC_LOOKERS_MAX 32u     /* of them, of those who may only look: they cannot keep out who may change things */
 #define GYR_RPC_GROUPS_MAX 60u      /* of a caller; of more, the first count */
+#define GYR_RPC_CALL_MAX 4096u      /* bytes of a request, where its method does not say more */
 #define GYR_RPC_IDLE_S 10u          /* a connection without a call is closed after so long */
 
 struct gyr_rpc_server;
@@ -43,13 +44,20 @@ struct gyr_rpc_call {
 /* One of the calls there are. */
 struct gyr_rpc_method {
 	const char *name;                                     /* NULL ends the table */
-	bool changes;                                         /* only for those who may change things */
+	bool changes;                                         /* only for operators */
 	void (*serve)(void *user, struct gyr_rpc_call *call); /* must come to gyr_rpc_answer, now or later */
+	uint32_t bytes_max;                                   /* of a request; 0: GYR_RPC_CALL_MAX */
 };
 
-/* Listens at PATH (mode 0666), taking the place of a socket that is left over. METHODS must stay. -ENAMETOOLONG, -EACCES and what else bind and listen give. */
-GYR_MUST_CHECK int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, void *user,
-					 struct gyr_rpc_server **server, struct gyr_error *error);
+/* The groups whose members have a role besides those who always have it; "" for no such group. */
+struct gyr_rpc_roles {
+	const char *operators, *viewers;
+};
+
+/* Listens at PATH (mode 0666), taking the place of a socket that is left over. METHODS must stay. -ENOENT: no such group as ROLES names; -ENAMETOOLONG, -EACCES
+ * and what else bind and listen give. */
+GYR_MUST_CHECK int gyr_rpc_server_create(struct gyr_events *events, const char *path, const struct gyr_rpc_method *methods, const struct gyr_rpc_roles *roles,
+					 void *user, struct gyr_rpc_server **server, struct gyr_error *error);
 /* Closes everything and removes the socket; calls that were not answered are told that their caller is gone, and are answered after that, before this returns.
  */
 void gyr_rpc_server_destroy(struct gyr_rpc_server *server);

@@ -1,6 +1,7 @@
 /* The control socket: calls, news, limits, bad messages, who may do what. The server runs in a thread, the callers in the test's. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,9 +80,16 @@ static void serve_never(void *user, struct gyr_rpc_call *call)
 }
 
 static const struct gyr_rpc_method methods[] = {
-	{"echo", false, serve_echo},    {"news", false, serve_news},   {"large", false, serve_large},
-	{"change", true, serve_change}, {"never", false, serve_never}, {NULL, false, NULL},
+	{"echo", false, serve_echo, GYR_RPC_REQUEST_MAX},
+	{"news", false, serve_news},
+	{"large", false, serve_large},
+	{"change", true, serve_change},
+	{"never", false, serve_never},
+	{NULL, false, NULL},
 };
+
+static const struct gyr_rpc_roles no_groups = {"", ""}, daemon_and_bin = {.operators = "daemon", .viewers = "bin"};
+static const struct gyr_rpc_roles *groups = &no_groups;
 
 static void *serve(void *user)
 {
@@ -97,7 +105,7 @@ static int start_server(void **state)
 	/* Left over by one that was killed. */
 	sample_write(path, "", 0);
 	assert_int_equal(gyr_events_init(&events, &error), 0);
-	assert_int_equal(gyr_rpc_server_create(&events, path, methods, NULL, &server, &error), 0);
+	assert_int_equal(gyr_rpc_server_create(&events, path, methods, groups, NULL, &server, &error), 0);
 	atomic_store(&gone_count, 0);
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	return 0;
@@ -386,6 +394,73 @@ static void others_may_only_look(void **state)
 	assert_int_equal(atomic_load(&changed_count), before + 1);
 }
 
+/* The user nobody, in group GROUP and OTHER besides: what it may do. */
+static int try_as(gid_t group, gid_t other)
+{
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		if (setgroups(1, &other) != 0 || setgid(group) != 0 || setuid(65534) != 0)
+			_exit(100);
+		int fd = connect_raw();
+		send_frame(fd, ECHO "\x80", 8);
+		bool looks = receive_status(fd) == 0;
+		send_frame(fd,
+			   "\x93\x01\xa6"
+			   "change\x80",
+			   10);
+		bool changes = receive_status(fd) == 0;
+		_exit((looks ? 1 : 0) + (changes ? 2 : 0));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void groups_have_roles(void **state)
+{
+	if (getuid() != 0)
+		skip();
+	gid_t operators = getgrnam("daemon")->gr_gid, viewers = getgrnam("bin")->gr_gid;
+	assert_int_equal(try_as(65534, 65534), 0);
+	assert_int_equal(try_as(viewers, 65534), 1);
+	assert_int_equal(try_as(65534, viewers), 1);
+	assert_int_equal(try_as(operators, 65534), 3);
+	assert_int_equal(try_as(65534, operators), 3);
+	assert_int_equal(call("change", NULL, 0, NULL, NULL), 0);
+	struct gyr_rpc_server *second;
+	const struct gyr_rpc_roles unknown = {.operators = "no-such-group", .viewers = ""};
+	assert_int_equal(gyr_rpc_server_create(&events, path, methods, &unknown, NULL, &second, &error), -ENOENT);
+	assert_non_null(strstr(error.text, "no-such-group"));
+}
+
+static int start_with_groups(void **state)
+{
+	groups = &daemon_and_bin;
+	return start_server(state);
+}
+
+static int stop_with_groups(void **state)
+{
+	groups = &no_groups;
+	return stop_server(state);
+}
+
+/* Each method has its own limit, which is small unless it says more. */
+static void a_request_has_the_length_of_its_call(void **state)
+{
+	char text[GYR_RPC_CALL_MAX];
+	struct gyr_rpc_parameter parameter = {"x", text};
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 64] = '\0';
+	assert_int_equal(call("change", &parameter, 1, NULL, NULL), 0);
+	text[sizeof text - 64] = 'x';
+	text[sizeof text - 1] = '\0';
+	assert_int_equal(call("change", &parameter, 1, NULL, NULL), -EMSGSIZE);
+	assert_non_null(strstr(error.text, "change"));
+	assert_int_equal(call("echo", &parameter, 1, NULL, NULL), 0);
+}
+
 static void more_connections_than_there_may_be_wait(void **state)
 {
 	int fds[GYR_RPC_CONNECTIONS_MAX], extra;
@@ -481,7 +556,7 @@ static void nobody_there_is_said(void **state)
 	other[sizeof other - 1] = '\0';
 	assert_int_equal(gyr_rpc_client_init(&client, other, &error), -ENAMETOOLONG);
 	struct gyr_rpc_server *second;
-	assert_int_equal(gyr_rpc_server_create(&events, other, methods, NULL, &second, &error), -ENAMETOOLONG);
+	assert_int_equal(gyr_rpc_server_create(&events, other, methods, &no_groups, NULL, &second, &error), -ENAMETOOLONG);
 }
 
 int main(void)
@@ -496,6 +571,8 @@ int main(void)
 		TEST(a_request_may_come_in_pieces_and_two_at_once),
 		cmocka_unit_test_setup_teardown(a_caller_who_goes_is_noticed, start_server_with_fd, stop_server_with_fd),
 		TEST(others_may_only_look),
+		cmocka_unit_test_setup_teardown(groups_have_roles, start_with_groups, stop_with_groups),
+		TEST(a_request_has_the_length_of_its_call),
 		TEST(more_connections_than_there_may_be_wait),
 		TEST(messages_are_utf8),
 		TEST(lookers_do_not_keep_others_out),
