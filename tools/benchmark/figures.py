@@ -53,9 +53,9 @@ def describe_machine(huge):
     return machine
 
 
-def dense_net(name, sizes):
+def dense_net(name, sizes, seed=1):
     """Random weights, ReLU between the layers."""
-    random = numpy.random.default_rng(1)
+    random = numpy.random.default_rng(seed)
     nodes, constants, value = [], [], "x"
     for i, (rows, columns) in enumerate(zip(sizes, sizes[1:])):
         last = i == len(sizes) - 2

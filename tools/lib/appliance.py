@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -257,11 +258,24 @@ class Appliance:
         self.ctl("stop")
         assert self.daemon.wait(20) == 0, self.log_text()
 
+    def stop_dataplane(self):
+        """Ends one that gyrd has left (stop --keep-dataplane), where there is one."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+            try:
+                link.connect(str(self.folder / "run/dataplane.sock"))
+            except OSError:
+                return
+            pid = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        os.kill(pid, signal.SIGTERM)
+        wait_for("the data plane's end", lambda: not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())
+
     def close(self):
         try:
             if self.daemon and self.daemon.poll() is None:
                 self.daemon.send_signal(signal.SIGTERM)
                 self.daemon.wait(20)
+            elif self.daemon:
+                self.stop_dataplane()
         finally:
             if self.network:
                 self.network.close()

@@ -26,7 +26,11 @@ static void count_result(struct load_run *run, const struct load_question *quest
 	}
 	if (run->options->echo)
 		return;
-	enum load_verdict verdict = load_judge(&run->sources[question->kind], question->example, place, &answer->tensors[0], run->options->tolerance);
+	stats->went_back += answer->version < question->newest;
+	if (answer->version > stats->newest)
+		stats->newest = answer->version;
+	enum load_verdict verdict =
+		load_judge(&run->sources[question->kind], question->example, answer->version, place, &answer->tensors[0], run->options->tolerance);
 	version->right += verdict == LOAD_RIGHT;
 	version->wrong += verdict == LOAD_WRONG;
 	if (answer->has_timing)

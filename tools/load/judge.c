@@ -89,22 +89,25 @@ static enum load_verdict remember(struct load_memory *memory, uint32_t *place, c
 	return LOAD_RIGHT;
 }
 
-enum load_verdict load_judge(const struct load_source *source, uint32_t example, uint32_t version, const struct gyr_wire_tensor *answer, double tolerance)
+enum load_verdict load_judge(const struct load_source *source, uint32_t example, uint64_t number, uint32_t place, const struct gyr_wire_tensor *answer,
+			     double tolerance)
 {
 	struct load_memory *memory = source->memory;
 	bool right = true;
+	size_t part = source->outputs == NULL ? 0 : number % source->output_parts;
 	if (source->labels != NULL)
 		right = is_best(answer, source->labels[example]);
 	else if (source->outputs != NULL)
-		right = is_same(source->outputs + (size_t)example * source->output_bytes, source->output_bytes, answer, source->output_f32 ? tolerance : 0);
+		right = is_same(source->outputs + (part * source->count + example) * source->output_bytes, source->output_bytes, answer,
+				source->output_f32 ? tolerance : 0);
 	else if (memory == NULL)
 		return LOAD_UNJUDGED;
-	if (memory != NULL && right) {
-		uint32_t *place = &memory->places[(size_t)example * LOAD_VERSIONS_MAX + version], bytes;
-		if (*place == NOWHERE)
-			return remember(memory, place, answer);
-		memcpy(&bytes, memory->store + *place, sizeof bytes);
-		right = is_same(memory->store + *place + sizeof bytes, bytes, answer, tolerance);
+	if (memory != NULL && right && place < LOAD_VERSIONS_MAX - 1) {
+		uint32_t *at = &memory->places[(size_t)example * LOAD_VERSIONS_MAX + place], bytes;
+		if (*at == NOWHERE)
+			return remember(memory, at, answer);
+		memcpy(&bytes, memory->store + *at, sizeof bytes);
+		right = is_same(memory->store + *at + sizeof bytes, bytes, answer, tolerance);
 	}
 	return right ? LOAD_RIGHT : LOAD_WRONG;
 }

@@ -14,6 +14,7 @@
 struct load_question {
 	uint64_t id;
 	uint64_t due_ns, sent_ns; /* the time it is measured from; its latest datagram */
+	uint64_t newest;          /* version that had answered its kind before it was asked */
 	uint32_t client, example;
 	uint32_t older, newer; /* on the list */
 	uint32_t attempts, answers;

@@ -108,6 +108,7 @@ static void print_amiss(FILE *to, const struct load_stats *stats, const struct l
 		uint64_t count;
 	} counts[] = {{"asked again", stats->resent},
 		      {"put off", all->put_off},
+		      {"went back", all->went_back},
 		      {"answered twice", stats->doubled},
 		      {"malformed answers", all->malformed},
 		      {"stray datagrams", stats->stray},

@@ -31,8 +31,8 @@ static void add_sum(yyjson_mut_doc *document, yyjson_mut_val *object, const stru
 	const struct {
 		const char *name;
 		uint64_t value;
-	} counts[] = {{"asked", sum->asked}, {"answered", sum->answered}, {"lost", sum->lost},
-		      {"busy", sum->busy},   {"put_off", sum->put_off},   {"malformed", sum->malformed}};
+	} counts[] = {{"asked", sum->asked},     {"answered", sum->answered},   {"lost", sum->lost},          {"busy", sum->busy},
+		      {"put_off", sum->put_off}, {"malformed", sum->malformed}, {"went_back", sum->went_back}};
 	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
 		yyjson_mut_obj_add_uint(document, object, counts[i].name, counts[i].value);
 	yyjson_mut_val *errors = yyjson_mut_obj_add_obj(document, object, "errors");

@@ -123,6 +123,7 @@ static void issue(struct load_run *run, struct load_lane *lane, uint64_t due_ns,
 	question->lane = (uint8_t)(lane - run->lanes);
 	question->waiting = true;
 	question->measured = measured;
+	question->newest = run->stats->kinds[kind].newest;
 	lane->waiting++;
 	run->waiting++;
 	ask(run, question, now_ns);

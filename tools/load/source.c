@@ -81,8 +81,10 @@ static int open_arrays(const struct load_kind *kind, struct load_source *source,
 	if (status != 0 || kind->outputs == NULL)
 		return status;
 	status = load_npy_read(kind->outputs, &count, &source->output_bytes, &source->output_f32, &source->outputs, error);
-	if (status == 0 && count != source->count)
+	if (status == 0 && (count == 0 || count % source->count != 0))
 		status = gyr_error_set(error, -EINVAL, "%s: %u rows; %s has %u", kind->outputs, count, kind->inputs, source->count);
+	if (status == 0)
+		source->output_parts = count / source->count;
 	return status;
 }
 

@@ -13,7 +13,8 @@ struct load_source {
 	uint32_t count, bytes;
 	uint8_t *tensors;
 	uint8_t *labels;            /* of IDX files; NULL: unknown */
-	uint8_t *outputs;           /* what is expected, OUTPUT_BYTES for each; NULL: unknown */
+	uint8_t *outputs;           /* what is expected, OUTPUT_BYTES for each, OUTPUT_PARTS times; NULL: unknown */
+	uint32_t output_parts;      /* version V goes by part V % OUTPUT_PARTS */
 	uint32_t output_bytes;      /* of one example */
 	bool output_f32;            /* compared within the tolerance; else bit for bit */
 	struct load_memory *memory; /* of first answers; NULL: not checked */

@@ -36,6 +36,7 @@ static void add_kind(const struct load_kind_stats *kind, struct load_sum *sum)
 	sum->lost += kind->lost;
 	sum->malformed += kind->malformed;
 	sum->put_off += kind->put_off;
+	sum->went_back += kind->went_back;
 	for (unsigned i = 0; i <= GYR_WIRE_CODE_COUNT; i++) {
 		sum->errors[i] += kind->errors[i];
 		*(i == GYR_WIRE_BUSY ? &sum->busy : &sum->refused) += kind->errors[i];

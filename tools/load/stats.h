@@ -20,6 +20,8 @@ struct load_kind_stats {
 	uint64_t malformed;                       /* answers that wire.h refuses, or of another type than asked for */
 	uint64_t put_off;                         /* BUSY answers after which the same question was asked again (--backoff) */
 	uint64_t errors[GYR_WIRE_CODE_COUNT + 1]; /* by code; the last counts codes that we do not know */
+	uint64_t newest;                          /* version that has answered */
+	uint64_t went_back;                       /* answers by an older version than one that had answered before they were asked for */
 	uint32_t version_count;
 	struct load_version versions[LOAD_VERSIONS_MAX]; /* an echo's is 0 */
 };
@@ -43,7 +45,7 @@ struct load_stats {
 /* All of KIND, or of all kinds with KIND UINT32_MAX. */
 struct load_sum {
 	uint64_t asked, answered, lost, malformed, put_off, busy, refused; /* refused: by another error than BUSY */
-	uint64_t right, wrong;
+	uint64_t right, wrong, went_back;
 	uint64_t errors[GYR_WIRE_CODE_COUNT + 1];
 	struct gyr_histogram round_trip;
 };

@@ -50,6 +50,17 @@ def test_outputs(folder):
     numpy.save(outputs, numpy.full((ROWS, 6), numpy.nan, "<f4"))
     status, figures, _ = load(lambda n, m: answer(m, doubled(m) if n == 5 else doubled(m) * numpy.nan), *files)
     has(figures, wrong=1)
+    # Twice as many: odd versions by the second half. A version that is held against the other's half is wrong.
+    numpy.save(outputs, numpy.concatenate([x * 2, x * 3]))
+    right = lambda m, version: answer(m, doubled(m) * (1.5 if version % 2 else 1), version)
+    status, figures, _ = load(lambda n, m: right(m, 1 + n // 4), *files)
+    expect("exit status", status, 0)
+    has(figures, answered=ROWS, wrong=0, went_back=0)
+    status, figures, _ = load(lambda n, m: answer(m, doubled(m), 1 + n // 4), *files)
+    has(figures, answered=ROWS, wrong=sum((1 + n // 4) % 2 for n in range(1, ROWS + 1)))
+    # One that goes back once is counted for each answer by it.
+    status, figures, _ = load(lambda n, m: right(m, 3 if n in (7, 9) else 4 if n > 4 else 2), *files)
+    has(figures, answered=ROWS, wrong=0, went_back=2)
     for what, array in {"rows": x[1:], "order": numpy.asfortranarray(x), "type": x.astype(">f4"), "scalar": numpy.float32(1)}.items():
         numpy.save(outputs, array)
         run = subprocess.run([LOAD, "--inputs", inputs, "--outputs", outputs], capture_output=True, text=True, timeout=60)

@@ -2,7 +2,6 @@
 
 usage: test_house.py GYR-DATAPLANE MAKE-BUNDLE
 """
-import fcntl
 import os
 import re
 import signal
@@ -16,64 +15,17 @@ from pathlib import Path
 
 import msgpack
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "link"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "link"), str(Path(__file__).parents[3] / "tools/lib")]
 import stats_memory
+from link_peer import CHOICES, HELLO, LOAD, PATIENCE_S, POLICY, ROUTE, SETTLED, STATUS, STOP, UNLOAD, Peer, memfd
 
 PROGRAM, MAKE_BUNDLE = sys.argv[1:3]
-HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS, POLICY = range(1, 10)
 EINVAL, ENOENT, EBUSY, EBADMSG, EPROTONOSUPPORT = -22, -2, -16, -74, -93
-F_ADD_SEALS, SEALS = 1033, 1 | 2 | 4 | 8
-PATIENCE_S = 30
-
-
-class Peer:
-    def __init__(self, run_dir):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(os.path.join(run_dir, "dataplane.sock"))
-        self.seq = 0
-
-    def send(self, packet, descriptors=()):
-        socket.send_fds(self.socket, [packet], list(descriptors))
-
-    def receive(self):
-        """(type, seq, status, text, body)"""
-        version, kind, *rest = msgpack.unpackb(self.socket.recv(1 << 17))
-        assert version == 1 and kind & 0x80, (version, kind)
-        return (kind & 0x7F, *rest)
-
-    def ask(self, kind, model="", version=0, labels=(), descriptors=()):
-        self.seq += 1
-        self.send(msgpack.packb([1, kind, self.seq, model, version, list(labels)]), descriptors)
-        answered, seq, status, text, body = self.receive()
-        assert (answered, seq) == (kind, self.seq), (answered, seq)
-        assert (status == 0) == (text == ""), (status, text)
-        return status, text, body
-
-    def counters(self):
-        """The descriptor of the counters' memory; the caller's."""
-        self.seq += 1
-        self.send(msgpack.packb([1, STATS, self.seq, "", 0, []]))
-        packet, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 17, 4)
-        assert msgpack.unpackb(packet) == [1, STATS | 0x80, self.seq, 0, "", None], packet
-        assert len(descriptors) == 1, descriptors
-        return descriptors[0]
-
-    def close(self):
-        self.socket.close()
 
 
 def read(path):
     with open(path, "rb") as file:
         return file.read()
-
-
-def memfd(content, sealed=True):
-    descriptor = os.memfd_create("bundle", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(descriptor, content)
-    if sealed:
-        fcntl.fcntl(descriptor, F_ADD_SEALS, SEALS)
-    return descriptor
 
 
 class House(unittest.TestCase):
@@ -175,6 +127,36 @@ class House(unittest.TestCase):
         self.process.send_signal(signal.SIGKILL)
         self.end()
         self.assertGreater(stats_memory.read(counters)["lcores"][0]["polls"], first["lcores"][0]["polls"])
+
+    def test_a_service_manager_is_told(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(os.path.join(self.folder.name, "notify"))
+            manager.settimeout(PATIENCE_S)
+            os.environ.update(NOTIFY_SOCKET=manager.getsockname(), WATCHDOG_USEC="200000")
+            try:
+                peer = self.start()
+            finally:
+                del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+            self.assertEqual([manager.recv(100) for _ in range(4)], [b"READY=1"] + 3 * [b"WATCHDOG=1"])
+            # One that stands still is not heard of any more.
+            self.process.send_signal(signal.SIGSTOP)
+            manager.settimeout(0.5)
+            with self.assertRaises(TimeoutError):
+                while True:
+                    self.assertEqual(manager.recv(100), b"WATCHDOG=1")
+            self.process.send_signal(signal.SIGCONT)
+            manager.settimeout(PATIENCE_S)
+            self.assertEqual(manager.recv(100), b"WATCHDOG=1")
+            # A load may take longer.
+            peer.ask(LOAD, "scale", 1, descriptors=[memfd(b"x")])
+            self.assertEqual(peer.ask(STOP)[0], 0)
+            self.assertEqual(self.end()[0], 0)
+            manager.settimeout(0)
+            told = []
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    told.append(manager.recv(100))
+        self.assertEqual([text for text in told if text != b"WATCHDOG=1"], [b"WATCHDOG_USEC=150000000\nWATCHDOG=1", b"WATCHDOG_USEC=200000\nWATCHDOG=1", b"STOPPING=1"])
 
     def test_choices_outlive_it(self):
         bundle, choices = os.path.join(self.folder.name, "bundle"), os.path.join(self.folder.name, "choices")
