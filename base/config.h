@@ -38,6 +38,7 @@ struct gyr_config {
 
 	char operator_group[GYR_CONFIG_GROUP_MAX]; /* whose members may change things; "": none */
 	char viewer_group[GYR_CONFIG_GROUP_MAX];   /* whose members may look; "": everybody */
+	uint32_t follow_interval_s;                /* between looks at folders that are followed */
 	uint32_t import_memory_mb;                 /* that reading a model file may take, besides a multiple of the file */
 	uint32_t import_time_s;                    /* that it may take */
 

@@ -19,6 +19,7 @@
 #define GYRD_ARGUMENTS_MAX 96u
 
 struct gyrd_job;
+struct gyrd_follow;
 
 struct gyrd {
 	struct gyr_config config;
@@ -35,6 +36,8 @@ struct gyrd {
 	struct gyrd_job *jobs; /* the newest first; the last that have ended are among them */
 	uint32_t job_count;    /* that are under way */
 	uint64_t job_serial;
+	struct gyrd_follow *follows; /* folders that are followed */
+	struct gyr_timer follow_timer;
 	struct gyr_rpc_call *stop_call; /* NULL: nobody waits for the end */
 	struct gyr_timer stop_limit;
 	struct gyr_timer alive; /* the service manager is to be told so */
@@ -68,13 +71,24 @@ void gyrd_serve_job_show(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_job_follow(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_job_cancel(void *user, struct gyr_rpc_call *call);
 
+/* follow.c: folders that are followed. */
+void gyrd_serve_follow(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_unfollow(void *user, struct gyr_rpc_call *call);
+void gyrd_serve_follows(void *user, struct gyr_rpc_call *call);
+/* Reads what is followed, and begins to look. -EBADMSG. */
+GYR_MUST_CHECK int gyrd_follows_init(struct gyrd *gyrd, struct gyr_error *error);
+void gyrd_follows_fini(struct gyrd *gyrd);
+
 /* change.c: calls that change what is served. */
 void gyrd_serve_load(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_unload(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_promote(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_set(void *user, struct gyr_rpc_call *call);
 
-/* job_model.c: calls that read, make or write whole models. */
+/* job_import.c: the path in a call's parameter "path", which both ends mean the same file by. False: CALL was answered. */
+bool gyrd_read_path(struct gyr_rpc_call *call, const char **path);
+
+/* job_model.c, job_import.c: calls that read, make or write whole models. */
 void gyrd_serve_train(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_import(void *user, struct gyr_rpc_call *call);
 void gyrd_serve_export(void *user, struct gyr_rpc_call *call);

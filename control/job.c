@@ -1,5 +1,5 @@
 /* The life of jobs, and the calls that look at them: job.list, job.show, job.follow, job.cancel. */
-#include "control/job.h"
+#include "control/job_run.h"
 
 #include <errno.h>
 #include <math.h>
@@ -89,6 +89,7 @@ static void free_job(struct gyrd_job *job)
 		at = &(*at)->next;
 	*at = job->next;
 	msgpack_sbuffer_destroy(&job->body);
+	gyrd_folder_free(job->folder);
 	free(job);
 }
 
@@ -135,6 +136,26 @@ static bool may_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *
 	return status == 0 && same == NULL;
 }
 
+struct gyrd_job *gyrd_job_make(struct gyrd *gyrd, const char *kind, const char *model, const struct gyr_rpc_peer *peer)
+{
+	struct gyrd_job *job = calloc(1, sizeof *job);
+	GYR_ASSERT(job != NULL);
+	job->gyrd = gyrd;
+	job->id = ++gyrd->job_serial;
+	for (const struct gyr_rpc_method *method = gyrd_methods; method->name != NULL; method++)
+		if (strcmp(method->name, kind) == 0)
+			job->kind = method->name;
+	snprintf(job->model, sizeof job->model, "%s", model);
+	job->peer = *peer;
+	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN, .examples_per_s = NAN, .left_s = NAN};
+	job->began_s = time(NULL);
+	msgpack_sbuffer_init(&job->body);
+	job->next = gyrd->jobs;
+	gyrd->jobs = job;
+	gyrd->job_count++;
+	return job;
+}
+
 struct gyrd_job *gyrd_job_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model)
 {
 	const char *key = gyr_rpc_value(&call->request, "key");
@@ -142,23 +163,9 @@ struct gyrd_job *gyrd_job_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, co
 		key = "";
 	if (!may_begin(gyrd, call, model, key))
 		return NULL;
-	struct gyrd_job *job = calloc(1, sizeof *job);
-	GYR_ASSERT(job != NULL);
-	job->gyrd = gyrd;
-	job->id = ++gyrd->job_serial;
-	for (const struct gyr_rpc_method *method = gyrd_methods; method->name != NULL; method++)
-		if (strcmp(method->name, call->request.call) == 0)
-			job->kind = method->name;
+	struct gyrd_job *job = gyrd_job_make(gyrd, call->request.call, model, &call->peer);
 	snprintf(job->key, sizeof job->key, "%s", key);
-	snprintf(job->model, sizeof job->model, "%s", model);
-	job->peer = call->peer;
-	job->last = (struct gyr_run_progress){.loss = NAN, .accuracy = NAN, .examples_per_s = NAN, .left_s = NAN};
-	job->began_s = time(NULL);
 	job->dry = gyrd_says_yes(call, "dry-run");
-	msgpack_sbuffer_init(&job->body);
-	job->next = gyrd->jobs;
-	gyrd->jobs = job;
-	gyrd->job_count++;
 	return job;
 }
 
@@ -223,6 +230,8 @@ static void end(struct gyrd_job *job, enum gyrd_job_state state)
 	gyr_run_kill(job->run);
 	job->run = NULL;
 	gyrd_job_remove_result(job);
+	if (job->ended != NULL)
+		job->ended(job);
 	while (job->watchers != NULL) {
 		struct gyrd_watcher *watcher = job->watchers;
 		struct gyr_rpc_call *call = watcher->call;

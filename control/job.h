@@ -46,6 +46,10 @@ struct gyrd_job {
 	bool guarded;      /* only while the newest version is still ... */
 	uint64_t expected; /* ... this one; 0: none */
 	char version_id[GYR_BLOB_NAME_BYTES];
+	struct gyrd_folder *folder; /* whose versions are imported; NULL: a single file */
+	/* Called at the end, before those who wait are told; NULL: nobody wants to know. */
+	void (*ended)(struct gyrd_job *job);
+	void *user;
 	/* Takes back what is under way, which then ends the job; NULL: only a run can be cancelled. */
 	void (*cancel)(struct gyrd_job *job);
 	struct gyrd_job *next; /* begun before */
@@ -56,6 +60,9 @@ struct gyrd_job {
  * is the one that the caller means.
  */
 struct gyrd_job *gyrd_job_begin(struct gyrd *gyrd, struct gyr_rpc_call *call, const char *model);
+
+/* The same for gyrd itself, in the name of PEER: nobody waits for it. */
+struct gyrd_job *gyrd_job_make(struct gyrd *gyrd, const char *kind, const char *model, const struct gyr_rpc_peer *peer);
 
 /* Has CALL wait for the job, or be told how it ended; or, with "detach", answers its number. Once, at last: CALL is not to be looked at any more. */
 void gyrd_job_attach(struct gyrd_job *job, struct gyr_rpc_call *call);
@@ -76,7 +83,7 @@ void gyrd_job_answer_end(struct gyrd_job *job);
 GYR_MUST_CHECK int gyrd_job_read_guard(struct gyrd_job *job, const struct gyr_rpc_request *request, struct gyr_error *error);
 GYR_MUST_CHECK int gyrd_job_check_guard(const struct gyrd_job *job, struct gyr_error *error);
 
-/* job_model.c: removes what a run has left. */
+/* job_run.c: removes what a run has left. */
 void gyrd_job_remove_result(const struct gyrd_job *job);
 
 #endif

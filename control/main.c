@@ -182,6 +182,8 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	if (status == 0)
 		status = gyr_rollout_watch(gyrd->rollout, gyrd->config.stuck_s, error);
 	if (status == 0)
+		status = gyrd_follows_init(gyrd, error);
+	if (status == 0)
 		status = gyr_rpc_server_create(&gyrd->events, calls, gyrd_methods, &roles, gyrd, &gyrd->server, error);
 	return status;
 }

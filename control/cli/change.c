@@ -91,6 +91,17 @@ enum ctl_exit ctl_model_set(struct ctl *ctl)
 	return CTL_OK;
 }
 
+static void print_folder(yyjson_mut_val *root)
+{
+	size_t index, max;
+	yyjson_mut_val *version;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(root, "versions"), index, max, version)
+	{
+		printf("%s version %" PRIu64 ", %" PRIu64 " in the folder\n", ctl_text(root, "model"), ctl_whole(version, "version"),
+		       ctl_whole(version, "source"));
+	}
+}
+
 enum ctl_exit ctl_model_import(struct ctl *ctl)
 {
 	char path[4096];
@@ -102,6 +113,8 @@ enum ctl_exit ctl_model_import(struct ctl *ctl)
 	uint32_t count = 2;
 	if (ctl_option(ctl, "bf16-bound") != NULL)
 		parameters[count++] = (struct gyr_rpc_parameter){"bf16-bound", ctl_option(ctl, "bf16-bound")};
+	if (ctl_option(ctl, "versions") != NULL)
+		parameters[count++] = (struct gyr_rpc_parameter){"versions", ctl_option(ctl, "versions")};
 	for (uint32_t i = 0; i < ctl->option_count; i++)
 		if (strcmp(ctl->options[i].name, "dim") == 0 || strcmp(ctl->options[i].name, "shape") == 0 || strcmp(ctl->options[i].name, "value") == 0)
 			parameters[count++] = ctl->options[i];
@@ -113,6 +126,8 @@ enum ctl_exit ctl_model_import(struct ctl *ctl)
 		ctl_print_json(root);
 	else if (ctl_option(ctl, "dry-run") != NULL)
 		printf("%s version %" PRIu64 " would be registered\n", ctl_text(root, "model"), ctl_whole(root, "version"));
+	else if (yyjson_mut_obj_get(root, "versions") != NULL)
+		print_folder(root);
 	else
 		printf("%s version %" PRIu64 "%s\n", ctl_text(root, "model"), ctl_whole(root, "version"),
 		       yyjson_mut_get_bool(yyjson_mut_obj_get(root, "known")) ? ", which has this content already" : "");

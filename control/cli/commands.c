@@ -22,6 +22,7 @@ static const struct ctl_option import_options[] = {
 	{"dim", "NAME=SIZE", "the size of a dimension that an ONNX file leaves open, but for the batch; may be repeated"},
 	{"shape", "INPUT=SIZE,...", "the whole shape of an input, the first size perhaps N, the batch; may be repeated"},
 	{"value", "INPUT=NUMBER", "what an input always holds; it is then no input any more; may be repeated"},
+	{"versions", "all|latest:N|N,N,...", "of a folder: which versions (all)"},
 	{"bf16-bound", "X", "how far answers may be off for weights in bf16, over the largest number of an output, such as 0.02 (not at all)"},
 	{0},
 };
@@ -58,11 +59,26 @@ const struct ctl_command ctl_commands[] = {
 	 "  gyrctl train fashion --from 1 --data ... --targets ... --loss cross-entropy --epochs 3 --promote\n",
 	 ctl_train, CTL_CHANGES | CTL_JOB | CTL_GUARDED},
 	{"model import", "NAME FILE", 2, 2, import_options, "register an ONNX file or a bundle as the next version",
-	 "The content tells which of both FILE is. A content that the model has already gives its version.\n  gyrctl model import fraud fraud.onnx\n"
+	 "The content tells which of both FILE is. A content that the model has already gives its version. FILE may be a folder in the layout that Triton "
+	 "uses\n"
+	 "(FILE/VERSION/model.onnx): its versions are registered one after another, and count on from the model's newest.\n  gyrctl model import fraud "
+	 "fraud.onnx\n"
 	 "  gyrctl model import fraud fraud.onnx --bf16-bound 0.02\n"
+	 "  gyrctl model import fraud /srv/models/fraud --versions latest:2\n"
 	 "  gyrctl model import reader reader.onnx --dim steps=64 --shape picture=N,3,48,192\n"
 	 "  gyrctl model import voice voice.onnx --shape input=1,512 --shape state=2,1,128 --value sr=16000\n",
 	 ctl_model_import, CTL_CHANGES | CTL_JOB | CTL_GUARDED},
+	{"model follow", "NAME FOLDER", 2, 2, ctl_follow_options, "import and load what appears in a folder, from now on",
+	 "FOLDER has the layout that Triton uses: FOLDER/VERSION/model.onnx, VERSION a whole number. It is looked at every gyrd.follow_interval_s seconds. "
+	 "What the\n"
+	 "policy chooses is registered and loaded; what it chooses no more is unloaded, unless a label points at it. A second time takes the place of the "
+	 "first.\n"
+	 "  gyrctl model follow fraud /srv/models/fraud --versions latest:2 --promote\n"
+	 "  gyrctl model follow fraud /srv/models/fraud --versions 3,7\n",
+	 ctl_model_follow, CTL_CHANGES},
+	{"model unfollow", "NAME", 1, 1, NULL, "follow a model's folder no more", "What is loaded stays so.\n  gyrctl model unfollow fraud\n",
+	 ctl_model_unfollow, CTL_CHANGES},
+	{"model follows", "", 0, 0, NULL, "the folders that are followed", "  gyrctl model follows\n", ctl_model_follows},
 	{"model list", "", 0, 0, NULL, "the models, their versions and labels", "  gyrctl model list\n", ctl_model_list},
 	{"model show", "NAME [VERSION]", 1, 2, NULL, "one model, and one version's signature and lineage",
 	 "Without VERSION, the newest is shown.\n  gyrctl model show fashion 2\n", ctl_model_show},

@@ -125,6 +125,9 @@ enum ctl_exit ctl_stats(struct ctl *ctl);
 enum ctl_exit ctl_top(struct ctl *ctl);
 enum ctl_exit ctl_train(struct ctl *ctl);
 enum ctl_exit ctl_model_import(struct ctl *ctl);
+enum ctl_exit ctl_model_follow(struct ctl *ctl);
+enum ctl_exit ctl_model_unfollow(struct ctl *ctl);
+enum ctl_exit ctl_model_follows(struct ctl *ctl);
 enum ctl_exit ctl_model_list(struct ctl *ctl);
 enum ctl_exit ctl_model_show(struct ctl *ctl);
 enum ctl_exit ctl_model_set(struct ctl *ctl);
@@ -146,7 +149,7 @@ enum ctl_exit ctl_man(struct ctl *ctl);
 enum ctl_exit ctl_completion(struct ctl *ctl);
 enum ctl_exit ctl_complete(struct ctl *ctl);
 
-extern const struct ctl_option ctl_job_options[], ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[], ctl_gc_options[],
-	ctl_audit_options[];
+extern const struct ctl_option ctl_job_options[], ctl_follow_options[], ctl_train_options[], ctl_predict_options[], ctl_stats_options[], ctl_top_options[],
+	ctl_gc_options[], ctl_audit_options[];
 
 #endif

@@ -30,6 +30,7 @@ const struct gyr_job_option gyr_job_import_options[] = {
 	{"dim", "NAME=SIZE of a dimension that the file leaves open; several times for several", false, true},
 	{"shape", "INPUT=SIZE,SIZE,... of a whole input; several times for several", false, true},
 	{"value", "INPUT=NUMBER that the elements of an input always are; several times for several", false, true},
+	{"source-version", "NUMBER that the file has where it comes from, for lineage", false},
 	{"as", "UID:GID,... whose rights IN is opened with (the process's own)", false},
 	{"memory-mb", "NUMBER of MiB that the import may take, besides 16 times the file (4096)", false},
 	{"time-s", "NUMBER of seconds that it may take (600)", false},
@@ -45,7 +46,7 @@ const struct gyr_job_option gyr_job_export_options[] = {
 };
 
 struct import {
-	const char *in, *name;
+	const char *in, *name, *source_version; /* the last NULL: none */
 	int in_fd, out_fd;
 	size_t size;
 	float bf16_bound;
@@ -83,9 +84,10 @@ static int put_onnx(const struct import *import, const struct gyr_job_model *mod
 		return status;
 	char digest[2 * GYR_BUNDLE_ID_BYTES + 1];
 	gyr_bundle_id_text(model->digest, digest);
-	const struct gyr_lineage lineage[] = {{"tool", GYR_JOB_TOOL}, {"source", "onnx"}, {"source-digest", digest}};
+	const struct gyr_lineage lineage[] = {
+		{"tool", GYR_JOB_TOOL}, {"source", "onnx"}, {"source-digest", digest}, {"source-version", import->source_version}};
 	/* A model that answers NaN to random questions may be right on others; it goes without golden vectors, and the event says so. */
-	struct gyr_bundle_info info = {.lineage_count = sizeof lineage / sizeof *lineage,
+	struct gyr_bundle_info info = {.lineage_count = sizeof lineage / sizeof *lineage - (import->source_version == NULL),
 				       .lineage = lineage,
 				       .golden_count = finite,
 				       .golden = &golden.golden,
@@ -153,7 +155,8 @@ static int read_fixed(const struct gyr_job_options *options, struct gyr_onnx_fix
 
 static int read_options(const struct gyr_job_options *options, struct import *import, struct gyr_error *error)
 {
-	*import = (struct import){.in = gyr_job_option(options, "in"), .memory_mb = 4096, .time_s = 600};
+	*import = (struct import){
+		.in = gyr_job_option(options, "in"), .source_version = gyr_job_option(options, "source-version"), .memory_mb = 4096, .time_s = 600};
 	int result = gyr_job_option_name(options, "", &import->name, error);
 	if (result == 0)
 		result = gyr_job_option_bound(options, &import->bf16_bound, error);

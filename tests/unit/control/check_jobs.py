@@ -131,6 +131,86 @@ class Jobs(unittest.TestCase):
         self.assertFalse(out.exists())
 
 
+class Folders(unittest.TestCase):
+    def setUp(self):
+        self.gyrd = Gyrd(BUILD)
+        self.addCleanup(self.gyrd.close)
+        self.gyrd.options = ["--set", "gyrd.follow_interval_s=1"]
+        self.gyrd.start()
+        self.models = self.gyrd.folder / "models"
+        self.models.mkdir()
+        for name in ("02", "x", "readme"):
+            (self.models / name).mkdir()
+
+    def put(self, number, salt):
+        """A version, moved into place whole."""
+        gyrd, place = self.gyrd, self.models / str(number)
+        gyrd.ctl("model", "import", "maker", gyrd.bundle("made", salt=salt))
+        gyrd.ctl("model", "export", "maker", gyrd.json("model", "show", "maker")["version"], gyrd.folder / "made.onnx")
+        place.mkdir(exist_ok=True)
+        os.rename(gyrd.folder / "made.onnx", place / "model.onnx")
+
+    def loaded(self, model):
+        return sorted(version for name, version in self.gyrd.plane.versions if name == model)
+
+    def test_a_folder_at_once(self):
+        gyrd = self.gyrd
+        for number in (3, 7, 12):
+            self.put(number, number)
+        answer = gyrd.json("model", "import", "net", self.models, "--versions", "latest:2")
+        self.assertEqual(answer["versions"], [{"source": 7, "version": 1}, {"source": 12, "version": 2}])
+        self.assertEqual(gyrd.json("model", "show", "net", 2)["lineage"]["source-version"], "12")
+        self.assertEqual(gyrd.json("model", "import", "net", self.models)["versions"], [{"source": 3, "version": 3}, {"source": 7, "version": 1}, {"source": 12, "version": 2}])
+        self.assertIn("net version 4, 3 in the folder", gyrd.ctl("model", "import", "net", self.models, "--versions", "3", "--dim", "N=2").stdout)
+        for words, said in ((["--versions", "3,4"], "/4/model.onnx"), (["--versions", "3,x"], "latest:N"), (["--versions", "latest:0"], "1 to 64")):
+            self.assertIn(said, gyrd.ctl("model", "import", "net", self.models, *words, status=1).stderr)
+        self.assertIn("no version in it", gyrd.ctl("model", "import", "net", self.models / "x", status=1).stderr)
+        self.assertIn("is no folder", gyrd.ctl("model", "import", "net", self.models / "3/model.onnx", "--versions", "3", status=1).stderr)
+        self.assertEqual(len(gyrd.json("model", "show", "net")["versions"]), 4)
+
+    def test_a_folder_is_followed(self):
+        gyrd = self.gyrd
+        for number in (1, 2, 3):
+            self.put(number, number)
+        self.assertIn("would follow", gyrd.ctl("model", "follow", "net", self.models, "--dry-run").stdout)
+        self.assertEqual(gyrd.json("model", "follows"), [])
+        gyrd.ctl("model", "follow", "net", self.models, "--versions", "latest:2", "--promote")
+        gyrd.wait_until("versions 2 and 3", lambda: self.loaded("net") == [1, 2] and gyrd.plane.labels.get("net") == {"stable": 2})
+        self.put(4, 4)
+        gyrd.wait_until("version 4", lambda: self.loaded("net") == [2, 3] and gyrd.plane.labels.get("net") == {"stable": 3})
+        [told] = gyrd.json("model", "follows")
+        self.assertEqual((told["followed"], told["fault"]), ([{"source": 3, "version": 2}, {"source": 4, "version": 3}], ""))
+        # The next gyrd goes on, without importing anything again.
+        gyrd.stop()
+        gyrd.start()
+        self.put(5, 5)
+        gyrd.wait_until("version 5", lambda: self.loaded("net") == [3, 4])
+        self.assertEqual([job["model"] for job in gyrd.json("job", "list") if job["kind"] == "model.import"], ["net", "maker"])
+        # What cannot be read is told, and changes nothing; what is mended is taken.
+        (self.models / "6").mkdir()
+        (self.models / "6/model.onnx").write_bytes(b"no model")
+        gyrd.wait_until("the fault", lambda: "6/model.onnx" in gyrd.json("model", "follows")[0]["fault"])
+        self.assertEqual(self.loaded("net"), [3, 4])
+        self.put(6, 6)
+        gyrd.wait_until("version 6", lambda: self.loaded("net") == [4, 5] and gyrd.json("model", "follows")[0]["fault"] == "")
+        self.assertIn("6 as 5", gyrd.ctl("model", "follows").stdout)
+        gyrd.ctl("model", "unfollow", "net", "--dry-run")
+        self.assertEqual(len(gyrd.json("model", "follows")), 1)
+        gyrd.ctl("model", "unfollow", "net")
+        gyrd.ctl("model", "unfollow", "net")
+        self.assertIn("no folder is followed", gyrd.ctl("model", "follows").stdout)
+        self.assertEqual(self.loaded("net"), [4, 5])
+
+    def test_a_list_that_is_damaged_is_told(self):
+        gyrd = self.gyrd
+        gyrd.stop()
+        for text in ("no JSON", '[{"model": "net"}]'):
+            (gyrd.state / "follows").write_text(text)
+            refused = subprocess.run(gyrd.command(), capture_output=True, text=True, timeout=20)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("move", refused.stderr)
+
+
 class Terminal(unittest.TestCase):
     def setUp(self):
         self.gyrd = Gyrd(BUILD)

@@ -135,10 +135,11 @@ class Gyrd:
         self.state, self.run_dir, self.log = self.folder / "state", self.folder / "run", self.folder / "log"
         self.run_dir.mkdir()
         self.daemon = None
+        self.options = []  # more of gyrd's
         self.plane = Plane(self.run_dir) if plane else None
 
     def command(self, ready=None):
-        words = [self.build / "control/gyrd", "--set", f"gyrd.state_dir={self.state}", "--set", f"gyrd.run_dir={self.run_dir}", "--set", "gyrd.supervise=no"]
+        words = [self.build / "control/gyrd", "--set", f"gyrd.state_dir={self.state}", "--set", f"gyrd.run_dir={self.run_dir}", "--set", "gyrd.supervise=no", *self.options]
         return [str(w) for w in words + (["--ready-fd", str(ready)] if ready is not None else [])]
 
     def start(self):
