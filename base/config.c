@@ -44,6 +44,8 @@ static const struct key {
 	{"gyrd.run_dir", KIND_PATH, AT(run_dir), 0, 0},
 	{"gyrd.supervise", KIND_BOOL, AT(supervise), 0, 0},
 	{"gyrd.stuck_s", KIND_U32, AT(stuck_s), 1, 3600},
+	{"gyrd.warm_versions", KIND_U32, AT(warm_versions), 0, 63},
+	{"gyrd.warm_mb", KIND_U32, AT(warm_mb), 0, 16777216},
 	{"gyrd.control_cpus", KIND_CPUS, AT(control_cpus), 0, 0},
 	{"gyrd.operator_group", KIND_GROUP, AT(operator_group), 0, 0},
 	{"gyrd.viewer_group", KIND_GROUP, AT(viewer_group), 0, 0},
@@ -97,6 +99,8 @@ void gyr_config_defaults(struct gyr_config *config)
 		.import_memory_mb = 4096,
 		.import_time_s = 600,
 		.stuck_s = 10,
+		.warm_versions = 2,
+		.warm_mb = 4096,
 		.port_count = 1,
 		.ports = {"net_memif0,role=server,id=0,socket=/run/gyr/memif.sock,socket-abstract=no"},
 		.address = 192u << 24 | 0u << 16 | 2u << 8 | 1u, /* of the range that RFC 5737 keeps for examples */

@@ -34,6 +34,8 @@ struct gyr_config {
 	char run_dir[GYR_CONFIG_PATH_MAX];   /* sockets */
 	bool supervise;                      /* start gyr-dataplane and start it again when it dies */
 	uint32_t stuck_s;                    /* how long it may stand still before it is killed and started again */
+	uint32_t warm_versions;              /* of a model that stay loaded after labels have moved away, ... */
+	uint32_t warm_mb;                    /* ... and how much of all models */
 	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
 
 	char operator_group[GYR_CONFIG_GROUP_MAX]; /* whose members may change things; "": none */

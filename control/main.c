@@ -180,6 +180,8 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 	if (status == 0)
 		status = gyr_rollout_keep_choices(gyrd->rollout, choices, error);
 	if (status == 0)
+		gyr_rollout_keep_warm(gyrd->rollout, gyrd->config.warm_versions, (uint64_t)gyrd->config.warm_mb << 20);
+	if (status == 0)
 		status = gyr_rollout_watch(gyrd->rollout, gyrd->config.stuck_s, error);
 	if (status == 0)
 		status = gyrd_follows_init(gyrd, error);

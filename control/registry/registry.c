@@ -247,7 +247,7 @@ int gyr_registry_want(struct gyr_registry *registry, const char *model, uint64_t
 	status = gyr_sql_do(registry->database, error, "UPDATE versions SET wanted=? WHERE model=(SELECT id FROM models WHERE name=?) AND number=?", "isi",
 			    (int64_t)wanted, model, (int64_t)number);
 	if (status == 0)
-		status = gyr_registry_audit(registry, actor, wanted ? "load" : "unload", model, number, "", error);
+		status = gyr_registry_audit(registry, actor, wanted ? GYR_AUDIT_LOAD : "unload", model, number, "", error);
 	return gyr_registry_end(registry, status, error);
 }
 

@@ -63,6 +63,10 @@ struct gyr_setting {
 	uint64_t value; /* at most INT64_MAX */
 };
 
+/* Actions of the audit: */
+#define GYR_AUDIT_PROMOTED "promoted" /* the action by which a label has come to point at a version */
+#define GYR_AUDIT_LOAD "load"         /* somebody wanted it held by name */
+
 /* A row of the audit. */
 struct gyr_audit {
 	uint64_t id; /* from 1, without a gap */

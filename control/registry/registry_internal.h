@@ -13,7 +13,6 @@ struct gyr_registry {
 	char *signature; /* that gyr_registry_version gave last */
 };
 
-#define GYR_AUDIT_PROMOTED "promoted" /* the action by which a label has come to point at a version */
 
 /* facts.c: what of the lineage are measures; NULL ends them. */
 extern const char *const gyr_metric_names[];

@@ -109,6 +109,7 @@ int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct 
 	made->work = work;
 	made->registry = registry;
 	made->supervisor = supervisor;
+	gyr_rollout_keep_warm(made, UINT32_MAX, UINT64_MAX);
 	int status = gyr_peer_create(events, socket, &handlers, made, &made->peer, error);
 	if (status != 0) {
 		free(made);
@@ -116,6 +117,12 @@ int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct 
 	}
 	*rollout = made;
 	return 0;
+}
+
+void gyr_rollout_keep_warm(struct gyr_rollout *rollout, uint32_t versions, uint64_t bytes)
+{
+	rollout->warm_versions = versions;
+	rollout->warm_bytes = bytes;
 }
 
 int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error)

@@ -35,6 +35,8 @@ GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work
  * that is linked gets it. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error);
+/* How many versions of a model stay loaded that labels have moved away from, and of how many bytes of all models, the latest first. Before: all. */
+void gyr_rollout_keep_warm(struct gyr_rollout *rollout, uint32_t versions, uint64_t bytes);
 /*
  * Has the data plane that the supervisor keeps watched from now on: one of whose threads stands still for STUCK_S seconds is killed, and so started again.
  * Without a supervisor nothing is done. -ENOMEM.
@@ -50,7 +52,8 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout);
  * minute without a data plane it is given up with -ETIMEDOUT. DONE may be called from within the call (-ENOENT, -EBUSY, -EPERM as of gyr_registry_want and
  * gyr_registry_intend).
  *
- * load: the data plane holds the version. unload: it does not. promote: it holds the version, and LABEL points at it; the version it pointed at stays loaded.
+ * load: the data plane holds the version. unload: it does not. promote: it holds the version, and LABEL points at it; the version it pointed at stays loaded,
+ * and the ones before that as gyr_rollout_keep_warm says.
  */
 void gyr_rollout_load(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user);
 void gyr_rollout_unload(struct gyr_rollout *rollout, const char *model, uint64_t number, uid_t actor, gyr_rollout_done *done, void *user);

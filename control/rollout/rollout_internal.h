@@ -47,7 +47,9 @@ struct gyr_rollout {
 	bool ending;                  /* no more steps */
 	bool told_absent;             /* that nobody is there was said in the log */
 	bool told_settled;            /* the data plane that is linked was told that all is there */
-	struct gyr_pulse pulse;       /* of gyr_rollout_watch, as is what follows */
+	uint32_t warm_versions;       /* of gyr_rollout_keep_warm */
+	uint64_t warm_bytes;
+	struct gyr_pulse pulse; /* of gyr_rollout_watch, as is what follows */
 	struct gyr_timer look;
 	struct operation *operations;
 	struct fault *faults;
@@ -79,6 +81,9 @@ bool rollout_take_back(struct gyr_rollout *rollout, const char *model, uint64_t 
 
 /* Ends all that wait for the settings of MODEL. */
 void rollout_end_settings(struct gyr_rollout *rollout, const char *model, int status, const char *text);
+
+/* warm.c: a label has moved: versions that served before and are too many are wanted no more. */
+void rollout_retire(struct gyr_rollout *rollout);
 
 /* policy.c: gives a model that is held its settings, where they differ. True: a step was begun. */
 bool rollout_step_policy(struct gyr_rollout *rollout);

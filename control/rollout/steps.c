@@ -376,6 +376,7 @@ static bool settle_labels(struct gyr_rollout *rollout)
 {
 	struct gyr_error error;
 	struct label_list list = {0};
+	bool moved = false;
 	int status = gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error);
 	for (uint32_t i = 0; status == 0 && i < list.count; i++) {
 		const struct gyr_label *label = &list.labels[i];
@@ -385,12 +386,15 @@ static bool settle_labels(struct gyr_rollout *rollout)
 		for (uint32_t j = 0; route != NULL && status == 0 && j < route->label_count; j++) {
 			if (route->labels[j].version != label->intended || strcmp(route->labels[j].name, label->name) != 0)
 				continue;
+			moved = true;
 			status = gyr_registry_settle(rollout->registry, label->model, label->name, &error);
 			if (status == 0)
 				gyr_log_info("%s: \"%s\" points at version %llu", label->model, label->name, (unsigned long long)label->intended);
 		}
 	}
 	free(list.labels);
+	if (moved && status == 0)
+		rollout_retire(rollout);
 	if (status == 0)
 		return false;
 	gyr_log_error("%s; trying again in %llu s", error.text, (unsigned long long)(ROLLOUT_RETRY_NS / GYR_NS_PER_S));

@@ -142,6 +142,57 @@ static void settle(void)
 	}
 }
 
+/* Which of versions 1 to 6 the data plane holds, as digits. */
+static const char *held(void)
+{
+	static char text[8];
+	size_t used = 0;
+	settle();
+	for (uint64_t number = 1; number <= 6; number++)
+		if (sample_plane_holds(&plane, "net", number))
+			text[used++] = (char)('0' + number);
+	text[used] = '\0';
+	return text;
+}
+
+static void the_versions_before_stay_warm_by_number_and_bytes(void **state)
+{
+	struct gyr_version version;
+	for (int i = 1; i <= 6; i++)
+		import(4, (float)i);
+	gyr_rollout_keep_warm(rollout, 2, UINT64_MAX);
+	for (uint64_t number = 1; number <= 3; number++)
+		assert_int_equal(promote(number), 0);
+	assert_string_equal(held(), "123");
+	assert_int_equal(promote(4), 0);
+	assert_string_equal(held(), "234");
+	/* The latest by when it served, not by its number; and what was loaded by name, and never served, stays. */
+	assert_int_equal(load(6), 0);
+	assert_int_equal(promote(2), 0);
+	assert_string_equal(held(), "2346");
+	assert_int_equal(promote(1), 0);
+	assert_string_equal(held(), "1246");
+	/* Bytes count too: there is room for one. */
+	assert_int_equal(gyr_registry_version(registry, "net", 1, &version, &error), 0);
+	gyr_rollout_keep_warm(rollout, 2, version.bytes);
+	assert_int_equal(promote(5), 0);
+	assert_string_equal(held(), "156");
+	gyr_rollout_keep_warm(rollout, 2, version.bytes - 1);
+	assert_int_equal(promote(4), 0);
+	assert_string_equal(held(), "46");
+	/* Loaded by name after it served: it stays. */
+	assert_int_equal(load(5), 0);
+	assert_int_equal(promote(3), 0);
+	assert_string_equal(held(), "356");
+	/* Whatever another label points at stays, and does not count. */
+	struct outcome outcome = {0};
+	gyr_rollout_keep_warm(rollout, 0, UINT64_MAX);
+	gyr_rollout_promote(rollout, "net", "canary", 3, false, 0, end, &outcome);
+	assert_int_equal(wait_for(&outcome), 0);
+	assert_int_equal(promote(1), 0);
+	assert_string_equal(held(), "1356");
+}
+
 static void versions_are_loaded_promoted_and_unloaded(void **state)
 {
 	struct gyr_label label;
@@ -474,6 +525,7 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, start_all, stop_all)
 	const struct CMUnitTest tests[] = {
+		TEST(the_versions_before_stay_warm_by_number_and_bytes),
 		TEST(versions_are_loaded_promoted_and_unloaded),
 		TEST(what_is_refused_is_taken_back),
 		TEST(what_was_wanted_before_stays_wanted),
