@@ -191,11 +191,10 @@ static bool drop_capabilities(void)
 
 static int enclose(const struct gyr_sandbox *sandbox, struct gyr_error *error)
 {
-	/* A write beyond the limit of a file's size shall fail, and the limit of time kill. */
+	/* No handler of the parent's runs in here. A write beyond the limit of a file's size shall fail, and not kill. */
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	signal(SIGXFSZ, SIG_IGN);
-	signal(SIGXCPU, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
 	if (!close_others(sandbox) || !set_limits(sandbox) || !drop_capabilities())
 		return gyr_error_set(error, -errno, "the sandbox: %s", strerror(errno));
 	struct gyr_error landlock;
