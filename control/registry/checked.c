@@ -8,6 +8,7 @@
 #include "control/registry/checked.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -204,13 +205,28 @@ static const sqlite3_io_methods checked_methods = {
 	.xDeviceCharacteristics = checked_characteristics,
 };
 
+/* Takes the place of the call with which SQLite opens files: why one could not be made is forgotten otherwise. */
+static _Thread_local int refusal;
+
+static int open_and_note(const char *path, int flags, int mode)
+{
+	int fd = open(path, flags, mode);
+	if (fd < 0 && (flags & O_CREAT) != 0)
+		refusal = errno;
+	return fd;
+}
+
 static int checked_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *out)
 {
 	sqlite3_vfs *real = vfs->pAppData;
 	struct checked_file *file = (struct checked_file *)base;
 	uint8_t header[HEADER_BYTES];
 	*file = (struct checked_file){.real = (sqlite3_file *)(file + 1), .name = name, .is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0};
+	refusal = 0;
 	int code = real->xOpen(real, name, file->real, flags, out);
+	/* SQLite has one word for whatever keeps a file from being made. */
+	if (code != SQLITE_OK && (refusal == ENOSPC || refusal == EDQUOT))
+		code = SQLITE_FULL;
 	if (file->real->pMethods == NULL)
 		return code;
 	file->base.pMethods = &checked_methods;
@@ -237,8 +253,9 @@ int gyr_checked_register(struct gyr_error *error)
 		return 0;
 	sqlite3_vfs *real = sqlite3_vfs_find(NULL);
 	if (real == NULL || real->iVersion < 3 || real->xSetSystemCall == NULL ||
+	    real->xSetSystemCall(real, "open", (sqlite3_syscall_ptr)open_and_note) != SQLITE_OK ||
 	    real->xSetSystemCall(real, "openDirectory", (sqlite3_syscall_ptr)sync_instead_of_opening) != SQLITE_OK)
-		return gyr_error_set(error, -ENOTSUP, "SQLite %s does not let its folder syncs be seen", sqlite3_libversion());
+		return gyr_error_set(error, -ENOTSUP, "SQLite %s does not let its system calls be seen", sqlite3_libversion());
 	checked = *real;
 	checked.zName = GYR_CHECKED_VFS;
 	checked.szOsFile = (int)sizeof(struct checked_file) + real->szOsFile;

@@ -18,7 +18,7 @@
 #define GYR_CHECKED_BYTES 32u
 #define GYR_CHECKED_PAGE 4096u
 
-/* Registers GYR_CHECKED_VFS over what is the default then. Again is fine. One thread. -ENOTSUP: this SQLite does not let its folder syncs be seen. */
+/* Registers GYR_CHECKED_VFS over what is the default then. Again is fine. One thread. -ENOTSUP: this SQLite does not let its system calls be seen. */
 GYR_MUST_CHECK int gyr_checked_register(struct gyr_error *error);
 
 /* Has new pages of DATABASE leave room for hashes: of a database without content, or before a VACUUM. */

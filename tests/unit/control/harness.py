@@ -33,7 +33,7 @@ class Plane:
         self.stats = memory.Writer({
             "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
             "house": (1, {"hugepages": memory.NUMBER}),
-            "versions": (8, {"model": memory.TEXT, "version": memory.NUMBER, "precision": memory.TEXT, "weight_bytes": memory.NUMBER, "scratch_bytes": memory.NUMBER,
+            "versions": (64, {"model": memory.TEXT, "version": memory.NUMBER, "precision": memory.TEXT, "weight_bytes": memory.NUMBER, "scratch_bytes": memory.NUMBER,
                              "nodes": memory.NUMBER, "steps": memory.NUMBER, "requests": memory.COUNTER, "rows": memory.COUNTER, "refused.busy": memory.COUNTER,
                              "total": memory.HISTOGRAM}),
         })
