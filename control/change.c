@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "base/assertion.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/job.h"
+
+#define NEWS_NS (200 * GYR_NS_PER_MS)
 
 /* --- load, unload, promote --- */
 
@@ -50,6 +53,21 @@ static struct gyrd_job *begin_change(struct gyrd *gyrd, struct gyr_rpc_call *cal
 	return job;
 }
 
+/* How far the version's load is, again and again until the job ends. */
+static void tell_load(void *user)
+{
+	struct gyrd_job *job = user;
+	struct gyr_rpc_buffer buffer;
+	uint64_t read, bytes;
+	if (gyr_rollout_progress(job->gyrd->rollout, job->model, job->number, &read, &bytes)) {
+		gyrd_job_news_begin(job, 2, &buffer);
+		gyr_rpc_pair_whole(&buffer.packer, "bytes", read);
+		gyr_rpc_pair_whole(&buffer.packer, "of_bytes", bytes);
+		gyrd_job_news_send(job, &buffer);
+	}
+	gyr_timer_start(&job->gyrd->events, &job->news, NEWS_NS, tell_load, job);
+}
+
 static void ignore_end(void *user, int status, const char *text)
 {
 	struct gyrd_job *job = user;
@@ -74,6 +92,8 @@ void gyrd_serve_load(void *user, struct gyr_rpc_call *call)
 	bool wanted = gyr_registry_version(gyrd->registry, job->model, job->number, &version, NULL) == 0 && version.wanted;
 	if (!wanted)
 		job->cancel = cancel_load;
+	if (!job->dry)
+		gyr_timer_start(&gyrd->events, &job->news, NEWS_NS, tell_load, job);
 	if (job->dry)
 		answer_change(job);
 	else
@@ -149,6 +169,13 @@ static int check_signature(const struct gyrd_job *job, struct gyr_error *error)
 	return status;
 }
 
+static void start_promote(struct gyrd_job *job, bool force)
+{
+	struct gyrd *gyrd = job->gyrd;
+	gyr_timer_start(&gyrd->events, &job->news, NEWS_NS, tell_load, job);
+	gyr_rollout_promote(gyrd->rollout, job->model, job->label, job->number, force, job->peer.uid, end_change, job);
+}
+
 void gyrd_serve_promote(void *user, struct gyr_rpc_call *call)
 {
 	struct gyrd *gyrd = user;
@@ -173,7 +200,7 @@ void gyrd_serve_promote(void *user, struct gyr_rpc_call *call)
 	else if (job->dry)
 		answer_change(job);
 	else
-		gyr_rollout_promote(gyrd->rollout, job->model, job->label, job->number, gyrd_says_yes(call, "force"), job->peer.uid, end_change, job);
+		start_promote(job, gyrd_says_yes(call, "force"));
 	gyrd_job_attach(job, call);
 }
 

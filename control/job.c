@@ -227,6 +227,7 @@ static void end(struct gyrd_job *job, enum gyrd_job_state state)
 	job->state = state;
 	job->ended_s = time(NULL);
 	gyrd->job_count--;
+	gyr_timer_cancel(&gyrd->events, &job->news);
 	gyr_run_kill(job->run);
 	job->run = NULL;
 	gyrd_job_remove_result(job);

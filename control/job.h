@@ -46,6 +46,7 @@ struct gyrd_job {
 	bool guarded;      /* only while the newest version is still ... */
 	uint64_t expected; /* ... this one; 0: none */
 	char version_id[GYR_BLOB_NAME_BYTES];
+	struct gyr_timer news;      /* to the next, of a load */
 	struct gyrd_folder *folder; /* whose versions are imported; NULL: a single file */
 	/* Called at the end, before those who wait are told; NULL: nobody wants to know. */
 	void (*ended)(struct gyrd_job *job);

@@ -213,6 +213,13 @@ bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uin
 	return held != NULL && !held->foreign;
 }
 
+bool gyr_rollout_progress(const struct gyr_rollout *rollout, const char *model, uint64_t number, uint64_t *read, uint64_t *bytes)
+{
+	*bytes = atomic_load_explicit(&rollout->progress.bytes, memory_order_relaxed);
+	*read = atomic_load_explicit(&rollout->progress.read, memory_order_relaxed);
+	return rollout->stepping && rollout->loading && rollout->number == number && strcmp(rollout->model, model) == 0 && *bytes > 0;
+}
+
 bool gyr_rollout_is_settled(const struct gyr_rollout *rollout)
 {
 	return gyr_peer_is_up(rollout->peer) && rollout->settled && !rollout->stepping;

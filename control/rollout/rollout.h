@@ -72,6 +72,9 @@ GYR_MUST_CHECK int gyr_rollout_policy(struct gyr_rollout *rollout, const char *m
 /* Does the data plane hold that version, as far as is known? */
 bool gyr_rollout_holds(const struct gyr_rollout *rollout, const char *model, uint64_t number);
 
+/* How far a version is that is being loaded: bytes of its file that were read, and all of them. False: it is not being loaded. */
+bool gyr_rollout_progress(const struct gyr_rollout *rollout, const char *model, uint64_t number, uint64_t *read, uint64_t *bytes);
+
 /* Why a version that is wanted is not held; NULL: no reason known. */
 const char *gyr_rollout_fault(const struct gyr_rollout *rollout, const char *model, uint64_t number);
 

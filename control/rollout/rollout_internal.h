@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "control/link/pulse.h"
+#include "control/load/loader.h"
 #include "control/rollout/held.h"
 #include "control/rollout/rollout.h"
 
@@ -56,7 +57,9 @@ struct gyr_rollout {
 	struct gyr_timer retry;
 	char model[GYR_NAME_BYTES]; /* of the step under way, as is what follows */
 	uint64_t number;
-	struct gyr_link_request route; /* or policy */
+	struct gyr_link_request route;     /* or policy */
+	bool loading;                      /* the step is a load ... */
+	struct gyr_load_progress progress; /* ... which is so far */
 };
 
 /* operation.c: faults. */

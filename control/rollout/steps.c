@@ -122,6 +122,7 @@ void rollout_refresh(struct gyr_rollout *rollout)
 static void end_load(void *user, const struct gyr_link_answer *answer)
 {
 	struct gyr_rollout *rollout = user;
+	rollout->loading = false;
 	if (answer->status == -ETIMEDOUT) {
 		rollout_refresh(rollout);
 		return;
@@ -152,7 +153,8 @@ static void run_reading(struct gyr_task *task)
 {
 	struct reading *reading = (struct reading *)task;
 	char id[GYR_BLOB_NAME_BYTES];
-	reading->status = gyr_load(&(struct gyr_load_request){.path = reading->path}, &reading->loaded, &reading->error);
+	reading->status =
+		gyr_load(&(struct gyr_load_request){.path = reading->path, .progress = &reading->rollout->progress}, &reading->loaded, &reading->error);
 	if (reading->status != 0)
 		return;
 	gyr_bundle_id_text(reading->loaded.id, id);
@@ -174,7 +176,7 @@ static void end_reading(struct gyr_task *task)
 		snprintf(request.model, sizeof request.model, "%s", rollout->model);
 		gyr_peer_send(rollout->peer, &request, reading->loaded.fd, LOAD_NS, end_load, rollout);
 	} else {
-		rollout->stepping = false;
+		rollout->stepping = rollout->loading = false;
 		rollout_fail_version(rollout, rollout->model, rollout->number, reading->status, reading->error.text);
 		rollout_advance(rollout);
 	}
@@ -236,6 +238,7 @@ static bool is_to_be_loaded(void *user, const struct gyr_version *version)
 static void take_step(struct gyr_rollout *rollout, const char *model, uint64_t number)
 {
 	rollout->stepping = true;
+	rollout->loading = false;
 	rollout->number = number;
 	snprintf(rollout->model, sizeof rollout->model, "%s", model);
 }
@@ -259,6 +262,9 @@ static bool step_load(struct gyr_rollout *rollout)
 	struct reading *reading = calloc(1, sizeof *reading);
 	GYR_ASSERT(reading != NULL);
 	take_step(rollout, search.version.model, search.version.number);
+	rollout->loading = true;
+	atomic_store_explicit(&rollout->progress.bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&rollout->progress.read, 0, memory_order_relaxed);
 	reading->task = (struct gyr_task){.run = run_reading, .done = end_reading};
 	reading->rollout = rollout;
 	memcpy(reading->id, search.version.id, sizeof reading->id);

@@ -82,6 +82,21 @@ class Jobs(unittest.TestCase):
         gyrd.wait_until("its end", lambda: gyrd.json("model", "show", "net")["versions"][0]["state"] == "stored")
         self.assertEqual(self.state(3), "cancelled")
 
+    def test_a_load_tells_how_far_it_is(self):
+        gyrd = self.gyrd
+        bundle = gyrd.bundle("first")
+        size = bundle.stat().st_size
+        gyrd.ctl("model", "import", "net", bundle)
+        for words in (["load", "net", 1], ["promote", "net", 1]):
+            gyrd.plane.may_load.clear()
+            with subprocess.Popen(gyrd.ctl_command(*words, "--json"), stdout=subprocess.PIPE, text=True) as loading:
+                news = json.loads(loading.stdout.readline())
+                gyrd.plane.may_load.set()
+                answer = json.loads(loading.stdout.read().splitlines()[-1])
+            self.assertEqual((news["kind"], news["bytes"], news["of_bytes"], answer["version"]), (words[0], size, size, 1))
+            if words[0] == "load":
+                gyrd.ctl("unload", "net", 1)
+
     def test_a_key_makes_a_call_once(self):
         gyrd = self.gyrd
         first = gyrd.json(*self.train_words(1000000), "--detach", "--key", "nightly")
