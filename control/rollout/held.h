@@ -17,6 +17,7 @@ struct gyr_held_version {
 	uint64_t number;
 	char id[GYR_BLOB_NAME_BYTES]; /* of its bundle; "" when not told */
 	bool foreign;                 /* not what the registry has under that number */
+	bool checked;                 /* its file was read since this gyrd began */
 };
 
 struct gyr_held_route {

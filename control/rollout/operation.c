@@ -34,7 +34,7 @@ void rollout_forget_fault(struct gyr_rollout *rollout, const char *model, uint64
 	}
 }
 
-static void note_fault(struct gyr_rollout *rollout, const char *model, uint64_t number, const char *text)
+void rollout_note_fault(struct gyr_rollout *rollout, const char *model, uint64_t number, const char *text)
 {
 	struct fault *fault = rollout_find_fault(rollout, model, number);
 	if (fault == NULL) {
@@ -94,8 +94,7 @@ bool rollout_is_awaited(const struct gyr_rollout *rollout, const char *model, ui
 	return false;
 }
 
-/* Was it wanted before all those who wait now? */
-static bool was_wanted(const struct gyr_rollout *rollout, const char *model, uint64_t number)
+bool rollout_was_wanted(const struct gyr_rollout *rollout, const char *model, uint64_t number)
 {
 	bool was = false;
 	/* The last of the list came first. */
@@ -128,7 +127,7 @@ bool rollout_take_back(struct gyr_rollout *rollout, const char *model, uint64_t 
 	for (uint32_t i = 0; status == 0 && i < intended.count; i++)
 		status = gyr_registry_withdraw(rollout->registry, model, intended.labels[i].name, why, &error);
 	/* One that is held already, or was to be, was not brought by what failed. */
-	if (status == 0 && (waited || intended.count > 0) && !was_wanted(rollout, model, number) && !gyr_rollout_holds(rollout, model, number)) {
+	if (status == 0 && (waited || intended.count > 0) && !rollout_was_wanted(rollout, model, number) && !gyr_rollout_holds(rollout, model, number)) {
 		status = gyr_registry_want(rollout->registry, model, number, false, getuid(), &error);
 		if (status == -EBUSY) /* it served before, and goes on */
 			status = 0;
@@ -146,7 +145,7 @@ void rollout_fail_version(struct gyr_rollout *rollout, const char *model, uint64
 		rollout_end_operations(rollout, model, number, status, text);
 		return;
 	}
-	note_fault(rollout, model, number, text);
+	rollout_note_fault(rollout, model, number, text);
 	uint64_t pause_ns = rollout_find_fault(rollout, model, number)->pause_ns;
 	gyr_log_error("%s version %llu is wanted and cannot be loaded: %s; trying again in %llu s", model, (unsigned long long)number, text,
 		      (unsigned long long)(pause_ns / GYR_NS_PER_S));

@@ -150,6 +150,7 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 		rollout_end_operation(rollout->operations, -ESHUTDOWN, "gyrd is ending; what was begun goes on when it starts again");
 	while (rollout->faults != NULL)
 		rollout_forget_fault(rollout, rollout->faults->model, rollout->faults->number);
+	rollout_forget_withheld(rollout);
 	gyr_held_clear(&rollout->held);
 	gyr_stats_view_close(rollout->stats);
 	free(rollout->choices);

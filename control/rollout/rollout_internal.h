@@ -54,6 +54,10 @@ struct gyr_rollout {
 	struct gyr_timer look;
 	struct operation *operations;
 	struct fault *faults;
+	struct withheld *withheld; /* labels that were routed and could not be written down */
+	bool checking;             /* a file of what was held at the start is being read: of what follows */
+	char checked_model[GYR_NAME_BYTES];
+	uint64_t checked_number;
 	struct gyr_timer retry;
 	char model[GYR_NAME_BYTES]; /* of the step under way, as is what follows */
 	uint64_t number;
@@ -69,7 +73,26 @@ void rollout_forget_fault(struct gyr_rollout *rollout, const char *model, uint64
 /* A version that is wanted could not be loaded: what was intended with it is taken back, or it is tried again later. */
 void rollout_fail_version(struct gyr_rollout *rollout, const char *model, uint64_t number, int status, const char *text);
 
+void rollout_note_fault(struct gyr_rollout *rollout, const char *model, uint64_t number, const char *text);
+
+/* standin.c: what a label shall be routed to now; 0: to nothing. */
+uint64_t rollout_target(struct gyr_rollout *rollout, const struct gyr_label *label);
+/* standin.c: a version that is to be loaded because another cannot be. */
+bool rollout_stand_in_to_load(struct gyr_rollout *rollout, struct gyr_version *version);
+bool rollout_is_stand_in(struct gyr_rollout *rollout, const char *model, uint64_t number);
+/* standin.c: LABEL was routed as intended, which could not be written down for STATUS and TEXT: who waits for it is told. */
+void rollout_withhold(struct gyr_rollout *rollout, const struct gyr_label *label, int status, const char *text);
+/* standin.c: writes down that what is withheld is not intended any more. The errors of the registry: it is left for later. */
+GYR_MUST_CHECK int rollout_take_back_withheld(struct gyr_rollout *rollout, struct gyr_error *error);
+void rollout_forget_withheld(struct gyr_rollout *rollout);
+
+/* adopt.c: reads the next file of what the data plane held when it was linked. */
+void rollout_check_adopted(struct gyr_rollout *rollout);
+void rollout_mark_checked(struct gyr_rollout *rollout, const char *model, uint64_t number);
+
 /* operation.c: operations. */
+/* Was a version wanted before all those who wait for it now? */
+bool rollout_was_wanted(const struct gyr_rollout *rollout, const char *model, uint64_t number);
 void rollout_begin_operation(struct gyr_rollout *rollout, enum verb verb, const char *model, const char *label, uint64_t number, bool was_wanted,
 			     gyr_rollout_done *done, void *user);
 void rollout_end_operation(struct operation *operation, int status, const char *text);

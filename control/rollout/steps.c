@@ -131,6 +131,7 @@ static void end_load(void *user, const struct gyr_link_answer *answer)
 	if (answer->status == 0) {
 		int status = gyr_held_add(&rollout->held, rollout->model, rollout->number, "");
 		GYR_ASSERT(status == 0);
+		rollout_mark_checked(rollout, rollout->model, rollout->number);
 		rollout_forget_fault(rollout, rollout->model, rollout->number);
 		gyr_log_info("%s version %llu is loaded", rollout->model, (unsigned long long)rollout->number);
 	} else if (answer->status != -ENOTCONN) {
@@ -258,6 +259,8 @@ static bool step_load(struct gyr_rollout *rollout)
 	if (status != 0)
 		gyr_log_error("%s", error.text);
 	if (!search.found)
+		search.found = rollout_stand_in_to_load(rollout, &search.version);
+	if (!search.found)
 		return false;
 	struct reading *reading = calloc(1, sizeof *reading);
 	GYR_ASSERT(reading != NULL);
@@ -346,11 +349,9 @@ static bool step_route(struct gyr_rollout *rollout, bool keeping)
 	}
 	for (uint32_t i = 0; i < list.count; i++) {
 		const struct gyr_label *label = &list.labels[i];
-		/* A version that is not held (0 never is) is left out until it is. */
-		if (gyr_rollout_holds(rollout, label->model, label->intended))
-			add_route(&wanted, label->model, label->name, label->intended);
-		else if (gyr_rollout_holds(rollout, label->model, label->version))
-			add_route(&wanted, label->model, label->name, label->version);
+		uint64_t target = rollout_target(rollout, label);
+		if (target != 0)
+			add_route(&wanted, label->model, label->name, target);
 	}
 	free(list.labels);
 	/* Models that are routed and shall not be are among them, with no label. */
@@ -383,7 +384,9 @@ static bool settle_labels(struct gyr_rollout *rollout)
 	struct gyr_error error;
 	struct label_list list = {0};
 	bool moved = false;
-	int status = gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error);
+	int status = rollout_take_back_withheld(rollout, &error);
+	if (status == 0)
+		status = gyr_registry_each_label(rollout->registry, NULL, collect_label, &list, &error);
 	for (uint32_t i = 0; status == 0 && i < list.count; i++) {
 		const struct gyr_label *label = &list.labels[i];
 		if (label->intended == 0)
@@ -396,6 +399,8 @@ static bool settle_labels(struct gyr_rollout *rollout)
 			status = gyr_registry_settle(rollout->registry, label->model, label->name, &error);
 			if (status == 0)
 				gyr_log_info("%s: \"%s\" points at version %llu", label->model, label->name, (unsigned long long)label->intended);
+			else if (rollout_is_awaited(rollout, label->model, label->intended))
+				rollout_withhold(rollout, label, status, error.text);
 		}
 	}
 	free(list.labels);
@@ -431,7 +436,7 @@ static bool step_unload(struct gyr_rollout *rollout)
 		struct gyr_version version;
 		struct gyr_error error;
 		int status = gyr_registry_version(rollout->registry, held->model, held->number, &version, &error);
-		if (status == 0 && version.wanted && !held->foreign)
+		if (status == 0 && !held->foreign && (version.wanted || rollout_is_stand_in(rollout, held->model, held->number)))
 			continue;
 		/* What cannot be found out is left as it is. */
 		if (status != 0 && status != -ENOENT)
@@ -463,14 +468,17 @@ void rollout_advance(struct gyr_rollout *rollout)
 {
 	if (rollout->ending || rollout->stepping || !gyr_peer_is_up(rollout->peer))
 		return;
-	if (settle_labels(rollout))
+	bool unwritten = settle_labels(rollout);
+	if (unwritten)
 		rollout_retry_in(rollout, ROLLOUT_RETRY_NS);
 	rollout_settle_operations(rollout);
 	/* Whoever was told may have asked for more, and so have begun a step. */
 	if (rollout->stepping)
 		return;
-	rollout->settled =
-		!rollout_step_policy(rollout) && !step_route(rollout, true) && !step_load(rollout) && !step_route(rollout, false) && !step_unload(rollout);
+	rollout->settled = !rollout_step_policy(rollout) && !step_route(rollout, true) && !step_load(rollout) && !step_route(rollout, false) &&
+			   !step_unload(rollout) && !unwritten;
 	if (rollout->settled && !rollout->told_settled)
 		tell_settled(rollout);
+	if (rollout->settled)
+		rollout_check_adopted(rollout);
 }

@@ -125,7 +125,12 @@ static int meet(enum kind kind, bool grows, bool *torn)
 			die();
 		return 0;
 	case FULL: control->acted |= grows; return grows ? (int)control->error : 0;
-	case FAIL: control->acted = 1; return (int)control->error;
+	case FAIL:
+		/* To take a name or bytes away needs no room. */
+		if (control->error == ENOSPC && kind == NAME && !grows)
+			return 0;
+		control->acted = 1;
+		return (int)control->error;
 	default: return 0;
 	}
 }
@@ -189,9 +194,7 @@ int ftruncate(int fd, off_t size)
 	if (!of_fd(fd, path))
 		return (int)syscall(SYS_ftruncate, fd, size);
 	pthread_mutex_lock(&order);
-	int error = meet(WRITE, false, &torn);
-	if (torn)
-		die();
+	int error = meet(NAME, false, &torn);
 	int result = error != 0 ? -1 : (int)syscall(SYS_ftruncate, fd, size);
 	if (result == 0)
 		note(LOG_TRUNCATE, path, "", (uint64_t)size, NULL, 0);
@@ -256,7 +259,7 @@ int renameat(int dir, const char *name, int to_dir, const char *to)
 	char path[PATH_MAX], second[PATH_MAX];
 	if (!of_path(dir, name, path) || !of_path(to_dir, to, second))
 		return (int)syscall(SYS_renameat, dir, name, to_dir, to);
-	return change_name(LOG_RENAME, false, path, second, SYS_renameat, dir, name, to_dir, to);
+	return change_name(LOG_RENAME, true, path, second, SYS_renameat, dir, name, to_dir, to);
 }
 
 int rename(const char *name, const char *to)

@@ -1,5 +1,6 @@
 /* Rollouts against a real link: what is asked for comes true, what is refused is taken back, and what was true is so again after either end has gone. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -473,6 +474,75 @@ static void a_broken_blob_of_a_served_version_is_said_and_tried_again(void **sta
 	assert_null(gyr_rollout_fault(rollout, "net", 1));
 }
 
+static void change_blob(uint64_t number)
+{
+	struct gyr_version version;
+	char path[GYR_BLOB_PATH_BYTES], byte;
+	assert_int_equal(gyr_registry_version(registry, "net", number, &version, &error), 0);
+	gyr_blobs_path(gyr_registry_blobs(registry), version.id, path);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, 5000), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, 5000), 1);
+	close(fd);
+}
+
+static void wait_for_label(uint64_t number)
+{
+	uint64_t end_ns = gyr_clock_ns() + WAIT_NS;
+	bool never = false;
+	while (sample_plane_label(&plane, "net", "stable") != number) {
+		assert_true(gyr_clock_ns() < end_ns);
+		gyr_events_run_until(&events, &never, 5 * GYR_NS_PER_MS);
+	}
+}
+
+/* The last version that the label pointed at, of the same signature, and whole, serves until the one that it points at can be loaded. */
+static void a_damaged_version_is_stood_in_for(void **state)
+{
+	struct gyr_label label;
+	import(4, 1);
+	import(4, 2);
+	import(4, 3);
+	for (uint64_t number = 1; number <= 3; number++)
+		assert_int_equal(promote(number), 0);
+	/* The one before is damaged too, and the first is not loaded. */
+	assert_int_equal(unload(1), 0);
+	change_blob(3);
+	change_blob(2);
+	stop_gyrd();
+	sample_plane_stop(&plane);
+	sample_plane_start(&plane, folder);
+	start_gyrd();
+	wait_for_label(1);
+	assert_non_null(gyr_rollout_fault(rollout, "net", 3));
+	assert_int_equal(gyr_registry_label(registry, "net", "stable", &label, &error), 0);
+	assert_int_equal(label.version, 3);
+	change_blob(3);
+	wait_for_label(3);
+	assert_null(gyr_rollout_fault(rollout, "net", 3));
+}
+
+/* What the data plane holds serves on; that its file is damaged is told all the same. */
+static void the_file_of_an_adopted_version_is_read(void **state)
+{
+	import(4, 1);
+	assert_int_equal(promote(1), 0);
+	change_blob(1);
+	stop_gyrd();
+	start_gyrd();
+	settle();
+	uint64_t end_ns = gyr_clock_ns() + WAIT_NS;
+	bool never = false;
+	while (gyr_rollout_fault(rollout, "net", 1) == NULL) {
+		assert_true(gyr_clock_ns() < end_ns);
+		gyr_events_run_until(&events, &never, 5 * GYR_NS_PER_MS);
+	}
+	assert_int_equal(sample_plane_label(&plane, "net", "stable"), 1);
+	assert_int_equal(plane.loads, 1);
+}
+
 static int fail_commit(const char *step)
 {
 	return strcmp(step, "commit") == 0 ? -ENOSPC : 0;
@@ -537,6 +607,8 @@ int main(void)
 		TEST(what_was_begun_goes_on_after_a_crash),
 		TEST(a_version_of_another_registry_is_replaced),
 		TEST(a_broken_blob_of_a_served_version_is_said_and_tried_again),
+		TEST(a_damaged_version_is_stood_in_for),
+		TEST(the_file_of_an_adopted_version_is_read),
 		TEST(a_full_disk_fails_the_call_and_changes_nothing),
 		TEST(a_later_call_replaces_an_earlier_one),
 	};
