@@ -39,3 +39,13 @@ uint32_t gyr_batch_efficient(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows
 		size++;
 	return 1u << size;
 }
+
+uint32_t gyr_batch_turn(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uint64_t time)
+{
+	uint32_t rows = gyr_batch_efficient(cost, rows_max);
+	for (uint32_t i = 0; 1u << i <= rows_max; i++) {
+		if (1u << i > rows && cost[i] <= time)
+			rows = 1u << i;
+	}
+	return rows;
+}

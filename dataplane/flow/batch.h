@@ -20,4 +20,8 @@ void gyr_batch_cuts(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uin
  * ROWS_MAX as above. */
 uint32_t gyr_batch_efficient(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max);
 
+/* The most rows that are computed together, so that the next requests, and other models, do not wait for what hardly anybody gains by: the efficient ones, or as
+ * many as take no longer than TIME. */
+uint32_t gyr_batch_turn(const uint64_t cost[GYR_BATCH_SIZES], uint32_t rows_max, uint64_t time);
+
 #endif

@@ -1,6 +1,6 @@
 /*
- * Invariants: the lines of a queue are one round list; a line is in the list of its hash and of its queue, or free; those without an item are empty_count, at
- * most items_max, so that a line is free whenever an item may come. A queue without items has no lines: where nobody waits, nobody sits out.
+ * Invariants: a line is in the list of its hash and either new or in the round of its queue, or it is free; a new one has an item; those without an item are
+ * empty_count, at most items_max, so that a line is free whenever an item may come. A queue without items has no lines: where nobody waits, nobody sits out.
  */
 #include "dataplane/flow/queue.h"
 
@@ -23,7 +23,7 @@ int gyr_queues_init(struct gyr_queues *queues, uint32_t queue_count, uint32_t it
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < queue_count; i++)
-		queues->queues[i].last = GYR_QUEUE_NONE;
+		queues->queues[i].last = queues->queues[i].new_first = queues->queues[i].new_last = GYR_QUEUE_NONE;
 	for (uint32_t i = 0; i < hashes; i++)
 		queues->alike[i] = GYR_QUEUE_NONE;
 	for (uint32_t i = 0; i < lines; i++)
@@ -54,45 +54,86 @@ static uint32_t find_line(const struct gyr_queues *queues, uint32_t queue, uint6
 	return at;
 }
 
-/* Gives CLIENT a line, whose turn comes after all others. */
-static uint32_t add_line(struct gyr_queues *queues, uint32_t index, uint64_t client)
+/* Gives CLIENT a line, neither new nor in the round yet. */
+static uint32_t make_line(struct gyr_queues *queues, uint32_t index, uint64_t client)
 {
-	struct gyr_queue *queue = &queues->queues[index];
 	uint32_t at = queues->free, *alike = hash_of(queues, index, client);
 	GYR_ASSERT(at != GYR_QUEUE_NONE);
 	struct gyr_queue_line *line = &queues->lines[at];
 	queues->free = line->next;
-	*line = (struct gyr_queue_line){.client = client, .queue = index, .next = at, .next_alike = *alike};
+	*line = (struct gyr_queue_line){.client = client, .queue = index, .next_alike = *alike};
 	*alike = at;
-	if (queue->last != GYR_QUEUE_NONE) {
-		line->next = queues->lines[queue->last].next;
-		queues->lines[queue->last].next = at;
-	}
-	queue->last = at;
-	queue->line_count++;
+	queues->queues[index].line_count++;
 	queues->empty_count++;
 	return at;
 }
 
-/* Takes the empty line behind BEFORE away. */
-static void remove_line(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t before)
+/* Puts the line AT into the round, where its turn comes after all others. */
+static void join_round(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t at)
 {
-	uint32_t at = queues->lines[before].next, *alike = hash_of(queues, queues->lines[at].queue, queues->lines[at].client);
-	while (*alike != at)
-		alike = &queues->lines[*alike].next_alike;
-	*alike = queues->lines[at].next_alike;
-	queues->lines[before].next = queues->lines[at].next;
-	queue->last = before == at ? GYR_QUEUE_NONE : queue->last == at ? before : queue->last;
-	queue->line_count--;
-	queues->empty_count--;
-	queues->lines[at].next = queues->free;
-	queues->free = at;
+	struct gyr_queue_line *line = &queues->lines[at];
+	line->is_new = false;
+	line->next = line->previous = at;
+	if (queue->last != GYR_QUEUE_NONE) {
+		line->previous = queue->last;
+		line->next = queues->lines[queue->last].next;
+		queues->lines[line->next].previous = at;
+		queues->lines[line->previous].next = at;
+	}
+	queue->last = at;
 }
 
-static uint32_t line_for(struct gyr_queues *queues, uint32_t queue, uint64_t client)
+static void leave_round(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t at)
 {
-	uint32_t at = find_line(queues, queue, client);
-	return at != GYR_QUEUE_NONE ? at : add_line(queues, queue, client);
+	const struct gyr_queue_line *line = &queues->lines[at];
+	queues->lines[line->previous].next = line->next;
+	queues->lines[line->next].previous = line->previous;
+	if (queue->last == at)
+		queue->last = line->previous != at ? line->previous : GYR_QUEUE_NONE;
+}
+
+static void append_new(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t at)
+{
+	queues->lines[at].is_new = true;
+	queues->lines[at].next = GYR_QUEUE_NONE;
+	if (queue->new_last != GYR_QUEUE_NONE)
+		queues->lines[queue->new_last].next = at;
+	else
+		queue->new_first = at;
+	queue->new_last = at;
+}
+
+static void prepend_new(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t at)
+{
+	queues->lines[at].is_new = true;
+	queues->lines[at].next = queue->new_first;
+	if (queue->new_first == GYR_QUEUE_NONE)
+		queue->new_last = at;
+	queue->new_first = at;
+}
+
+static uint32_t take_new(struct gyr_queues *queues, struct gyr_queue *queue)
+{
+	uint32_t at = queue->new_first;
+	queue->new_first = queues->lines[at].next;
+	if (queue->new_first == GYR_QUEUE_NONE)
+		queue->new_last = GYR_QUEUE_NONE;
+	return at;
+}
+
+/* Takes the empty line AT out of the round, and frees it. */
+static void remove_line(struct gyr_queues *queues, struct gyr_queue *queue, uint32_t at)
+{
+	struct gyr_queue_line *line = &queues->lines[at];
+	uint32_t *alike = hash_of(queues, line->queue, line->client);
+	while (*alike != at)
+		alike = &queues->lines[*alike].next_alike;
+	*alike = line->next_alike;
+	leave_round(queues, queue, at);
+	queue->line_count--;
+	queues->empty_count--;
+	line->next = queues->free;
+	queues->free = at;
 }
 
 static void count_in(struct gyr_queues *queues, struct gyr_queue_line *line)
@@ -109,10 +150,15 @@ uint32_t gyr_queue_held(const struct gyr_queues *queues, uint32_t queue, uint64_
 	return at != GYR_QUEUE_NONE ? queues->lines[at].count : 0;
 }
 
-void gyr_queue_push(struct gyr_queues *queues, uint32_t queue, struct gyr_queue_item *item)
+void gyr_queue_push(struct gyr_queues *queues, uint32_t index, struct gyr_queue_item *item)
 {
 	GYR_ASSERT(queues->count < queues->items_max);
-	struct gyr_queue_line *line = &queues->lines[line_for(queues, queue, item->client)];
+	uint32_t at = find_line(queues, index, item->client);
+	if (at == GYR_QUEUE_NONE) {
+		at = make_line(queues, index, item->client);
+		append_new(queues, &queues->queues[index], at);
+	}
+	struct gyr_queue_line *line = &queues->lines[at];
 	item->next = NULL;
 	if (line->count == 0)
 		line->head = item;
@@ -122,9 +168,18 @@ void gyr_queue_push(struct gyr_queues *queues, uint32_t queue, struct gyr_queue_
 	count_in(queues, line);
 }
 
-void gyr_queue_push_back(struct gyr_queues *queues, uint32_t queue, struct gyr_queue_item *item)
+void gyr_queue_push_back(struct gyr_queues *queues, uint32_t index, struct gyr_queue_item *item)
 {
-	struct gyr_queue_line *line = &queues->lines[line_for(queues, queue, item->client)];
+	struct gyr_queue *queue = &queues->queues[index];
+	uint32_t at = find_line(queues, index, item->client);
+	if (at == GYR_QUEUE_NONE)
+		at = make_line(queues, index, item->client);
+	else if (!queues->lines[at].is_new)
+		leave_round(queues, queue, at);
+	struct gyr_queue_line *line = &queues->lines[at];
+	if (!line->is_new)
+		prepend_new(queues, queue, at);
+	queue->new_turns = 0;
 	item->next = line->count == 0 ? NULL : line->head;
 	line->head = item;
 	if (line->count == 0)
@@ -139,36 +194,48 @@ static void forget_lines(struct gyr_queues *queues, struct gyr_queue *queue)
 		remove_line(queues, queue, queue->last);
 }
 
+/* The line whose turn it is. The queue has an item. */
+static struct gyr_queue_line *next_line(struct gyr_queues *queues, struct gyr_queue *queue)
+{
+	for (;;) {
+		if (queue->new_first != GYR_QUEUE_NONE && (queue->last == GYR_QUEUE_NONE || queue->new_turns < GYR_QUEUE_NEW_TURNS)) {
+			uint32_t at = take_new(queues, queue);
+			join_round(queues, queue, at);
+			queue->new_turns++;
+			return &queues->lines[at];
+		}
+		uint32_t at = queues->lines[queue->last].next;
+		struct gyr_queue_line *line = &queues->lines[at];
+		bool sits_out = line->owed > 0 && queue->line_count > 1;
+		line->owed = sits_out ? line->owed - 1 : 0; /* one that is alone keeps nobody waiting */
+		if (line->count == 0 && line->owed == 0)
+			remove_line(queues, queue, at);
+		else
+			queue->last = at;
+		if (!sits_out && line->count > 0) {
+			queue->new_turns = 0;
+			return line;
+		}
+	}
+}
+
 struct gyr_queue_item *gyr_queue_pop(struct gyr_queues *queues, uint32_t index)
 {
 	struct gyr_queue *queue = &queues->queues[index];
 	if (queue->count == 0)
 		return NULL;
-	for (;;) {
-		uint32_t at = queues->lines[queue->last].next;
-		struct gyr_queue_line *line = &queues->lines[at];
-		if (line->owed > 0 && queue->line_count > 1) {
-			line->owed--;
-		} else if (line->count > 0) {
-			struct gyr_queue_item *item = line->head;
-			line->owed = 0; /* it is alone: it keeps nobody waiting */
-			line->head = item->next;
-			queues->empty_count += --line->count == 0;
-			queues->count--;
-			queue->count--;
-			if (line->count == 0)
-				remove_line(queues, queue, queue->last);
-			else
-				queue->last = at;
-			if (queue->count == 0)
-				forget_lines(queues, queue);
-			return item;
-		}
-		if (line->count == 0 && line->owed == 0)
-			remove_line(queues, queue, queue->last);
-		else
-			queue->last = at;
-	}
+	struct gyr_queue_line *line = next_line(queues, queue);
+	struct gyr_queue_item *item = line->head;
+	line->head = item->next;
+	line->count--;
+	queues->count--;
+	queue->count--;
+	queues->empty_count += line->count == 0;
+	if (queue->count == 0)
+		forget_lines(queues, queue);
+	else if (queues->empty_count > queues->items_max)
+		remove_line(queues, queue, (uint32_t)(line - queues->lines));
+	return item;
 }
 
 void gyr_queue_charge(struct gyr_queues *queues, uint32_t queue, uint64_t client, uint32_t rows)
@@ -176,8 +243,10 @@ void gyr_queue_charge(struct gyr_queues *queues, uint32_t queue, uint64_t client
 	if (rows < 2 || queues->queues[queue].count == 0)
 		return;
 	uint32_t at = find_line(queues, queue, client);
-	if (at == GYR_QUEUE_NONE && queues->empty_count < queues->items_max)
-		at = add_line(queues, queue, client);
+	if (at == GYR_QUEUE_NONE && queues->empty_count < queues->items_max) {
+		at = make_line(queues, queue, client);
+		join_round(queues, &queues->queues[queue], at);
+	}
 	if (at != GYR_QUEUE_NONE)
 		queues->lines[at].owed += rows - 1;
 }

@@ -1,7 +1,9 @@
 /*
  * Queues that are fair among clients. In each queue every client has a line of its own, first come first served; the lines take turns, and one that has had
- * several rows at once sits out as many turns as it had more than one. A line exists while something stands in it, or while it has turns to sit out. All memory
- * is taken at the start. Items are embedded in what the caller queues. One thread.
+ * several rows at once sits out as many turns as it had more than one. A new line comes before the round of the others, so who asks little does not wait for
+ * those who ask much (as in FQ-CoDel, RFC 8290); then it goes to the end of the round, and stays until it is found empty there, so that nobody is new again with
+ * every request. GYR_QUEUE_NEW_TURNS new lines in a row at most, while the round has some. All memory is taken at the start. Items are embedded in what the
+ * caller queues. One thread.
  */
 #ifndef GYR_DATAPLANE_FLOW_QUEUE_H
 #define GYR_DATAPLANE_FLOW_QUEUE_H
@@ -13,6 +15,7 @@
 #include "base/net_address.h"
 
 #define GYR_QUEUE_NONE UINT32_MAX
+#define GYR_QUEUE_NEW_TURNS 8u
 
 struct gyr_queue_item {
 	struct gyr_queue_item *next;
@@ -24,14 +27,17 @@ struct gyr_queue_line {
 	uint64_t client;
 	uint32_t queue, count;
 	uint32_t owed;       /* turns to sit out */
-	uint32_t next;       /* in turn, round; of a free one: the next free */
+	uint32_t next;       /* in turn, round; of a new one: the next new; of a free one: the next free */
+	uint32_t previous;   /* in turn, round */
+	bool is_new;
 	uint32_t next_alike; /* of the same hash */
 };
 
 struct gyr_queue {
 	uint32_t count;      /* items */
-	uint32_t line_count; /* empty ones with turns to sit out included */
-	uint32_t last;       /* the line whose turn was last; its next is the next. GYR_QUEUE_NONE: no line */
+	uint32_t line_count; /* empty ones, and new ones, included */
+	uint32_t last;       /* in the round: the line whose turn was last; its next is the next. GYR_QUEUE_NONE: no line in it */
+	uint32_t new_first, new_last, new_turns;
 };
 
 struct gyr_queues {
@@ -65,7 +71,8 @@ uint32_t gyr_queue_held(const struct gyr_queues *queues, uint32_t queue, uint64_
 void gyr_queue_push(struct gyr_queues *queues, uint32_t queue, struct gyr_queue_item *item);
 /* Takes the next in turn; NULL when the queue is empty. Hot path. */
 struct gyr_queue_item *gyr_queue_pop(struct gyr_queues *queues, uint32_t queue);
-/* Puts back what was taken, before the others of its client: the last taken first. */
+/* Puts back what was taken, before the others of its client: the last taken first. Its turn, taken and not had, comes next, so that nobody is passed
+ * over twice. */
 void gyr_queue_push_back(struct gyr_queues *queues, uint32_t queue, struct gyr_queue_item *item);
 /* What CLIENT was given weighs ROWS, not one. */
 void gyr_queue_charge(struct gyr_queues *queues, uint32_t queue, uint64_t client, uint32_t rows);

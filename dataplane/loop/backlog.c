@@ -63,7 +63,8 @@ static void turn_away(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const stru
 
 /*
  * Whether one more request of CLIENT may wait. A client may have twice of what is still free, so one alone gets two thirds of the room, and room is left for
- * others however much it sends; several share it equally.
+ * others however much it sends; several share it equally. Time is each client's own: the lines take turns, so before a client's next request come, of each line,
+ * as many as it has itself, and no more. What the others have beyond that delays them, and is no reason to turn this one away.
  */
 static bool may_wait(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t client, const struct gyr_route_model *about, uint64_t now)
 {
@@ -74,17 +75,16 @@ static bool may_wait(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t cl
 	uint64_t waiting = queues->queues[slot].count, free_room = queues->items_max - queues->count;
 	if (waiting == 0 && free_room > 0)
 		return true;
-	uint64_t held = gyr_queue_held(queues, slot, client), weighed = held + 2 * waiting;
-	uint64_t cost_tsc = gyr_share_stretch(&backlog->share, slot, model->cost_tsc), allowed_tsc = gyr_codel_allowed(&model->codel, &backlog->limits);
-	/* Who has nothing waiting is no reason for the queue to stand. */
-	if (held == 0)
-		allowed_tsc = backlog->limits.interval;
-	if (held >= 2 * free_room || (queue_limit > 0 && weighed >= 2 * (uint64_t)queue_limit)) {
-		turn_away(lcore, mbuf, about, now, waiting * cost_tsc, "too many requests are waiting");
+	uint64_t held = gyr_queue_held(queues, slot, client), ahead = RTE_MIN(waiting, (held + 1) * queues->queues[slot].line_count);
+	uint64_t wait_tsc = ahead * gyr_share_stretch(&backlog->share, slot, model->cost_tsc);
+	if (held >= 2 * free_room || (queue_limit > 0 && held + 2 * waiting >= 2 * (uint64_t)queue_limit)) {
+		turn_away(lcore, mbuf, about, now, wait_tsc, "too many requests are waiting");
 		return false;
 	}
-	if (weighed >= 2 * BATCHES * (uint64_t)model->batch_efficient && weighed * cost_tsc >= 2 * allowed_tsc) {
-		turn_away(lcore, mbuf, about, now, waiting * cost_tsc, "requests to the model wait too long");
+	/* Who has nothing waiting is no reason for the queue to stand. */
+	uint64_t allowed_tsc = held == 0 ? backlog->limits.interval : gyr_codel_allowed(&model->codel, &backlog->limits);
+	if (ahead >= BATCHES * (uint64_t)model->batch_efficient && wait_tsc >= allowed_tsc) {
+		turn_away(lcore, mbuf, about, now, wait_tsc, "requests to the model wait too long");
 		return false;
 	}
 	return true;
@@ -117,8 +117,8 @@ static void wake(struct gyr_lcore *lcore, const struct gyr_request *request, con
 	struct gyr_backlog *backlog = lcore->backlog;
 	uint32_t slot = about->slot, delay_us = about->policy.max_delay_us, count = backlog->queues.queues[slot].count;
 	struct gyr_backlog_model *model = &backlog->models[slot];
-	uint32_t batch_max = about->stable != NULL ? about->stable->batch_max : lcore->loop->config->batch_max;
-	if (delay_us == 0 || count >= batch_max || (count > 1 && !model->delayed)) {
+	uint32_t batch_turn = about->stable != NULL ? about->stable->batch_turn : lcore->loop->config->batch_max;
+	if (delay_us == 0 || count >= batch_turn || (count > 1 && !model->delayed)) {
 		if (model->delayed)
 			end_delay(backlog, slot);
 		gyr_share_wake(&backlog->share, slot);
@@ -138,11 +138,13 @@ void gyr_backlog_take(struct gyr_lcore *lcore, const struct gyr_route *route, st
 	struct gyr_request *request = gyr_request_of(mbuf);
 	const struct gyr_route_model *model = gyr_route_model(route, &request->message.model);
 	if (model == NULL || request->message.type == GYR_WIRE_DESCRIBE) {
+		backlog->refused++;
 		bool admitted = gyr_admit(lcore, route, mbuf, now);
 		GYR_ASSERT(!admitted);
 		return;
 	}
 	if (gyr_is_late(lcore, request, now)) {
+		backlog->refused++;
 		request->version = NULL;
 		gyr_counter_add(&gyr_model_counters_of(lcore, model)->refused[GYR_WIRE_DEADLINE], 1);
 		gyr_refuse_late(lcore, mbuf);
@@ -180,7 +182,7 @@ struct pick {
 	bool member[2 * GYR_LOOP_BURST]; /* of the batch; the others go back */
 };
 
-/* Takes requests to one version from the queue of SLOT, as many as its batch holds. False: there was none that could be computed. */
+/* Takes requests to one version from the queue of SLOT, as many as its turn has. False: there was none that could be computed. */
 static bool pick_batch(struct gyr_lcore *lcore, const struct gyr_route *route, uint32_t slot, uint64_t now, struct pick *pick)
 {
 	struct gyr_queues *queues = &lcore->backlog->queues;
@@ -188,7 +190,7 @@ static bool pick_batch(struct gyr_lcore *lcore, const struct gyr_route *route, u
 	struct gyr_queue_item *item;
 	bool passed_ordered = false;
 	pick->count = pick->rows = pick->member_count = 0;
-	while (pick->count < 2 * GYR_LOOP_BURST && pick->member_count < GYR_LOOP_BURST && (version == NULL || pick->rows < version->batch_max) &&
+	while (pick->count < 2 * GYR_LOOP_BURST && pick->member_count < GYR_LOOP_BURST && (version == NULL || pick->rows < version->batch_turn) &&
 	       (item = gyr_queue_pop(queues, slot)) != NULL) {
 		struct gyr_request *request = request_of_item(item);
 		struct rte_mbuf *mbuf = gyr_mbuf_of(request);
@@ -196,8 +198,8 @@ static bool pick_batch(struct gyr_lcore *lcore, const struct gyr_route *route, u
 			continue;
 		if (version == NULL)
 			version = request->version;
-		bool member =
-			request->version == version && pick->rows + request->rows <= version->batch_max && !(passed_ordered && request->message.want_order);
+		bool fits = pick->rows == 0 || pick->rows + request->rows <= version->batch_turn;
+		bool member = request->version == version && fits && !(passed_ordered && request->message.want_order);
 		passed_ordered = passed_ordered || (!member && request->message.want_order);
 		pick->mbufs[pick->count] = mbuf;
 		pick->member[pick->count++] = member;

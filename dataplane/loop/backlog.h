@@ -29,7 +29,7 @@ struct gyr_backlog {
 	struct gyr_codel_limits limits;
 	uint64_t return_max_tsc; /* the longest time to come back after */
 	int64_t debt_tsc;        /* spent on turning away, less its part of the time spent on computing */
-	uint32_t refused;        /* in this turn */
+	uint32_t refused;        /* in this turn, or answered without being computed */
 	uint32_t put_off;        /* turns in a row that left the computing for the next one, as the port had more */
 	uint32_t delayed_count;
 	uint16_t delayed[GYR_MODELS_MAX]; /* slots of the models that wait for more rows */

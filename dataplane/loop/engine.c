@@ -6,14 +6,15 @@
  * the next.
  *
  * Turning away takes time too. An lcore that spends more than its part on it leaves the port, and the ring, alone until it has computed enough: what then does
- * not fit into the port is lost there, at no cost.
+ * not fit into the port is lost there, at no cost. But whoever waits in the port waits behind everybody, so what was not spent is kept for a while: a burst, or
+ * what came while the machine stood still, is turned away at once.
  */
 #include "dataplane/loop/backlog.h"
 
-#define REFUSING_PART 16u /* of the time spent on computing, one part may be spent on turning away */
+#define REFUSING_PART 10u /* of the time spent on computing, one part may be spent on turning away */
 #define PUT_OFF_MAX 16u   /* turns in a row that only take what the port has: about as many frames as a port holds */
 
-/* Computes MBUFS when they fit into one batch of one version; else how many are left of them, to be queued. */
+/* Computes MBUFS when they fit into one turn of one version; else how many are left of them, to be queued. */
 static uint32_t run_at_once(struct gyr_lcore *lcore, const struct gyr_route *route, struct rte_mbuf **mbufs, uint32_t count, uint64_t now)
 {
 	uint32_t left = 0, rows = 0;
@@ -28,7 +29,7 @@ static uint32_t run_at_once(struct gyr_lcore *lcore, const struct gyr_route *rou
 	if (left == 0)
 		return 0;
 	const struct gyr_version *version = gyr_request_of(mbufs[0])->version;
-	if (left > 1 && (!alike || rows > version->batch_max || version->cuts[rows] != rows))
+	if (left > 1 && (!alike || rows > version->batch_turn || version->cuts[rows] != rows))
 		return left;
 	gyr_compute(lcore, mbufs, left, now);
 	return 0;
@@ -50,11 +51,9 @@ static void settle(struct gyr_lcore *lcore, uint32_t taken, uint64_t began_tsc, 
 	if (backlog->refused > 0)
 		backlog->debt_tsc += (int64_t)(gyr_tsc_since(began_tsc, end_tsc) * backlog->refused / taken);
 	backlog->debt_tsc -= (int64_t)(gyr_tsc_since(end_tsc, now) / REFUSING_PART);
-	int64_t credit_max = (int64_t)(backlog->limits.target / REFUSING_PART), debt_max = (int64_t)(backlog->limits.interval / REFUSING_PART);
-	if (backlog->debt_tsc < -credit_max)
-		backlog->debt_tsc = -credit_max;
-	if (backlog->debt_tsc > debt_max)
-		backlog->debt_tsc = debt_max;
+	const int64_t credit_max = (int64_t)(backlog->limits.interval / 2), debt_max = (int64_t)(backlog->limits.interval / REFUSING_PART);
+	backlog->debt_tsc = RTE_MAX(backlog->debt_tsc, -credit_max);
+	backlog->debt_tsc = RTE_MIN(backlog->debt_tsc, debt_max);
 	lcore->behind = backlog->debt_tsc > 0 && backlog->share.count > 0;
 }
 

@@ -159,7 +159,6 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 		uint64_t now = rte_rdtsc();
 		if (lcore->began_tsc == 0)
 			lcore->began_tsc = now;
-		lcore->io_full |= count == GYR_LOOP_BURST;
 		struct parcel parcel;
 		parcel.count = 0;
 		uint64_t bytes = 0;
@@ -170,6 +169,8 @@ uint32_t gyr_io_poll(struct gyr_lcore *lcore)
 			bytes += rte_pktmbuf_pkt_len(frames[i]);
 			take_frame(lcore, &loop->hosts[port], frames[i], now, &parcel);
 		}
+		/* Full of work: what is only dropped is no reason to put work off. */
+		lcore->io_full |= parcel.count > GYR_LOOP_BURST / 2;
 		count_burst(lcore->queues[q].counters, count, bytes);
 		if (parcel.count > 0)
 			deliver(lcore, lcore->targets[choose_target(lcore)], &parcel);

@@ -38,7 +38,7 @@ struct gyr_version {
 	bool batched; /* dimension 0 is the number of rows */
 	uint32_t batch_max;
 	uint64_t cost_tsc[GYR_BATCH_SIZES];   /* what a run of 1, 2, 4, ... rows took when it was loaded */
-	uint32_t batch_efficient;             /* flow/batch.h */
+	uint32_t batch_efficient, batch_turn; /* flow/batch.h; requests with more rows than a turn has are computed alone */
 	uint8_t cuts[GYR_BATCH_ROWS_MAX + 1]; /* flow/batch.h */
 	uint32_t input_count, output_count;
 	struct gyr_signature_value inputs[GYR_WIRE_TENSORS_MAX], outputs[GYR_WIRE_TENSORS_MAX];

@@ -65,8 +65,26 @@ def dense_net(name, sizes, seed=1):
         value = f"r{i}"
         if not last:
             nodes.append(helper.make_node("Relu", [f"h{i}"], [value]))
+    return rows_model(name, nodes, constants, sizes[0], sizes[-1])
+
+
+def conv_net(name, side, channels, layers):
+    """An image of SIDE x SIDE floats, LAYERS convolutions 3x3 of CHANNELS with ReLU, and the mean of each channel. Random weights."""
+    random = numpy.random.default_rng(1)
+    constants, nodes = [numpy_helper.from_array(numpy.array([0, 1, side, side]), "image")], [helper.make_node("Reshape", ["x", "image"], ["r0"])]
+    for i in range(1, layers + 1):
+        inputs = 1 if i == 1 else channels
+        constants.append(numpy_helper.from_array((random.standard_normal((channels, inputs, 3, 3)) / (9 * inputs) ** 0.5).astype(numpy.float32), f"w{i}"))
+        constants.append(numpy_helper.from_array(random.standard_normal(channels).astype(numpy.float32), f"b{i}"))
+        nodes.append(helper.make_node("Conv", [f"r{i - 1}", f"w{i}", f"b{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+    nodes += [helper.make_node("GlobalAveragePool", [f"r{layers}"], ["means"]), helper.make_node("Flatten", ["means"], ["y"])]
+    return rows_model(name, nodes, constants, side * side, channels)
+
+
+def rows_model(name, nodes, constants, inputs, outputs):
     row = lambda label, count: helper.make_tensor_value_info(label, TensorProto.FLOAT, ["N", count])
-    graph = helper.make_graph(nodes, name, [row("x", sizes[0])], [row("y", sizes[-1])], constants)
+    graph = helper.make_graph(nodes, name, [row("x", inputs)], [row("y", outputs)], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 

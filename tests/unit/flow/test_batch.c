@@ -73,6 +73,17 @@ static void tells_how_many_rows_are_worth_waiting_for(void **state)
 	assert_int_equal(gyr_batch_efficient(both, 1), 1);
 }
 
+/* No more than are efficient, but for what takes no longer than the time that is given. */
+static void turns_are_no_longer_than_they_gain(void **state)
+{
+	const uint64_t memory[GYR_BATCH_SIZES] = {100, 100, 100, 100, 100, 100, 100}, arithmetic[GYR_BATCH_SIZES] = {10, 20, 40, 80, 160, 320, 640};
+	assert_int_equal(gyr_batch_turn(memory, 64, 10), 64);
+	assert_int_equal(gyr_batch_turn(arithmetic, 64, 9), 1);
+	assert_int_equal(gyr_batch_turn(arithmetic, 64, 159), 8);
+	assert_int_equal(gyr_batch_turn(arithmetic, 64, 160), 16);
+	assert_int_equal(gyr_batch_turn(arithmetic, 4, 160), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +91,7 @@ int main(void)
 		cmocka_unit_test(proportional_times_are_split),
 		cmocka_unit_test(stays_within_the_most_rows),
 		cmocka_unit_test(tells_how_many_rows_are_worth_waiting_for),
+		cmocka_unit_test(turns_are_no_longer_than_they_gain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,33 @@ static void what_is_put_back_comes_first_of_its_client(void **state)
 	expect_nothing_left();
 }
 
+/* Whoever is passed over for what goes together is first the next time, with a line that has emptied and with one that has not. */
+static void nobody_is_passed_over_twice(void **state)
+{
+	for (uint32_t waiting = 1; waiting < 8; waiting += 6) {
+		for (uint32_t i = 0; i < 12; i++)
+			push(0, i, 1 + i % 2);
+		for (uint32_t i = 0; i < waiting; i++)
+			push(0, 12 + i, 3);
+		struct gyr_queue_item *passed[8];
+		uint32_t passed_count = 0;
+		for (uint32_t taken = 0; taken < 6;) {
+			struct gyr_queue_item *item = gyr_queue_pop(&queues, 0);
+			if (item->client == 3)
+				passed[passed_count++] = item;
+			else
+				taken++;
+		}
+		assert_in_range(passed_count, 1, waiting);
+		while (passed_count > 0)
+			gyr_queue_push_back(&queues, 0, passed[--passed_count]);
+		expect(0, 12);
+		while (gyr_queue_pop(&queues, 0) != NULL)
+			continue;
+		expect_nothing_left();
+	}
+}
+
 /* One asks for 16 rows at a time, the other for one: they get as many rows. */
 static void rows_are_what_is_shared(void **state)
 {
@@ -236,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(clients_take_turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queues_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_put_back_comes_first_of_its_client, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nobody_is_passed_over_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rows_are_what_is_shared, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(turns_are_sat_out_with_an_empty_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_alone_is_free, set_up, tear_down),
