@@ -59,12 +59,18 @@ void gyr_answer_error(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t i
 	answer_error(lcore, mbuf, (enum gyr_answer)code, id, code, text, retry_after_us);
 }
 
-void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text)
+/* Counts a refusal with the request's version, where that is chosen, and answers. */
+static void refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text, uint32_t retry_after_us)
 {
 	const struct gyr_request *request = gyr_request_of(mbuf);
 	if (request->version != NULL)
 		gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->refused[code], 1);
-	gyr_answer_error(lcore, mbuf, request->message.id, code, text, 0);
+	gyr_answer_error(lcore, mbuf, request->message.id, code, text, retry_after_us);
+}
+
+void gyr_refuse(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, enum gyr_wire_code code, const char *text)
+{
+	refuse(lcore, mbuf, code, text, 0);
 }
 
 void gyr_refuse_computed(struct gyr_lcore *lcore, struct rte_mbuf *mbuf)
@@ -84,11 +90,8 @@ void gyr_refuse_long(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char 
 
 void gyr_refuse_busy(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const char *text)
 {
-	const struct gyr_request *request = gyr_request_of(mbuf);
 	uint64_t service_us = atomic_load_explicit(&lcore->service_tsc, memory_order_relaxed) / lcore->loop->tsc_per_us;
-	if (request->version != NULL)
-		gyr_counter_add(&gyr_lane_of(lcore, request->version)->counters->refused[GYR_WIRE_BUSY], 1);
-	gyr_answer_error(lcore, mbuf, request->message.id, GYR_WIRE_BUSY, text, (uint32_t)RTE_MAX(service_us, UINT64_C(1)));
+	refuse(lcore, mbuf, GYR_WIRE_BUSY, text, (uint32_t)RTE_MAX(service_us, UINT64_C(1)));
 }
 
 bool gyr_answer_result(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint32_t first_row, const uint32_t timing_ns[3])

@@ -69,11 +69,16 @@ static void list_lcore(struct list *list)
 			  "datagrams for us, by their answer");
 }
 
-static void list_rx(struct list *list)
+static void list_queue(struct list *list, const char *lcore_help)
 {
 	ADD_HEAD(struct gyr_queue_head, TEXT, port, "DPDK's name of the port");
 	ADD_HEAD(struct gyr_queue_head, NUMBER, queue, "number of the queue");
-	ADD_HEAD(struct gyr_queue_head, NUMBER, lcore, "the lcore that polls it");
+	ADD_HEAD(struct gyr_queue_head, NUMBER, lcore, lcore_help);
+}
+
+static void list_rx(struct list *list)
+{
+	list_queue(list, "the lcore that polls it");
 #define STRUCT struct gyr_rx_counters
 	GYR_RX_COUNTERS(ADD_WORD)
 #undef STRUCT
@@ -81,9 +86,7 @@ static void list_rx(struct list *list)
 
 static void list_tx(struct list *list)
 {
-	ADD_HEAD(struct gyr_queue_head, TEXT, port, "DPDK's name of the port");
-	ADD_HEAD(struct gyr_queue_head, NUMBER, queue, "number of the queue");
-	ADD_HEAD(struct gyr_queue_head, NUMBER, lcore, "the lcore that sends through it");
+	list_queue(list, "the lcore that sends through it");
 #define STRUCT struct gyr_tx_counters
 	GYR_TX_COUNTERS(ADD_WORD)
 #undef STRUCT

@@ -3,6 +3,7 @@
 
 Two busy processes, the echo and the data plane, share the last CPU, and one of them is stopped (SIGSTOP) while the other is asked; the client runs on CPU 0. So each round
 measures all of them within a few seconds of each other, and a drift of the machine touches all alike. The figures are medians of the rounds, with the lowest and highest beside them.
+The stages of one request (roundtrip.MODEL.STAGE.p50) are what the data plane counted in each round, its warm-up included.
 """
 import argparse
 import json
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from appliance import GYR_LOAD, PORT, TOP, Appliance, run  # noqa: E402
+import stages  # noqa: E402
 from figures import CPU_CLIENT, CPU_SERVER, Figures, dense_net, describe_machine, hugepages, install  # noqa: E402
 
 BENCH = TOP / "build/release/tools/benchmark"
@@ -87,12 +89,16 @@ def over_memif(figures, rounds, count, huge):
             pids = {pid for _, pid in commands.values()}
             dataplane = commands["null"][1]
             seen, kernel = {name: [] for name in commands}, []
+            counted = {name: [] for name in commands if name != "echo"}
             for _ in range(rounds):
                 for name, (command, pid) in commands.items():
                     for other in pids - {pid}:
                         os.kill(other, signal.SIGSTOP)
                     os.kill(pid, signal.SIGCONT)
+                    before = stages.read(appliance, name) if name in counted else None
                     seen[name].append(ask(command, count))
+                    if before:
+                        counted[name].append(stages.between(before, stages.read(appliance, name)))
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP)
                 kernel.append(bare_kernel_ns())
@@ -104,6 +110,10 @@ def over_memif(figures, rounds, count, huge):
         for quantile in QUANTILES:
             figures.add(f"roundtrip.{name}.{quantile}", [row[quantile] for row in rows], "ns")
     figures.add("roundtrip.mlp100.kernel", kernel, "ns")
+    for name, rows in counted.items():
+        for stage in stages.STAGES:
+            for label, share in (("p50", 0.5), ("p99", 0.99)):
+                figures.add(f"roundtrip.{name}.{stage}.{label}", [stages.quantile(row[stage], share) for row in rows], "ns")
     for quantile in QUANTILES:
         figures.add(f"roundtrip.null.{quantile}_over_echo", [n[quantile] / e[quantile] for n, e in zip(seen["null"], seen["echo"])], "ratio")
     for quantile in QUANTILES:
