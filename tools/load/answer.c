@@ -29,8 +29,8 @@ static void count_result(struct load_run *run, const struct load_question *quest
 	stats->went_back += answer->version < question->newest;
 	if (answer->version > stats->newest)
 		stats->newest = answer->version;
-	enum load_verdict verdict =
-		load_judge(&run->sources[question->kind], question->example, answer->version, place, &answer->tensors[0], run->options->tolerance);
+	enum load_verdict verdict = load_judge(&run->sources[question->kind], question->example, answer->version, place, answer->tensors,
+					       answer->tensor_count, run->options->tolerance);
 	version->right += verdict == LOAD_RIGHT;
 	version->wrong += verdict == LOAD_WRONG;
 	if (answer->has_timing)
@@ -50,7 +50,7 @@ static void count_error(struct load_run *run, const struct load_question *questi
 /* Whether the question is kept, to be asked again when the server said. */
 static bool put_off(struct load_run *run, struct load_question *question, const struct gyr_wire_message *answer, uint64_t now_ns)
 {
-	if (!run->options->backoff || answer->code != GYR_WIRE_BUSY || question->attempts >= run->options->attempts || question->resting)
+	if (!run->options->backoff || answer->code != GYR_WIRE_BUSY || question->attempts >= run->options->attempts)
 		return false;
 	if (!load_rest_add(&run->rest, now_ns + answer->retry_after_us * GYR_NS_PER_US, question->id))
 		return false;
@@ -79,6 +79,11 @@ void load_take_answer(void *context, uint32_t client, const uint8_t *bytes, size
 		return;
 	}
 	bool refused = code == GYR_WIRE_OK && answer.type == GYR_WIRE_ERROR;
+	if (refused && answer.code == GYR_WIRE_BUSY && question->resting) {
+		/* It was told already. */
+		run->stats->doubled += question->answers > question->attempts;
+		return;
+	}
 	if (refused && put_off(run, question, &answer, now_ns))
 		return;
 	load_question_end(run, question);

@@ -8,8 +8,7 @@
 #include "base/clock.h"
 #include "tools/load/report.h"
 
-#define TRIALS 5u /* of one rate, at most */
-#define HOLDS 2u  /* of them must hold: a stall of the machine is not the server's */
+#define HOLDS 3u /* trials of one rate that agree, of five at most: a stall of the machine is not the server's, nor is a lucky trial */
 #define BAD_MAX 1e-3
 #define WARM_PART 0.1 /* of a trial's questions are asked before those that are measured */
 #define CLOSED_IN_FLIGHT 16u
@@ -44,9 +43,12 @@ static int try_once(struct search *search, double rate, bool *held, uint64_t *p9
 {
 	struct load_options *options = search->options;
 	const struct load_sum *sum = &search->sum;
+	double seconds = options->seconds;
 	options->streams[0].rate = rate;
-	options->warm_up = (uint64_t)(rate * options->seconds * WARM_PART);
+	options->warm_up = (uint64_t)(rate * seconds * WARM_PART);
+	options->seconds = seconds * (1 + WARM_PART);
 	int status = run_once(search);
+	options->seconds = seconds;
 	if (status != 0)
 		return status;
 	bool behind = load_fell_behind(search->stats, sum);
@@ -64,15 +66,16 @@ static int try_once(struct search *search, double rate, bool *held, uint64_t *p9
 /* RATE, until it is known. */
 static int try_rate(struct search *search, double rate, bool *held)
 {
-	uint64_t p99_ns[HOLDS];
+	uint64_t p99_ns, sum_ns = 0;
 	unsigned good = 0, bad = 0;
-	while (good < HOLDS && bad <= TRIALS - HOLDS) {
+	while (good < HOLDS && bad < HOLDS) {
 		bool once;
-		int status = try_once(search, rate, &once, &p99_ns[good]);
+		int status = try_once(search, rate, &once, &p99_ns);
 		if (status != 0)
 			return status;
 		*(once ? &good : &bad) += 1;
 		if (once) {
+			sum_ns += p99_ns;
 			struct load_stats *last = search->stats;
 			search->stats = search->best;
 			search->best = last;
@@ -81,7 +84,7 @@ static int try_rate(struct search *search, double rate, bool *held)
 	*held = good == HOLDS;
 	if (*held) {
 		search->found->rate = rate;
-		search->found->p99_ns = (p99_ns[0] + p99_ns[1]) / 2;
+		search->found->p99_ns = sum_ns / HOLDS;
 	} else {
 		search->found->failed_rate = rate;
 	}

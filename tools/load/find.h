@@ -1,4 +1,4 @@
-/* The highest rate at which a p99 holds: doubled until it does not hold, then the gap halved, each rate tried until it held twice, or did not four times. */
+/* The highest rate at which a p99 holds: doubled until it does not hold, then the gap halved, each rate tried until it held, or did not, three times. */
 #ifndef GYR_TOOLS_LOAD_FIND_H
 #define GYR_TOOLS_LOAD_FIND_H
 
@@ -7,7 +7,7 @@
 struct load_found {
 	double rate;        /* the highest that held; 0: none did of those that ask a thousand questions in a trial */
 	double failed_rate; /* the lowest that did not */
-	uint64_t p99_ns;    /* the mean of its two trials */
+	uint64_t p99_ns;    /* the mean of its trials that held */
 	uint32_t trials;
 };
 

@@ -1,5 +1,5 @@
 /*
- * Judgement: see judge.h. First answers are kept one behind the other in a store of fixed size; PLACES tells for each example and version where. What the store
+ * Judgement: see judge.h. First answers, with all of their tensors, are kept one behind the other in a store of fixed size; PLACES tells for each example and version where. What the store
  * has no room for is not judged.
  */
 #include "tools/load/judge.h"
@@ -15,7 +15,7 @@
 #define NOWHERE UINT32_MAX
 
 struct load_memory {
-	uint8_t *store; /* the number of bytes, then these, for each */
+	uint8_t *store; /* for each: the number of tensors; the number of bytes, then these, for each of them */
 	uint32_t used;
 	uint32_t places[]; /* LOAD_VERSIONS_MAX for each example */
 };
@@ -77,20 +77,45 @@ static bool is_same(const uint8_t *expected, uint32_t bytes, const struct gyr_wi
 	return true;
 }
 
-static enum load_verdict remember(struct load_memory *memory, uint32_t *place, const struct gyr_wire_tensor *answer)
+static void store(struct load_memory *memory, const void *bytes, uint32_t count)
 {
-	uint32_t bytes = answer->bytes;
-	if (STORE_BYTES - memory->used < bytes + sizeof bytes)
+	memcpy(memory->store + memory->used, bytes, count);
+	memory->used += count;
+}
+
+static enum load_verdict remember(struct load_memory *memory, uint32_t *place, const struct gyr_wire_tensor *answer, uint32_t count)
+{
+	uint64_t bytes = sizeof count;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += sizeof answer[i].bytes + answer[i].bytes;
+	if (STORE_BYTES - memory->used < bytes)
 		return LOAD_UNJUDGED;
 	*place = memory->used;
-	memcpy(memory->store + memory->used, &bytes, sizeof bytes);
-	memcpy(memory->store + memory->used + sizeof bytes, answer->data, bytes);
-	memory->used += (uint32_t)sizeof bytes + bytes;
+	store(memory, &count, sizeof count);
+	for (uint32_t i = 0; i < count; i++) {
+		store(memory, &answer[i].bytes, sizeof answer[i].bytes);
+		store(memory, answer[i].data, answer[i].bytes);
+	}
 	return LOAD_RIGHT;
 }
 
+static bool is_remembered(const uint8_t *first, const struct gyr_wire_tensor *answer, uint32_t count, double tolerance)
+{
+	uint32_t expected;
+	memcpy(&expected, first, sizeof expected);
+	bool same = count == expected;
+	first += sizeof expected;
+	for (uint32_t i = 0; same && i < count; i++) {
+		uint32_t bytes;
+		memcpy(&bytes, first, sizeof bytes);
+		same = is_same(first + sizeof bytes, bytes, &answer[i], tolerance);
+		first += sizeof bytes + bytes;
+	}
+	return same;
+}
+
 enum load_verdict load_judge(const struct load_source *source, uint32_t example, uint64_t number, uint32_t place, const struct gyr_wire_tensor *answer,
-			     double tolerance)
+			     uint32_t count, double tolerance)
 {
 	struct load_memory *memory = source->memory;
 	bool right = true;
@@ -103,11 +128,10 @@ enum load_verdict load_judge(const struct load_source *source, uint32_t example,
 	else if (memory == NULL)
 		return LOAD_UNJUDGED;
 	if (memory != NULL && right && place < LOAD_VERSIONS_MAX - 1) {
-		uint32_t *at = &memory->places[(size_t)example * LOAD_VERSIONS_MAX + place], bytes;
+		uint32_t *at = &memory->places[(size_t)example * LOAD_VERSIONS_MAX + place];
 		if (*at == NOWHERE)
-			return remember(memory, at, answer);
-		memcpy(&bytes, memory->store + *at, sizeof bytes);
-		right = is_same(memory->store + *at + sizeof bytes, bytes, answer, tolerance);
+			return remember(memory, at, answer, count);
+		right = is_remembered(memory->store + *at, answer, count, tolerance);
 	}
 	return right ? LOAD_RIGHT : LOAD_WRONG;
 }

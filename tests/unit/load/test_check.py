@@ -88,6 +88,19 @@ def test_same():
     has(figures, wrong=0)
 
 
+    # All outputs count, and how many there are.
+    def two(number, message, end):
+        return [[1, 2, message[2], 1, [b"1234", *([b"5678"] if number < end else [b"567_"])]]]
+
+    status, figures, _ = load(lambda n, m: two(n, m, 1000), *checked)
+    has(figures, answered=500, wrong=0)
+    status, figures, _ = load(lambda n, m: two(n, m, 500), *checked)
+    expect("exit status", status, 1)
+    has(figures, answered=500, wrong=1)
+    status, figures, _ = load(lambda n, m: [[1, 2, m[2], 1, [b"1234"] * (1 + (n < 500))]], *checked)
+    has(figures, answered=500, wrong=1)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test_outputs(pathlib.Path(folder))

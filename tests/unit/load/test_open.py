@@ -130,6 +130,10 @@ def test_backoff():
         has(figures, asked=200, answered=200, lost=0, busy=0, put_off=200, resent=200)
         expect("the wait", figures["round_trip_ns"]["min"] >= 20e6, True)
         expect("datagrams", received, 400)
+    # Told twice, it rests once.
+    status, figures, received = load(lambda n, m: 2 * manner(n, m) if m[2] not in seen else manner(n, m), "--count", 200, "--in-flight", 8, "--backoff", *PATIENT)
+    has(figures, asked=200, answered=200, busy=0, put_off=200, resent=200, doubled=200)
+    expect("datagrams", received, 400)
     seen.clear()
     status, figures, _ = load(manner, "--count", 100, *PATIENT)
     expect("exit status without --backoff", status, 1)
@@ -174,6 +178,28 @@ def test_find_rate():
     expect("no rate", figures["found"]["rate"], 0)
 
 
+def test_find_takes_the_majority():
+    """A rate that holds in two trials of five does not hold. Runs are told apart by their ids, which begin anywhere."""
+    begun, bad, slow, stall_s = [], {3, 4, 5}, 8, 0.3
+    at = {"id": 0}
+
+    def manner(number, message):
+        sequence = message[2] >> 21
+        begun.append(0) if abs(sequence - at["id"]) > 1 << 16 else None
+        at["id"] = sequence
+        begun[-1] += 1
+        if len(begun) == slow and begun[-1] == 500:
+            time.sleep(stall_s)
+        return [[1, 3, message[2], 10, "busy", 1000]] if len(begun) in bad else [result(message)]
+
+    status, figures, _ = load(manner, "--find-rate", "--p99-us", 2e6, "--rate", 4000, "--seconds", 0.5, "--within", 150, *PATIENT)
+    found = figures["found"]
+    has(found, rate=2000, failed_rate=4000, trials=8)
+    expect(f"the p99 is the mean of three: {found}", stall_s / 4 < found["p99_ns"] / 1e9 < stall_s / 2, True)
+    expect(f"asked in each trial: {begun}", all(abs(asked - 1.1 * rate * 0.5) < 5 for asked, rate in zip(begun, 5 * [4000] + 3 * [2000])), True)
+    expect("of which were measured", abs(figures["asked"] - 1000) < 5, True)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test_mix_and_streams(pathlib.Path(folder))
@@ -183,6 +209,7 @@ def main():
     test_backoff()
     test_stable()
     test_find_rate()
+    test_find_takes_the_majority()
 
 
 if __name__ == "__main__":
