@@ -109,8 +109,8 @@ static void pack_histograms(msgpack_packer *packer, const struct rows *rows, con
 	}
 }
 
-/* What each lane counted by itself, as "lanes". */
-static void pack_lanes(msgpack_packer *packer, const struct rows *rows, uint32_t slot, struct gyr_stats_reading *reading)
+/* What each lane counted by itself, as "lanes". False: the slot was given up meanwhile. */
+static bool pack_lanes(msgpack_packer *packer, const struct rows *rows, uint32_t slot, struct gyr_stats_reading *reading)
 {
 	const struct gyr_stats_field *fields = gyr_stats_view_fields(rows->view, rows->table);
 	uint32_t count = 0;
@@ -119,17 +119,18 @@ static void pack_lanes(msgpack_packer *packer, const struct rows *rows, uint32_t
 	gyr_rpc_pack_text(packer, "lanes");
 	msgpack_pack_array(packer, rows->table->lane_count);
 	for (uint32_t lane = 0; lane < rows->table->lane_count; lane++) {
-		/* One that was given up meanwhile shows what it had. */
-		bool read = gyr_stats_view_read(rows->view, rows->table, slot, lane, lane + 1, false, reading);
+		if (!gyr_stats_view_read(rows->view, rows->table, slot, lane, lane + 1, false, reading))
+			return false;
 		msgpack_pack_map(packer, count);
 		for (uint32_t i = 0; i < rows->table->field_count; i++) {
 			if (fields[i].kind == GYR_STATS_COUNTER || fields[i].kind == GYR_STATS_GAUGE || fields[i].kind == GYR_STATS_CYCLES)
-				gyr_rpc_pair_whole(packer, fields[i].name, read ? reading->values[i] : 0);
+				gyr_rpc_pair_whole(packer, fields[i].name, reading->values[i]);
 		}
 	}
+	return true;
 }
 
-/* Packs the row of SLOT, when it is in use. */
+/* Packs the row of SLOT. False: it is not in use, or not any more; then what was packed is to be taken back. */
 static bool pack_row(msgpack_packer *packer, const struct rows *rows, uint32_t slot, struct gyr_stats_reading *reading)
 {
 	uint32_t histograms = histogram_count(rows);
@@ -140,9 +141,7 @@ static bool pack_row(msgpack_packer *packer, const struct rows *rows, uint32_t s
 	pack_fields(packer, rows, reading);
 	if (histograms > 0)
 		pack_histograms(packer, rows, reading);
-	if (lanes)
-		pack_lanes(packer, rows, slot, reading);
-	return true;
+	return !lanes || pack_lanes(packer, rows, slot, reading);
 }
 
 static struct gyr_stats_reading *new_reading(void)
@@ -161,8 +160,13 @@ static void pack_rows(msgpack_packer *packer, const struct rows *rows)
 	uint32_t count = 0;
 	msgpack_sbuffer_init(&aside);
 	msgpack_packer_init(&to_aside, &aside, msgpack_sbuffer_write);
-	for (uint32_t slot = 0; slot < rows->table->slot_count; slot++)
-		count += pack_row(&to_aside, rows, slot, reading);
+	for (uint32_t slot = 0; slot < rows->table->slot_count; slot++) {
+		size_t before = aside.size;
+		if (pack_row(&to_aside, rows, slot, reading))
+			count++;
+		else
+			aside.size = before;
+	}
 	msgpack_pack_array(packer, count);
 	if (aside.size > 0)
 		packer->callback(packer->data, aside.data, aside.size);

@@ -62,8 +62,8 @@ static void add_lcores(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_mut_val *
 	}
 }
 
-/* Adds SIGN (1 or -1) times the buckets of STAGE. */
-static void add_buckets(struct gyr_histogram *histogram, yyjson_mut_val *stage, int sign)
+/* Adds the buckets of STAGE, or takes them off, as far as there are so many: those of one that was loaded anew meanwhile are others. */
+static void add_buckets(struct gyr_histogram *histogram, yyjson_mut_val *stage, bool off)
 {
 	size_t index, max;
 	yyjson_mut_val *pair;
@@ -71,7 +71,8 @@ static void add_buckets(struct gyr_histogram *histogram, yyjson_mut_val *stage, 
 	{
 		size_t bucket = gyr_histogram_bucket(yyjson_mut_get_uint(yyjson_mut_arr_get(pair, 0)));
 		uint64_t count = yyjson_mut_get_uint(yyjson_mut_arr_get(pair, 1));
-		histogram->buckets[bucket] += sign > 0 ? count : -count;
+		uint64_t there = histogram->buckets[bucket];
+		histogram->buckets[bucket] = !off ? there + count : there > count ? there - count : 0;
 	}
 }
 
@@ -84,8 +85,8 @@ static void add_stages(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_mut_val *
 	yyjson_mut_obj_foreach(later, index, max, name, stage)
 	{
 		memset(between, 0, 2 * sizeof *between);
-		add_buckets(&between[0], stage, 1);
-		add_buckets(&between[0], yyjson_mut_obj_get(earlier, yyjson_mut_get_str(name)), -1);
+		add_buckets(&between[0], stage, false);
+		add_buckets(&between[0], yyjson_mut_obj_get(earlier, yyjson_mut_get_str(name)), true);
 		for (size_t i = 0; i < GYR_HISTOGRAM_BUCKETS; i++)
 			gyr_histogram_add_bucket(&between[1], i, between[0].buckets[i]);
 		yyjson_mut_val *figures = yyjson_mut_obj(doc);
@@ -114,7 +115,7 @@ static double prefix_since(yyjson_mut_val *earlier, yyjson_mut_val *row, const c
 /* Also what all versions did together, into TO. */
 static void add_versions(yyjson_mut_doc *doc, yyjson_mut_val *to, yyjson_mut_val *earlier, yyjson_mut_val *later, double interval_ns)
 {
-	/* Loaded anew, a version counts from 0 again: then it has fewer requests than before, and nothing is taken off. */
+	/* Loaded anew, a version counts from 0 again: then it mostly has fewer requests than before, and nothing is taken off. */
 	static const char *const names[] = {"model", "version", NULL};
 	double per_s = 1e9 / interval_ns, rows_per_s = 0;
 	size_t index, max;

@@ -8,13 +8,14 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import unittest
 from pathlib import Path
 
 import msgpack
 
 sys.path.insert(0, str(Path(__file__).parent))
-from harness import PLAN, Gyrd
+from harness import LANES, PLAN, Gyrd
 
 BUILD = sys.argv.pop(1)
 COMMANDS = ["status", "stats", "top", "train", "model import", "model list", "model show", "model export", "model remove", "load", "unload", "promote", "predict", "verify", "gc", "audit", "stop"]
@@ -267,6 +268,38 @@ class Appliance(unittest.TestCase):
             self.assertIn(words, text)
         for words in (["--interval", 10], ["--interval", "x"], ["--count", 0]):
             self.assertEqual(subprocess.run(gyrd.ctl_command("top", *words), capture_output=True, timeout=60).returncode, 2)
+
+    def test_top_of_a_version_that_was_loaded_anew(self):
+        gyrd = self.gyrd
+        self.promoted()
+        gyrd.plane.stats.put("versions", ("net", 1), {"requests": 600, "total": [(100, 600), (250, 0)]})
+        with subprocess.Popen(gyrd.ctl_command("top", "--json", "--interval", 300, "--count", 2), stdout=subprocess.PIPE, text=True) as top:
+            top.stdout.readline()
+            # More requests than before, none of which took the time that those took.
+            gyrd.plane.stats.put("versions", ("net", 1), {"requests": 1000, "total": [(100, 0), (250, 1000)]})
+            [line] = [json.loads(line) for line in top.stdout]
+        self.assertEqual([line["versions"][0]["stages"]["total"][name] for name in ("p50_ns", "p99_ns")], [250, 250])
+
+    def test_a_row_is_whole_or_not_there(self):
+        stats, over = self.gyrd.plane.stats, threading.Event()
+        for lane in range(LANES):
+            stats.put("models", 0, {"model": "net", "refused.busy": 1}, lane)
+
+        def come_and_go():
+            while not over.wait(0.0003):
+                stats.remove("models", 0)
+                stats.put("models", 0, {})
+
+        other = threading.Thread(target=come_and_go)
+        other.start()
+        try:
+            seen = [row for _ in range(100) for row in self.gyrd.json("stats")["models"]]
+        finally:
+            over.set()
+            other.join()
+        self.assertGreater(len(seen), 10)
+        for row in seen:
+            self.assertEqual([lane["refused.busy"] for lane in row["lanes"]], [1] * LANES)
 
     def test_top_on_a_terminal(self):
         self.promoted()

@@ -18,6 +18,7 @@ import stats_memory as memory
 from appliance import wait_for
 
 HELLO, LOAD, UNLOAD, ROUTE, STATUS, STOP, CHOICES, STATS, POLICY = range(1, 10)
+LANES = 2000
 PLAN = {"precision": "bf16", "weight_bytes": 64, "scratch_bytes": 128, "nodes": 5, "steps": 2}  # of every version that it holds
 
 
@@ -33,6 +34,7 @@ class Plane:
         self.stats = memory.Writer({
             "lcores": (1, {"lcore": memory.NUMBER, "cpu": memory.NUMBER, "roles": memory.TEXT, "busy_ns": memory.CYCLES, "net.datagram": memory.COUNTER, "answer.result": memory.COUNTER}),
             "house": (1, {"hugepages": memory.NUMBER}),
+            "models": (1, {"model": memory.TEXT, "refused.busy": memory.COUNTER}, LANES),
             "versions": (64, {"model": memory.TEXT, "version": memory.NUMBER, "precision": memory.TEXT, "weight_bytes": memory.NUMBER, "scratch_bytes": memory.NUMBER,
                              "nodes": memory.NUMBER, "steps": memory.NUMBER, "requests": memory.COUNTER, "rows": memory.COUNTER, "refused.busy": memory.COUNTER,
                              "total": memory.HISTOGRAM}),

@@ -52,12 +52,13 @@ def read(descriptor):
 
 
 class Writer:
-    """Memory with tables of one lane. TABLES: {name: (slots, {field: kind})}; a text has 64 bytes, a histogram is [(bucket, count)]."""
+    """Memory with tables of one lane, or as many as are told. TABLES: {name: (slots, {field: kind}, lanes)}; a text has 64 bytes, a histogram is [(bucket, count)]."""
 
     def __init__(self, tables):
         self.tables, fields, packed = {}, [], []
-        at = HEADER.size + len(tables) * TABLE.size + sum(len(kinds) for _, kinds in tables.values()) * FIELD.size
-        for name, (slots, kinds) in tables.items():
+        at = HEADER.size + len(tables) * TABLE.size + sum(len(kinds) for _, kinds, *_ in tables.values()) * FIELD.size
+        for name, (slots, kinds, *more) in tables.items():
+            lanes = more[0] if more else 1
             head, lane, places, first = 0, 0, {}, len(fields)
             for field, kind in kinds.items():
                 size = 64 if kind == TEXT else 8 * (BUCKETS + 1) if kind == HISTOGRAM else 8
@@ -66,9 +67,9 @@ class Writer:
                 places[field] = (kind, offset)
                 fields.append(FIELD.pack(field.encode(), b"of a test", kind, offset, size, offset + 8 * BUCKETS if kind == HISTOGRAM else 0))
             states_at, slots_at = at, at + 8 * slots
-            at = slots_at + slots * (head + lane)
-            packed.append(TABLE.pack(name.encode(), slots, 1, first, len(kinds), states_at, slots_at, head + lane, head, lane))
-            self.tables[name] = (slots, places, states_at, slots_at, head + lane, head)
+            at = slots_at + slots * (head + lanes * lane)
+            packed.append(TABLE.pack(name.encode(), slots, lanes, first, len(kinds), states_at, slots_at, head + lanes * lane, head, lane))
+            self.tables[name] = (slots, places, states_at, slots_at, head + lanes * lane, head, lane)
         header = HEADER.pack(MAGIC, VERSION, SUB_BITS, BITS_MAX, len(tables), at, os.getpid(), time.monotonic_ns(), 10**9, HEADER.size,
                              HEADER.size + len(tables) * TABLE.size, TABLE.size, FIELD.size, len(fields), 0)
         self.descriptor = os.memfd_create("gyr-stats", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -76,16 +77,16 @@ class Writer:
         fcntl.fcntl(self.descriptor, F_ADD_SEALS, F_SEAL_SHRINK)
         self.used = {name: {} for name in tables}
 
-    def put(self, table, key, row):
-        """Shows ROW under KEY, or shows it anew."""
-        slots, places, states_at, slots_at, slot_bytes, head_bytes = self.tables[table]
+    def put(self, table, key, row, lane=0):
+        """Shows ROW under KEY, or shows it anew; what is counted is of LANE."""
+        slots, places, states_at, slots_at, slot_bytes, head_bytes, lane_bytes = self.tables[table]
         used = self.used[table]
         if key not in used:
             used[key] = next(i for i in range(slots) if i not in used.values())
         slot = used[key]
         for field, value in row.items():
             kind, offset = places[field]
-            at = slots_at + slot * slot_bytes + offset + (0 if kind in (TEXT, NUMBER) else head_bytes)
+            at = slots_at + slot * slot_bytes + offset + (0 if kind in (TEXT, NUMBER) else head_bytes + lane * lane_bytes)
             if kind == HISTOGRAM:
                 for bucket, count in value:
                     os.pwrite(self.descriptor, struct.pack("<Q", count), at + 8 * bucket)
