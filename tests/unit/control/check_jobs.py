@@ -32,16 +32,26 @@ class Jobs(unittest.TestCase):
     def state(self, job):
         return self.gyrd.json("job", "show", job)["state"]
 
+    def workers(self):
+        tasks = Path(f"/proc/{self.gyrd.daemon.pid}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
     def test_a_job_outlives_its_terminal(self):
         gyrd = self.gyrd
         terminal, theirs = pty.openpty()
         child = subprocess.Popen(gyrd.ctl_command(*self.train_words(60000)), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
         os.close(theirs)
         self.assertIn(b"epoch", os.read(terminal, 4096))
+        workers = self.workers()
+        self.assertTrue(workers)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)  # or it could end before its caller has
         child.send_signal(signal.SIGHUP)  # the line is lost
         os.close(terminal)
         child.wait(20)
         self.assertEqual(self.state(1), "running")
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         followed = subprocess.run(gyrd.ctl_command("job", "follow", 1, "--json"), capture_output=True, text=True, timeout=100)
         self.assertEqual((followed.returncode, json.loads(followed.stdout.splitlines()[-1])["version"]), (0, 1), followed)
         self.assertEqual(self.state(1), "done")
