@@ -271,7 +271,9 @@ static bool serve(struct gyr_house *house, struct gyr_loop *loop, struct gyr_mod
 	bool stop = got.status == 0 && got.request.type == GYR_LINK_STOP;
 	if (stop)
 		*status = answer.status = drain(loop, error);
-	snprintf(answer.text, sizeof answer.text, "%s", stop && *status != 0 ? error->text : reason.text);
+	/* What was found on the way to a success is nobody's business. */
+	if (answer.status != 0)
+		snprintf(answer.text, sizeof answer.text, "%s", stop ? error->text : reason.text);
 	bool stats = answer.status == 0 && answer.type == GYR_LINK_STATS;
 	if (!send_answer(house, &answer, stats ? gyr_loop_stats(loop) : -1))
 		close_descriptor(&house->peer);

@@ -17,8 +17,15 @@ def text(raw):
     return raw.split(b"\0", 1)[0].decode()
 
 
-def read(descriptor):
-    """{table: [row]}; a row is what its head says, what its lanes counted together, and a list of non-empty buckets for each histogram."""
+def bucket_last(bucket):
+    """The largest value of a histogram's bucket."""
+    half = 1 << SUB_BITS
+    octave = max(bucket // half - 1, 0)
+    return ((bucket - octave * half + 1) << octave) - 1
+
+
+def read(descriptor, only=None):
+    """{table: [row]}; a row is what its head says, what its lanes counted together (ONLY: that one), and a list of non-empty buckets for each histogram."""
     memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
     header = HEADER.unpack_from(memory, 0)
     magic, version, sub_bits, bits_max, table_count, size = header[:6]
@@ -35,7 +42,7 @@ def read(descriptor):
             row, head = {}, slots_at + slot * slot_bytes
             for f in range(first, first + count):
                 field, _, kind, offset, size, sum_offset = FIELD.unpack_from(memory, fields_at + f * FIELD.size)
-                field, at = text(field), [head + head_bytes + lane * lane_bytes for lane in range(lanes)]
+                field, at = text(field), [head + head_bytes + lane * lane_bytes for lane in range(lanes) if only in (None, lane)]
                 if kind == TEXT:
                     row[field] = text(memory[head + offset:head + offset + size])
                 elif kind == NUMBER:
