@@ -109,10 +109,11 @@ static void set_tiles(struct gyr_dense *dense, size_t width)
 
 static void pack(struct gyr_dense *dense, const float *weights)
 {
-	uint32_t *to = dense->weights;
-	for (size_t first = 0; first < dense->out; first += dense->tile) {
-		size_t outputs = dense->out - first < dense->tile ? dense->out - first : dense->tile, stride = tile_stride(outputs);
-		for (size_t step = 0; step < dense->steps; step++, to += stride) {
+	/* Rows are read as they lie, which may be in 4 KiB pages; what is written are as many streams as there are tiles, in huge ones. */
+	for (size_t step = 0; step < dense->steps; step++) {
+		for (size_t first = 0; first < dense->out; first += dense->tile) {
+			size_t outputs = dense->out - first < dense->tile ? dense->out - first : dense->tile, stride = tile_stride(outputs);
+			uint32_t *to = dense->weights + dense->steps * first + step * stride;
 			pack_step(dense, weights, step, first, outputs, to);
 			memset(to + outputs, 0, (stride - outputs) * sizeof *to);
 		}

@@ -36,8 +36,9 @@ struct gyr_draft_value {
 /* y = activation(x W + bias) */
 struct gyr_draft_dense {
 	size_t in, out;
-	float *weights; /* in x out */
-	double *bias;   /* out */
+	const float *weights; /* in x out; the constant's own while nothing was taken into them */
+	float *own;           /* a copy of them to write to; NULL: none yet */
+	double *bias;         /* out */
 	bool has_bias;
 	enum gyr_op activation; /* or GYR_OP_NONE */
 };

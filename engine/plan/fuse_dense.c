@@ -110,9 +110,30 @@ static bool keeps(double weight, double scale)
 	return product == 0 ? weight == 0 || scale == 0 : product >= FLT_MIN && product <= FLT_MAX;
 }
 
-static bool take_before(struct gyr_draft_dense *dense, const struct affine *affine, double *bias)
+static bool changes(const double *scale, size_t count)
 {
-	bool shifts = false;
+	for (size_t i = 0; i < count; i++)
+		if (scale[i] != 1)
+			return true;
+	return false;
+}
+
+/* Weights of the layer's own to write to. False without memory. */
+static bool own_weights(struct gyr_draft *draft, struct gyr_draft_dense *dense)
+{
+	if (dense->own != NULL)
+		return true;
+	dense->own = GYR_ARENA_NEW(&draft->arena, float, dense->in * dense->out);
+	if (dense->own == NULL)
+		return false;
+	memcpy(dense->own, dense->weights, dense->in * dense->out * sizeof *dense->own);
+	dense->weights = dense->own;
+	return true;
+}
+
+static bool take_before(struct gyr_draft *draft, struct gyr_draft_dense *dense, const struct affine *affine, double *bias)
+{
+	bool shifts = false, scales = changes(affine->scale, dense->in);
 	memcpy(bias, dense->bias, dense->out * sizeof *bias);
 	for (size_t k = 0; k < dense->in; k++) {
 		const float *row = dense->weights + k * dense->out;
@@ -128,30 +149,35 @@ static bool take_before(struct gyr_draft_dense *dense, const struct affine *affi
 	for (size_t n = 0; n < dense->out; n++)
 		if (!(fabs(bias[n]) <= FLT_MAX))
 			return false;
-	for (size_t k = 0; k < dense->in; k++)
+	if (scales && !own_weights(draft, dense))
+		return false;
+	for (size_t k = 0; k < dense->in && scales; k++)
 		for (size_t n = 0; n < dense->out; n++)
-			dense->weights[k * dense->out + n] = (float)(dense->weights[k * dense->out + n] * affine->scale[k]);
+			dense->own[k * dense->out + n] = (float)(dense->own[k * dense->out + n] * affine->scale[k]);
 	memcpy(dense->bias, bias, dense->out * sizeof *bias);
 	dense->has_bias |= shifts;
 	return true;
 }
 
-static bool take_behind(struct gyr_draft_dense *dense, const struct affine *affine)
+static bool take_behind(struct gyr_draft *draft, struct gyr_draft_dense *dense, const struct affine *affine)
 {
+	bool scales = changes(affine->scale, dense->out);
 	for (size_t n = 0; n < dense->out; n++) {
 		if (!(fabs(dense->bias[n] * affine->scale[n] + affine->shift[n]) <= FLT_MAX))
 			return false;
-		for (size_t k = 0; k < dense->in; k++)
+		for (size_t k = 0; k < dense->in && scales; k++)
 			if (!keeps(dense->weights[k * dense->out + n], affine->scale[n]))
 				return false;
 	}
+	if (scales && !own_weights(draft, dense))
+		return false;
 	for (size_t n = 0; n < dense->out; n++) {
 		dense->bias[n] = dense->bias[n] * affine->scale[n] + affine->shift[n];
 		dense->has_bias |= dense->bias[n] != 0;
 	}
-	for (size_t k = 0; k < dense->in; k++)
+	for (size_t k = 0; k < dense->in && scales; k++)
 		for (size_t n = 0; n < dense->out; n++)
-			dense->weights[k * dense->out + n] = (float)(dense->weights[k * dense->out + n] * affine->scale[n]);
+			dense->own[k * dense->out + n] = (float)(dense->own[k * dense->out + n] * affine->scale[n]);
 	return true;
 }
 
@@ -185,7 +211,7 @@ static void take_in(struct gyr_draft *draft, struct gyr_draft_node *node, const 
 		if (root->producer == GYR_DRAFT_NONE || root->uses != 1)
 			break;
 		struct gyr_draft_node *before = &draft->nodes[root->producer];
-		if (before->dense != NULL || !read_affine(draft, before, dense->in, affine, &x) || !take_before(dense, affine, bias))
+		if (before->dense != NULL || !read_affine(draft, before, dense->in, affine, &x) || !take_before(draft, dense, affine, bias))
 			break;
 		before->dead = true;
 		node->inputs[0] = x;
@@ -193,12 +219,27 @@ static void take_in(struct gyr_draft *draft, struct gyr_draft_node *node, const 
 	}
 	struct gyr_draft_node *reader;
 	while ((reader = sole_reader(draft, node)) != NULL && reader->dense == NULL && read_affine(draft, reader, dense->out, affine, &x) &&
-	       take_behind(dense, affine))
+	       take_behind(draft, dense, affine))
 		absorb_reader(draft, node, reader);
 	if (reader != NULL && is_activation(reader->source)) {
 		dense->activation = reader->source->op;
 		absorb_reader(draft, node, reader);
 	}
+}
+
+/* The weights as the layer has them: turned, and times ALPHA. False where that cannot be done exactly enough. */
+static bool copy_weights(struct gyr_draft_dense *dense, const gyr_f32_u *weights, bool turned, float alpha)
+{
+	for (size_t k = 0; k < dense->in; k++) {
+		for (size_t n = 0; n < dense->out; n++) {
+			float weight = weights[turned ? n * dense->in + k : k * dense->out + n];
+			if (alpha != 1 && !keeps(weight, alpha))
+				return false;
+			dense->own[k * dense->out + n] = weight * alpha;
+		}
+	}
+	dense->weights = dense->own;
+	return true;
 }
 
 /* Makes the dense layer of a Gemm or MatMul that is one; leaves NODE->dense NULL where it is none. */
@@ -223,19 +264,17 @@ static int make_dense(struct gyr_draft *draft, struct gyr_draft_node *node, stru
 		return no_memory(error);
 	dense->in = (size_t)b->shape.dims[trans_b];
 	dense->out = b->shape.rank == 2 ? (size_t)b->shape.dims[!trans_b] : 1;
-	dense->weights = GYR_ARENA_NEW(&draft->arena, float, count);
 	dense->bias = GYR_ARENA_NEW(&draft->arena, double, dense->out);
-	if (dense->weights == NULL || dense->bias == NULL)
+	if (dense->bias == NULL)
 		return no_memory(error);
 	float alpha = gyr_node_number(source, "alpha", 1), beta = gyr_node_number(source, "beta", 1);
-	const gyr_f32_u *weights = b->data;
-	for (size_t k = 0; k < dense->in; k++) {
-		for (size_t n = 0; n < dense->out; n++) {
-			float weight = weights[trans_b ? n * dense->in + k : k * dense->out + n];
-			if (alpha != 1 && !keeps(weight, alpha))
-				return 0;
-			dense->weights[k * dense->out + n] = weight * alpha;
-		}
+	dense->weights = b->data;
+	if (trans_b || alpha != 1 || (uintptr_t)b->data % sizeof(float) != 0) {
+		dense->own = GYR_ARENA_NEW(&draft->arena, float, count);
+		if (dense->own == NULL)
+			return no_memory(error);
+		if (!copy_weights(dense, b->data, trans_b, alpha))
+			return 0;
 	}
 	if (c != NULL) {
 		const gyr_f32_u *bias = c->data;

@@ -12,6 +12,7 @@ import common
 
 # A figure of each part of the bench.
 FIGURES = {
+    "load": ["file", "fio", "fio_plain", "ready", "of_fio", "of_fio_plain", "peak"],
     "overload": ["peak", "quiet.p99", "x2.goodput_of_peak", "x5.accepted_p99", "x10.goodput_of_peak", "goodput_of_peak", "x10.recovery", "polite.p99_over_alone"],
     "swap": ["p99_over_steady", "swapping.p99", "load", "swaps"],
     "roundtrip": ["parse", "pack", "null.p50_over_echo", "null.parsed.p50", "null.sent.p99", "mlp100.computed.p50", "mlp100.computed.p99", "mlp100.p99_over_floor", "udp.p50_over_ort"],
