@@ -45,6 +45,7 @@ static const struct key {
 	{"gyrd.supervise", KIND_BOOL, AT(supervise), 0, 0},
 	{"gyrd.stuck_s", KIND_U32, AT(stuck_s), 1, 3600},
 	{"gyrd.warm_versions", KIND_U32, AT(warm_versions), 0, 63},
+	{"gyrd.models_mb", KIND_U32, AT(models_mb), 0, 16777216},
 	{"gyrd.warm_mb", KIND_U32, AT(warm_mb), 0, 16777216},
 	{"gyrd.control_cpus", KIND_CPUS, AT(control_cpus), 0, 0},
 	{"gyrd.operator_group", KIND_GROUP, AT(operator_group), 0, 0},

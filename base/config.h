@@ -35,6 +35,7 @@ struct gyr_config {
 	bool supervise;                      /* start gyr-dataplane and start it again when it dies */
 	uint32_t stuck_s;                    /* how long it may stand still before it is killed and started again */
 	uint32_t warm_versions;              /* of a model that stay loaded after labels have moved away, ... */
+	uint32_t models_mb;                  /* memory for all versions, loaded and being loaded; 0: three quarters of the machine's */
 	uint32_t warm_mb;                    /* ... and how much of all models */
 	struct gyr_cpu_list control_cpus;    /* where gyrd and its workers run; empty: anywhere but the data plane's */
 

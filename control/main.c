@@ -159,6 +159,13 @@ static void retry_link(void *user)
 	gyr_peer_retry(gyr_rollout_peer(gyrd->rollout));
 }
 
+/* Memory for versions. */
+static uint64_t models_bytes(const struct gyr_config *config)
+{
+	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	return config->models_mb != 0 ? (uint64_t)config->models_mb << 20 : machine / 4 * 3;
+}
+
 static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 {
 	char link[GYR_CONFIG_PATH_MAX + 32], calls[GYR_CONFIG_PATH_MAX + 32], choices[GYR_CONFIG_PATH_MAX + 32];
@@ -179,6 +186,8 @@ static int start_parts(struct gyrd *gyrd, struct gyr_error *error)
 					    error);
 	if (status == 0)
 		status = gyr_rollout_keep_choices(gyrd->rollout, choices, error);
+	if (status == 0)
+		gyr_rollout_limit(gyrd->rollout, models_bytes(&gyrd->config));
 	if (status == 0)
 		gyr_rollout_keep_warm(gyrd->rollout, gyrd->config.warm_versions, (uint64_t)gyrd->config.warm_mb << 20);
 	if (status == 0)

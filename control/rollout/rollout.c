@@ -109,9 +109,11 @@ int gyr_rollout_create(struct gyr_events *events, struct gyr_work *work, struct 
 	made->work = work;
 	made->registry = registry;
 	made->supervisor = supervisor;
+	gyr_budget_init(&made->budget, UINT64_MAX);
 	gyr_rollout_keep_warm(made, UINT32_MAX, UINT64_MAX);
 	int status = gyr_peer_create(events, socket, &handlers, made, &made->peer, error);
 	if (status != 0) {
+		gyr_budget_fini(&made->budget);
 		free(made);
 		return status;
 	}
@@ -135,9 +137,15 @@ int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, stru
 	return 0;
 }
 
+void gyr_rollout_limit(struct gyr_rollout *rollout, uint64_t bytes)
+{
+	rollout->budget.limit = bytes;
+}
+
 void gyr_rollout_end(struct gyr_rollout *rollout)
 {
 	rollout->ending = true;
+	atomic_store(&rollout->cancel, true);
 }
 
 void gyr_rollout_destroy(struct gyr_rollout *rollout)
@@ -152,6 +160,8 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 		rollout_forget_fault(rollout, rollout->faults->model, rollout->faults->number);
 	rollout_forget_withheld(rollout);
 	gyr_held_clear(&rollout->held);
+	gyr_budget_give(&rollout->budget, rollout->share);
+	gyr_budget_fini(&rollout->budget);
 	gyr_stats_view_close(rollout->stats);
 	free(rollout->choices);
 	free(rollout);

@@ -35,6 +35,8 @@ GYR_MUST_CHECK int gyr_rollout_create(struct gyr_events *events, struct gyr_work
  * that is linked gets it. -ENOMEM.
  */
 GYR_MUST_CHECK int gyr_rollout_keep_choices(struct gyr_rollout *rollout, const char *path, struct gyr_error *error);
+/* How many bytes all versions may take together (control/load/budget.h). Before: any number. Once, before anything is loaded. */
+void gyr_rollout_limit(struct gyr_rollout *rollout, uint64_t bytes);
 /* How many versions of a model stay loaded that labels have moved away from, and of how many bytes of all models, the latest first. Before: all. */
 void gyr_rollout_keep_warm(struct gyr_rollout *rollout, uint32_t versions, uint64_t bytes);
 /*

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "control/link/pulse.h"
+#include "control/load/budget.h"
 #include "control/load/loader.h"
 #include "control/rollout/held.h"
 #include "control/rollout/rollout.h"
@@ -48,6 +49,9 @@ struct gyr_rollout {
 	bool ending;                  /* no more steps */
 	bool told_absent;             /* that nobody is there was said in the log */
 	bool told_settled;            /* the data plane that is linked was told that all is there */
+	struct gyr_budget budget;      /* of gyr_rollout_limit */
+	struct gyr_budget_share *share; /* of the version that the data plane packs; NULL: none */
+	atomic_bool cancel;            /* what is being read */
 	uint32_t warm_versions;       /* of gyr_rollout_keep_warm */
 	uint64_t warm_bytes;
 	struct gyr_pulse pulse; /* of gyr_rollout_watch, as is what follows */

@@ -123,6 +123,8 @@ static void end_load(void *user, const struct gyr_link_answer *answer)
 {
 	struct gyr_rollout *rollout = user;
 	rollout->loading = false;
+	gyr_budget_give(&rollout->budget, rollout->share);
+	rollout->share = NULL;
 	if (answer->status == -ETIMEDOUT) {
 		rollout_refresh(rollout);
 		return;
@@ -145,6 +147,7 @@ struct reading {
 	struct gyr_rollout *rollout;
 	char path[GYR_BLOB_PATH_BYTES];
 	char id[GYR_BLOB_NAME_BYTES];
+	char name[GYR_BUDGET_NAME_BYTES];
 	struct gyr_loaded loaded;
 	int status;
 	struct gyr_error error;
@@ -154,14 +157,21 @@ static void run_reading(struct gyr_task *task)
 {
 	struct reading *reading = (struct reading *)task;
 	char id[GYR_BLOB_NAME_BYTES];
-	reading->status =
-		gyr_load(&(struct gyr_load_request){.path = reading->path, .progress = &reading->rollout->progress}, &reading->loaded, &reading->error);
+	const struct gyr_load_request request = {
+		.path = reading->path,
+		.name = reading->name,
+		.progress = &reading->rollout->progress,
+		.cancel = &reading->rollout->cancel,
+		.budget = &reading->rollout->budget,
+		.packed = true,
+	};
+	reading->status = gyr_load(&request, &reading->loaded, &reading->error);
 	if (reading->status != 0)
 		return;
 	gyr_bundle_id_text(reading->loaded.id, id);
 	if (strcmp(id, reading->id) == 0)
 		return;
-	close(reading->loaded.fd);
+	gyr_loaded_release(&reading->loaded);
 	reading->status = gyr_error_set(&reading->error, -EBADMSG, "%s holds the bundle %s", reading->path, id);
 }
 
@@ -171,10 +181,11 @@ static void end_reading(struct gyr_task *task)
 	struct gyr_rollout *rollout = reading->rollout;
 	if (rollout->ending) {
 		if (reading->status == 0)
-			close(reading->loaded.fd);
+			gyr_loaded_release(&reading->loaded);
 	} else if (reading->status == 0) {
 		struct gyr_link_request request = {.type = GYR_LINK_LOAD, .version = rollout->number};
 		snprintf(request.model, sizeof request.model, "%s", rollout->model);
+		rollout->share = reading->loaded.share;
 		gyr_peer_send(rollout->peer, &request, reading->loaded.fd, LOAD_NS, end_load, rollout);
 	} else {
 		rollout->stepping = rollout->loading = false;
@@ -244,6 +255,22 @@ static void take_step(struct gyr_rollout *rollout, const char *model, uint64_t n
 	snprintf(rollout->model, sizeof rollout->model, "%s", model);
 }
 
+/* What is held counts with the size of its bundle, which is about that of its packed weights. */
+static void note_held(struct gyr_rollout *rollout)
+{
+	gyr_budget_forget_held(&rollout->budget);
+	for (uint32_t i = 0; i < rollout->held.version_count; i++) {
+		const struct gyr_held_version *held = &rollout->held.versions[i];
+		char name[GYR_BUDGET_NAME_BYTES];
+		struct gyr_version version;
+		if (gyr_registry_version(rollout->registry, held->model, held->number, &version, NULL) != 0)
+			continue;
+		snprintf(name, sizeof name, "%s version %llu", held->model, (unsigned long long)held->number);
+		int status = gyr_budget_note_held(&rollout->budget, name, version.bytes);
+		GYR_ASSERT(status == 0);
+	}
+}
+
 static bool step_load(struct gyr_rollout *rollout)
 {
 	struct label_list list = {0};
@@ -270,6 +297,8 @@ static bool step_load(struct gyr_rollout *rollout)
 	atomic_store_explicit(&rollout->progress.read, 0, memory_order_relaxed);
 	reading->task = (struct gyr_task){.run = run_reading, .done = end_reading};
 	reading->rollout = rollout;
+	snprintf(reading->name, sizeof reading->name, "%s version %llu", search.version.model, (unsigned long long)search.version.number);
+	note_held(rollout);
 	memcpy(reading->id, search.version.id, sizeof reading->id);
 	gyr_blobs_path(gyr_registry_blobs(rollout->registry), search.version.id, reading->path);
 	gyr_work_submit(rollout->work, &reading->task);

@@ -279,6 +279,36 @@ static void whoever_uses_it_may_refuse(void **state)
 	assert_int_equal(loaded.fd, -1);
 }
 
+static void what_does_not_fit_is_refused_by_name(void **state)
+{
+	struct gyr_budget budget;
+	struct gyr_loaded first, second;
+	struct gyr_load_progress progress = {0};
+	sample_bundle_file(path, 500000, 3, NULL);
+	gyr_budget_init(&budget, 10 << 20);
+	struct gyr_load_request request = {.path = path, .name = "one version 1", .budget = &budget, .progress = &progress};
+	assert_int_equal(gyr_load(&request, &first, &error), 0);
+	assert_int_equal(atomic_load(&progress.bytes), first.bytes);
+	assert_int_equal(atomic_load(&progress.read), first.bytes);
+	assert_int_equal(budget.taken, first.bytes);
+	/* With its packed weights beside it the same is too much; alone it is not. */
+	request.name = "two version 7";
+	request.packed = true;
+	assert_int_equal(gyr_load(&request, &second, &error), -ENOSPC);
+	assert_int_equal(second.fd, -1);
+	assert_non_null(strstr(error.text, "two version 7 needs 8 MiB, and of the 10 MiB for models 4 are taken (one version 1 4)"));
+	request.packed = false;
+	assert_int_equal(gyr_load(&request, &second, &error), 0);
+	gyr_loaded_release(&second);
+	assert_int_equal(gyr_budget_note_held(&budget, "three version 2", 7 << 20), 0);
+	assert_int_equal(gyr_load(&request, &second, &error), -ENOSPC);
+	assert_non_null(strstr(error.text, "three version 2 7, one version 1 4"));
+	gyr_budget_forget_held(&budget);
+	gyr_loaded_release(&first);
+	assert_int_equal(budget.taken, 0);
+	gyr_budget_fini(&budget);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
@@ -292,6 +322,7 @@ int main(void)
 		TEST(a_file_that_shrinks_meanwhile_is_refused),
 		TEST(a_load_can_be_cancelled),
 		TEST(whoever_uses_it_may_refuse),
+		TEST(what_does_not_fit_is_refused_by_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
