@@ -83,6 +83,7 @@ static void be_down(void *user, const char *why)
 	/* One that is stopped on purpose is no news. */
 	bool expected = rollout->ending || (rollout->supervisor != NULL && !rollout->supervisor->enabled);
 	gyr_held_clear(&rollout->held);
+	rollout_forget_refusals(rollout, NULL);
 	if (!expected)
 		gyr_log_warning("the link to the data plane is down: %s", why);
 }
@@ -159,6 +160,7 @@ void gyr_rollout_destroy(struct gyr_rollout *rollout)
 	while (rollout->faults != NULL)
 		rollout_forget_fault(rollout, rollout->faults->model, rollout->faults->number);
 	rollout_forget_withheld(rollout);
+	rollout_forget_refusals(rollout, NULL);
 	gyr_held_clear(&rollout->held);
 	gyr_budget_give(&rollout->budget, rollout->share);
 	gyr_budget_fini(&rollout->budget);

@@ -34,6 +34,14 @@ struct fault {
 	struct fault *next;
 };
 
+/* Settings that the data plane refused. */
+struct refusal {
+	char model[GYR_NAME_BYTES];
+	struct gyr_link_policy policy;
+	uint64_t due_ns; /* when they are tried again */
+	struct refusal *next;
+};
+
 struct gyr_rollout {
 	struct gyr_events *events;
 	struct gyr_work *work;
@@ -62,6 +70,7 @@ struct gyr_rollout {
 	bool checking;             /* a file of what was held at the start is being read: of what follows */
 	char checked_model[GYR_NAME_BYTES];
 	uint64_t checked_number;
+	struct refusal *refusals; /* of the data plane that is linked; the next that is due is the first */
 	struct gyr_timer retry;
 	char model[GYR_NAME_BYTES]; /* of the step under way, as is what follows */
 	uint64_t number;
@@ -115,8 +124,12 @@ void rollout_end_settings(struct gyr_rollout *rollout, const char *model, int st
 /* warm.c: a label has moved: versions that served before and are too many are wanted no more. */
 void rollout_retire(struct gyr_rollout *rollout);
 
-/* policy.c: gives a model that is held its settings, where they differ. True: a step was begun. */
+/* policy.c: gives a model that is held its settings, where they differ and were not refused. True: a step was begun. */
 bool rollout_step_policy(struct gyr_rollout *rollout);
+/* The same with settings that were refused, once they are due. True: a step was begun, or will be. */
+bool rollout_step_refused(struct gyr_rollout *rollout);
+/* Forgets what was refused of MODEL; NULL: of all. */
+void rollout_forget_refusals(struct gyr_rollout *rollout, const char *model);
 /* Has the data plane the settings of MODEL, as far as it holds any version of it? */
 bool rollout_has_policy(struct gyr_rollout *rollout, const char *model);
 

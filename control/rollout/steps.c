@@ -8,6 +8,7 @@
  *               those that a label points at
  *     route     any model whose labels differ                                                       -> ROUTE
  *     unload    a version that is held and not wanted                                               -> UNLOAD
+ *     refused   a model with settings that the data plane refused a while ago                       -> POLICY (policy.c)
  *
  * in this order, so that nothing is routed to before it is held, each model of a new data plane serves as soon as its versions are held, and nothing is
  * unloaded that is routed to. With no step left, the data plane is as the registry says, and is told so (SETTLED).
@@ -504,10 +505,11 @@ void rollout_advance(struct gyr_rollout *rollout)
 	/* Whoever was told may have asked for more, and so have begun a step. */
 	if (rollout->stepping)
 		return;
-	rollout->settled = !rollout_step_policy(rollout) && !step_route(rollout, true) && !step_load(rollout) && !step_route(rollout, false) &&
-			   !step_unload(rollout) && !unwritten;
-	if (rollout->settled && !rollout->told_settled)
+	bool done = !rollout_step_policy(rollout) && !step_route(rollout, true) && !step_load(rollout) && !step_route(rollout, false) &&
+		    !step_unload(rollout) && !unwritten;
+	if (done && !rollout->told_settled)
 		tell_settled(rollout);
-	if (rollout->settled)
+	rollout->settled = done && !rollout_step_refused(rollout);
+	if (done)
 		rollout_check_adopted(rollout);
 }

@@ -259,7 +259,7 @@ static bool answer(struct sample_plane *plane, int fd, const struct gyr_link_req
 		return false;
 	if (changes && plane->mood == PLANE_IS_MUTE)
 		return true;
-	if (changes && plane->mood == PLANE_REFUSES)
+	if (changes && (plane->mood == PLANE_REFUSES || (plane->mood == PLANE_REFUSES_POLICY && request->type == GYR_LINK_POLICY)))
 		answer.status = gyr_error_set(&error, -EINVAL, "a golden vector differs");
 	else if (request->type == GYR_LINK_LOAD)
 		answer.status = do_load(plane, request, memory, &error);

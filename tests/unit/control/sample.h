@@ -48,8 +48,8 @@ struct sample_plane {
 		char model[64];
 		struct gyr_link_label label;
 	} labels[32];
-	/* What it shall do with the next LOADs, ROUTEs and UNLOADs. */
-	enum { PLANE_WORKS, PLANE_REFUSES, PLANE_HANGS_UP, PLANE_IS_MUTE } mood;
+	/* What it shall do with the next LOADs, ROUTEs, UNLOADs and POLICYs; the second refuses POLICYs alone. */
+	enum { PLANE_WORKS, PLANE_REFUSES_POLICY, PLANE_REFUSES, PLANE_HANGS_UP, PLANE_IS_MUTE } mood;
 };
 
 /* Starts it at FOLDER/dataplane.sock. It remembers nothing of a former one. */

@@ -359,6 +359,28 @@ static void settings_follow_a_model(void **state)
 	assert_int_equal(sample_plane_policy(&plane, "net").weight, 5);
 }
 
+/* Whoever promotes, loads and unloads meanwhile is not held up. */
+static void refused_settings_hold_up_nothing(void **state)
+{
+	import(4, 1);
+	import(4, 2);
+	assert_int_equal(promote(1), 0);
+	sample_plane_set_mood(&plane, PLANE_REFUSES_POLICY);
+	assert_int_equal(set("weight", 5), -EINVAL);
+	assert_int_equal(promote(2), 0);
+	assert_int_equal(sample_plane_label(&plane, "net", "stable"), 2);
+	assert_int_equal(unload(1), 0);
+	assert_false(sample_plane_holds(&plane, "net", 1));
+	/* Asked for again it is tried at once, and refused again. */
+	assert_int_equal(set("weight", 5), -EINVAL);
+	assert_int_equal(set("weight", 6), -EINVAL);
+	assert_int_equal(plane.policies, 0);
+	sample_plane_set_mood(&plane, PLANE_WORKS);
+	settle();
+	assert_int_equal(sample_plane_policy(&plane, "net").weight, 6);
+	assert_int_equal(plane.policies, 1);
+}
+
 /* More than one answer of the data plane tells. */
 static void what_is_held_is_told_in_pieces(void **state)
 {
@@ -602,6 +624,7 @@ int main(void)
 		TEST(a_data_plane_that_dies_while_it_loads_fails_the_load),
 		TEST(a_new_data_plane_gets_the_same_versions),
 		TEST(settings_follow_a_model),
+		TEST(refused_settings_hold_up_nothing),
 		TEST(what_is_held_is_told_in_pieces),
 		TEST(a_new_gyrd_adopts_what_is_there),
 		TEST(what_was_begun_goes_on_after_a_crash),
