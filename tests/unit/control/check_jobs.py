@@ -39,7 +39,9 @@ class Jobs(unittest.TestCase):
     def test_a_job_outlives_its_terminal(self):
         gyrd = self.gyrd
         terminal, theirs = pty.openpty()
-        child = subprocess.Popen(gyrd.ctl_command(*self.train_words(60000)), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        # Whoever runs the tests may leave SIGHUP ignored to them.
+        child = subprocess.Popen(gyrd.ctl_command(*self.train_words(60000)), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+                                 preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         os.close(theirs)
         self.assertIn(b"epoch", os.read(terminal, 4096))
         workers = self.workers()
