@@ -24,6 +24,7 @@ P99_MAX = 1.1 if common.LONG else 2.0  # times what it is in quiet, the median o
 RATE = 3000
 WIDTH = 320
 TRIPS_MAX = 65536  # of a loop whose trips are known only when it runs (docs/LIMITS.md)
+RESULT, BUSY = 2, 10  # of docs/WIRE.md: a type, a code
 SLOW = f"""<ir_version: 8, opset_import: ["" : 17]>
 slow (float[1,{WIDTH}] x, int64 m) => (float[1,{WIDTH}] y) <bool c = {{1}}, int64 n = {{16}}> {{
     y = Loop (m, c, x) <body = b (int64 i, bool g, float[1,{WIDTH}] s) => (bool h, float[1,{WIDTH}] t) {{
@@ -156,7 +157,10 @@ def round_of(slow, lcores, peer, served):
         except TimeoutError:
             pass
     assert lcores.standing() == [0], "it did not stand still for long enough"
-    assert answers and all(answer[3] == new for answer in answers), (new, answers)
+    # The lcore that moves has met slow questions too, and may turn one away by what it then expects.
+    results = [answer for answer in answers if answer[1] == RESULT]
+    assert results and all(answer[3] == new for answer in results), (new, answers)
+    assert all(answer[3] == BUSY for answer in answers if answer not in results), answers
     # Neither is done before that lcore has let go, and what it answers is right and from the version that it began with.
     peer.socket.settimeout(0)
     try:
