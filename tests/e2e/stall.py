@@ -19,8 +19,8 @@ sys.path.insert(0, str(common.TOP / "tests/unit/link"))
 import stats_memory
 
 ROUNDS = 20 if common.LONG else 3
-STALL_S, WINDOW_S = 1.3, 0.4  # within the two seconds after which memory would be kept for good
-P99_MAX = 1.1 if common.LONG else 2.0  # times what it is in quiet, the median of the rounds; a few rounds on a busy machine say little
+STALL_S, WINDOW_S = 0.75, 0.3  # of an lcore that has its CPU alone: with this test beside it takes longer, but not the two seconds after which memory is kept for good
+P99_MAX = 1.1 if common.LONG else 10  # times what it is in quiet, the median of the rounds; a few rounds on a busy machine say little, but an lcore that waits for the other is a thousand times slower
 RATE = 3000
 WIDTH = 320
 TRIPS_MAX = 65536  # of a loop whose trips are known only when it runs (docs/LIMITS.md)
