@@ -283,12 +283,12 @@ static void a_data_plane_that_keeps_ending_is_started_ever_later(void **state)
 			char well[sizeof script + 8];
 			snprintf(well, sizeof well, "%s.well", script);
 			sample_write(well, "", 0);
+			ready = false;
 		}
 		while (supervisor.restart.running)
 			assert_false(gyr_events_run_until(&events, &never, GYR_NS_PER_MS));
 	}
 	/* One that has been ready for a while is started again at once; who says that it is stuck has it killed. */
-	ready = false;
 	assert_true(gyr_events_run_until(&events, &ready, WAIT_NS));
 	assert_false(gyr_events_run_until(&events, &never, 2100 * GYR_NS_PER_MS));
 	uint32_t starts = supervisor.starts;
