@@ -11,8 +11,9 @@
 #include "engine/plan/profile.h"
 
 #define ARRAY_ALIGN 64u
-#define TURN_US 100u /* a turn's rows are as many as are efficient, or more if they take no longer */
-#define COST_RUNS 3u /* the quickest of so many runs is what a batch size takes */
+#define TURN_US 100u   /* a turn's rows are as many as are efficient, or more if they take no longer */
+#define COST_RUNS 4u   /* the quickest of so many runs is what a batch size takes, ... */
+#define COST_US 10000u /* ... or of two, when neither was quicker: a stall lengthens a long run by little */
 
 static size_t align_up(size_t bytes, size_t to)
 {
@@ -75,26 +76,31 @@ static int make_lanes(struct gyr_version *version, const int *nodes, size_t inpu
 	return 0;
 }
 
-/* Every lane at every batch size, so that nothing is touched for the first time by a request; further runs of the first lane tell what each takes. */
+/* Runs LANE at BATCH rows RUNS times, or twice when neither took less than COST_US. The quickest run. */
+static uint64_t quickest_run(const struct gyr_version *version, const struct gyr_version_lane *lane, uint32_t batch, uint32_t runs)
+{
+	const void *inputs[GYR_WIRE_TENSORS_MAX];
+	void *outputs[GYR_WIRE_TENSORS_MAX];
+	uint64_t long_tsc = COST_US * rte_get_tsc_hz() / 1000000, quickest_tsc = UINT64_MAX;
+	for (uint32_t i = 0; i < version->input_count; i++)
+		inputs[i] = lane->inputs + version->inputs[i].place;
+	for (uint32_t i = 0; i < version->output_count; i++)
+		outputs[i] = lane->outputs + version->outputs[i].place;
+	for (uint32_t run = 0; run < runs && (run < 2 || quickest_tsc < long_tsc); run++) {
+		uint64_t began_tsc = rte_rdtsc();
+		gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
+		quickest_tsc = RTE_MIN(quickest_tsc, rte_rdtsc() - began_tsc);
+	}
+	return quickest_tsc;
+}
+
+/* Every lane at every batch size, so that nothing is touched for the first time by a request; the first lane tells what each size takes. */
 static void warm(struct gyr_version *version)
 {
-	for (uint32_t l = 0; l < version->lane_count; l++) {
-		const struct gyr_version_lane *lane = version->lanes[l];
-		const void *inputs[GYR_WIRE_TENSORS_MAX];
-		void *outputs[GYR_WIRE_TENSORS_MAX];
-		for (uint32_t i = 0; i < version->input_count; i++)
-			inputs[i] = lane->inputs + version->inputs[i].place;
-		for (uint32_t i = 0; i < version->output_count; i++)
-			outputs[i] = lane->outputs + version->outputs[i].place;
-		for (uint32_t batch = 1, size = 0; batch <= version->batch_max; batch *= 2, size++) {
-			gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
-			for (uint32_t run = 0; l == 0 && run < COST_RUNS; run++) {
-				uint64_t began_tsc = rte_rdtsc();
-				gyr_plan_run(version->plan, batch, inputs, outputs, lane->scratch);
-				uint64_t took_tsc = rte_rdtsc() - began_tsc;
-				version->cost_tsc[size] = run == 0 ? took_tsc : RTE_MIN(version->cost_tsc[size], took_tsc);
-			}
-		}
+	for (uint32_t batch = 1, size = 0; batch <= version->batch_max; batch *= 2, size++) {
+		version->cost_tsc[size] = quickest_run(version, version->lanes[0], batch, COST_RUNS);
+		for (uint32_t l = 1; l < version->lane_count; l++)
+			quickest_run(version, version->lanes[l], batch, 1);
 	}
 	version->batch_efficient = gyr_batch_efficient(version->cost_tsc, version->batch_max);
 	version->batch_turn = gyr_batch_turn(version->cost_tsc, version->batch_max, TURN_US * rte_get_tsc_hz() / 1000000);
