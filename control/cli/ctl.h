@@ -72,7 +72,7 @@ const char *ctl_option(const struct ctl *ctl, const char *name);
 GYR_MUST_CHECK int ctl_option_number(const struct ctl *ctl, const char *name, uint64_t otherwise, uint64_t least, uint64_t most, uint64_t *number,
 				     struct gyr_error *error);
 
-/* Says on stderr what went wrong (ERROR's text is made plain) and gives the exit status. */
+/* Says on stderr what went wrong, as {"error": TEXT} after --json, else ERROR's text, which is made plain; gives the exit status. */
 enum ctl_exit ctl_fail(struct gyr_error *error);
 enum ctl_exit ctl_misused(struct gyr_error *error);
 

@@ -30,15 +30,31 @@ int ctl_option_number(const struct ctl *ctl, const char *name, uint64_t otherwis
 			     (unsigned long long)most);
 }
 
+static bool errors_as_json;
+
+/* For people, or for the program that asked for JSON. */
+static void say(struct gyr_error *error)
+{
+	yyjson_mut_doc *doc = errors_as_json ? yyjson_mut_doc_new(NULL) : NULL;
+	yyjson_mut_val *root = doc == NULL ? NULL : yyjson_mut_obj(doc);
+	const char *plain = ctl_plain(error->text);
+	char *json = NULL;
+	if (yyjson_mut_obj_add_str(doc, root, "error", plain))
+		json = yyjson_mut_val_write(root, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+	fprintf(stderr, "%s%s\n", json != NULL ? "" : "gyrctl: ", json != NULL ? json : plain);
+	free(json);
+	yyjson_mut_doc_free(doc);
+}
+
 enum ctl_exit ctl_fail(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
+	say(error);
 	return CTL_FAILED;
 }
 
 enum ctl_exit ctl_misused(struct gyr_error *error)
 {
-	fprintf(stderr, "gyrctl: %s\n", ctl_plain(error->text));
+	say(error);
 	return CTL_USAGE;
 }
 
@@ -136,7 +152,9 @@ int main(int argc, char **argv)
 		ctl_print_usage(stderr);
 		return CTL_USAGE;
 	}
-	if (read_words(&ctl, argv + 1, &error) != 0)
+	int status = read_words(&ctl, argv + 1, &error);
+	ctl.json = errors_as_json = ctl_option(&ctl, "json") != NULL;
+	if (status != 0)
 		return ctl_misused(&error);
 	if (ctl_option(&ctl, "help") != NULL) {
 		if (ctl.command == NULL)
@@ -160,7 +178,6 @@ int main(int argc, char **argv)
 	}
 	if (read_config(&ctl, &error) != 0)
 		return ctl_misused(&error);
-	ctl.json = ctl_option(&ctl, "json") != NULL;
 	enum ctl_exit result = ctl.command->run(&ctl);
 	/* What could not be printed was not told. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {

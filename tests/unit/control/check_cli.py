@@ -63,6 +63,15 @@ class Usage(unittest.TestCase):
         self.refuses(["predict", "a", "[1]", "--timeout-ms", "0"], "1 to 60000")
         self.refuses(["predict", "a", "[1]", "--row", "x"], "--row")
 
+    def test_mistakes_are_json_for_programs(self):
+        for words, status, said in ((["--json", "frobnicate"], 2, "frobnicate"), (["status", "--json", "--frob"], 2, "--frob"), (["load", "--json"], 2, "NAME [VERSION]"),
+                                    (["model", "import", "a", "/nonexistent\x1b\"", "--json"], 1, "/nonexistent?\"")):
+            result = gyrctl(*words)
+            self.assertEqual((result.returncode, result.stdout), (status, ""))
+            error = json.loads(result.stderr)
+            self.assertEqual(list(error), ["error"])
+            self.assertIn(said, error["error"])
+
     def test_what_a_terminal_would_obey_is_not_printed(self):
         for words, status in ((["\x1b[2J\x9b7\n"], 2), (["model", "import", "a", "/nonexistent\x1b[2J\x9b7\n"], 1)):
             result = gyrctl(*words)
