@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy
 
 import common
-from appliance import Appliance
+from appliance import Appliance, wait_for
 
 BUSY = 10         # the wire's code
 KILLS = 100 if common.LONG else 5
@@ -64,6 +65,15 @@ class Crowd:
         return time.monotonic() - since
 
 
+def stands(pid):
+    """A signal reaches the threads of a process one after another: until then some of them still answer."""
+    try:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return True  # gone, or going
+    return all(state in "TZX" for state in states)
+
+
 def main():
     common.need_root()
     chance = random.Random(1)
@@ -80,6 +90,7 @@ def main():
             pid = appliance.dataplane_pid()
             died = time.monotonic()
             os.kill(pid, number)
+            wait_for("its threads to stand still", lambda: stands(pid))
             took[number].append(crowd.wait(died, STUCK_S + 5))
             assert appliance.dataplane_pid() != pid
         asking.terminate()

@@ -19,7 +19,7 @@ import common
 from appliance import Appliance, wait_for
 from link_peer import LOAD, ROUTE, STATUS, UNLOAD, Peer, memfd
 
-PROMOTIONS = 2000 if common.LONG else 30
+PROMOTIONS = 10_000 if common.LONG else 30
 SWAPS = 10_000 if common.LONG else 300
 NETS = 3             # version V has the weights of net V modulo NETS
 GROWTH_KB = 4096     # a fifth of the swaps in, memory has found its size
