@@ -21,6 +21,8 @@ import stats_memory
 ROUNDS = 20 if common.LONG else 3
 STALL_S, WINDOW_S = 0.75, 0.3  # of an lcore that has its CPU alone: with this test beside it takes longer, but not the two seconds after which memory is kept for good
 P99_MAX = 1.1 if common.LONG else 10  # times what it is in quiet, the median of the rounds; a few rounds on a busy machine say little, but an lcore that waits for the other is a thousand times slower
+OTHERS_MAX = 5
+TOO_SHORT, TOO_LONG = "too short", "too long"
 RATE = 3000
 WIDTH = 320
 TRIPS_MAX = 65536  # of a loop whose trips are known only when it runs (docs/LIMITS.md)
@@ -131,8 +133,21 @@ def stall(slow, lcores, cpu, trips):
     raise AssertionError("the question always went to the other lcore")
 
 
+def check_meanwhile(peer, new, answers):
+    """While the lcore stands: who moves serves the NEW version, and the swap is not done."""
+    # The lcore that moves has met slow questions too, and may turn one away by what it then expects.
+    results = [answer for answer in answers if answer[1] == RESULT]
+    assert results and all(answer[3] == new for answer in results), f"not served by version {new}: {answers}"
+    assert all(answer[3] == BUSY for answer in answers if answer not in results), answers
+    peer.socket.settimeout(0)
+    try:
+        raise AssertionError(f"swapped under an lcore that still used the version: {peer.receive()}")
+    except BlockingIOError:
+        peer.socket.settimeout(10)
+
+
 def round_of(slow, lcores, peer, served):
-    """One stall in the middle of a swap from version SERVED to the next; the other lcore's p99 over that in quiet."""
+    """One stall in the middle of a swap from version SERVED to the next; the other lcore's p99 over that in quiet. TOO_SHORT: it was over before one could look. TOO_LONG: memory was kept."""
     new, kind = served + 1, served % 2 + 1
     descriptor = memfd(slow.bundles[kind])
     status, text, _ = peer.ask(LOAD, "slow", new, [], [descriptor])
@@ -148,35 +163,43 @@ def round_of(slow, lcores, peer, served):
     during, count = lcores.p99(1, WINDOW_S)
     assert count > 0.5 * RATE * WINDOW_S, f"only {count} answers meanwhile"
     # The table is new for everybody else already. A question that has gone to the lcore that stands is answered when it moves again.
-    asked = [slow.send(1) for _ in range(4)]
-    answers = []
-    for other in asked:
-        other.socket.settimeout(0.05)
+    asked, answers = [], []
+    while not any(answer[1] == RESULT for answer in answers) and lcores.standing() == [0]:
+        asked.append(slow.send(1))
+        asked[-1].socket.settimeout(0.05)
         try:
-            answers.append(other.receive())
+            answers.append(asked[-1].receive())
         except TimeoutError:
             pass
-    assert lcores.standing() == [0], "it did not stand still for long enough"
-    # The lcore that moves has met slow questions too, and may turn one away by what it then expects.
-    results = [answer for answer in answers if answer[1] == RESULT]
-    assert results and all(answer[3] == new for answer in results), (new, answers)
-    assert all(answer[3] == BUSY for answer in answers if answer not in results), answers
-    # Neither is done before that lcore has let go, and what it answers is right and from the version that it began with.
-    peer.socket.settimeout(0)
-    try:
-        raise AssertionError(f"swapped under an lcore that still used the version: {peer.receive()}")
-    except BlockingIOError:
-        peer.socket.settimeout(10)
+    stood = lcores.standing() == [0]
+    if stood:
+        check_meanwhile(peer, new, answers)
+    # What it answers is right and from the version that it began with; only then all is done.
     answer = client.receive()
     assert answer[3] == served, answer
     slow.check(answer, before)
-    for _ in range(2):
-        _, _, status, text, _ = peer.receive()
-        assert status == 0, text
+    told = [peer.receive() for _ in range(2)]
+    kept = any("old memory is kept" in text for _, _, _, text, _ in told)
+    assert kept or all(status == 0 for _, _, status, _, _ in told), told
     for other in [client, *asked]:
         other.close()
     slow.check(slow.client.ask(slow.request(100)), kind)
-    return during / quiet, quiet, during
+    return TOO_LONG if kept else (during / quiet, quiet, during) if stood else TOO_SHORT
+
+
+def rounds_of(slow, lcores, peer):
+    """ROUNDS stalls of the right length, and whether one was too long. What was measured on a machine with other work than now is wrong now."""
+    rounds, others, served = [], [], 1
+    while len(rounds) < ROUNDS:
+        seen = round_of(slow, lcores, peer, served)
+        served += 1
+        if seen not in (TOO_SHORT, TOO_LONG):
+            rounds.append(seen)
+            continue
+        others.append(seen)
+        assert len(others) <= OTHERS_MAX, "no stall was of the right length"
+        slow.trips = {kind: min(int(trips * (4 / 3 if seen == TOO_SHORT else 3 / 4)), TRIPS_MAX) for kind, trips in slow.trips.items()}
+    return rounds, TOO_LONG in others
 
 
 def main():
@@ -198,14 +221,14 @@ def main():
         words = appliance.load_command("--model", "net", "--tensor-bytes", 400, "--rate", RATE, "--repeat", "--json")
         at = len(appliance.network.enter)
         asking = subprocess.Popen([str(word) for word in [*words[:at], *first, *words[at:]]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        rounds = [round_of(slow, lcores, peer, 1 + i) for i in range(ROUNDS)]
+        rounds, kept = rounds_of(slow, lcores, peer)
         asking.terminate()
         asking.wait(20)
         ratio = statistics.median(ratio for ratio, _, _ in rounds)
         print(f"{ROUNDS} stalls of {STALL_S} s, each in a swap: the other lcore's p99 {statistics.median(r[1] for r in rounds) / 1e3:.1f} us in quiet, "
               f"{statistics.median(r[2] for r in rounds) / 1e3:.1f} us meanwhile, {ratio:.3f} times as long ({min(r[0] for r in rounds):.3f} to {max(r[0] for r in rounds):.3f})")
         tables = stats_memory.read(lcores.memory)
-        assert tables["house"][0]["route.stuck"] == 0, "memory was kept for good"
+        assert kept or tables["house"][0]["route.stuck"] == 0, "memory was kept for good"
         assert ratio <= P99_MAX, rounds
         peer.close()
 
