@@ -71,9 +71,10 @@ static void end_import(struct gyrd_job *job)
 	memcpy(numbers, follow->numbers, sizeof numbers);
 	follow->done = job->folder->found;
 	memcpy(follow->numbers, job->folder->numbers, sizeof follow->numbers);
+	/* What is to be served is in the registry first: a gyrd that ends in between imports and asks for it again, and neither changes anything twice. */
+	serve_versions(follow, &before, numbers);
 	if (gyrd_follows_save(follow->gyrd, &error) != 0)
 		gyr_log_error("%s", error.text);
-	serve_versions(follow, &before, numbers);
 }
 
 static bool is_same(const struct gyr_folder *a, const struct gyr_folder *b)

@@ -135,6 +135,9 @@ int gyrd_follows_read(struct gyrd *gyrd, struct gyr_error *error)
 	yyjson_read_err why;
 	size_t index, max;
 	yyjson_val *object;
+	/* What a gyrd that was killed had not written whole. */
+	make_path(gyrd, ".part", path);
+	unlink(path);
 	make_path(gyrd, "", path);
 	yyjson_doc *doc = yyjson_read_file(path, 0, NULL, &why);
 	bool absent = doc == NULL && access(path, F_OK) != 0 && errno == ENOENT;
