@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "disk"))
-from disk import Calls, Disk, DiskGyrd, lasting, read_log
+from calls import Calls
+from disk import Disk, DiskGyrd, lasting, read_log
 
 BATCH = 20  # registries that one program looks at
 

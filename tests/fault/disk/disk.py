@@ -1,4 +1,5 @@
 """The shim (shim.c) from a test's side: gyrd on a disk that fails, and what a power cut leaves of what it wrote."""
+import json
 import mmap
 import os
 import shutil
@@ -26,6 +27,7 @@ class DiskGyrd(Gyrd):
         with open(path, "r+b") as file:
             self.control = mmap.mmap(file.fileno(), 24)
         self.log_path = self.folder / "disk.log"
+        self.trainings = 0  # that the test has begun and lets run
         self.environment = {"LD_PRELOAD": str(self.build / "tests/fault/libgyr-test-disk.so"), "GYR_DISK_DIR": str(self.state), "GYR_DISK_CONTROL": str(path)}
         if log:
             self.environment["GYR_DISK_LOG"] = str(self.log_path)
@@ -53,14 +55,14 @@ class DiskGyrd(Gyrd):
         return status
 
     def facts_of(self, folders):
-        """What registries say, after all of them was checked: a set of lines for each folder. What opening changes is changed there."""
+        """What registries say, after all of them was checked, and what is followed: a set of lines for each folder. What opening changes is changed there."""
         result = subprocess.run([self.build / "tests/fault/registry-state", *folders], capture_output=True, text=True, timeout=60)
         assert result.returncode == 0, f"{result.stdout}{result.stderr}"
-        return [set(part.splitlines()) for part in result.stdout.split(".\n")[:-1]]
+        return [set(part.splitlines()) | follows_in(folder) for folder, part in zip(folders, result.stdout.split(".\n"))]
 
     def facts(self):
         """What is on the disk now says; looked at in a copy, while nothing is under way."""
-        if self.daemon:
+        if self.daemon and self.plane.may_load.is_set():
             self.wait_settled()
         copy = self.folder / "copy"
         shutil.copytree(self.state, copy)
@@ -68,9 +70,43 @@ class DiskGyrd(Gyrd):
         shutil.rmtree(copy)
         return found
 
+    def is_quiet(self):
+        """Nothing goes on but what the test has left to go on, and the data plane is as the registry says."""
+        status, output, _ = self.try_ctl("status", "--json")
+        seen = json.loads(output) if status == 0 else None
+        return seen is not None and seen["gyrd"]["jobs"] == self.trainings and seen["dataplane"]["settled"]
+
+    def wait_settled(self):
+        self.wait_until("the end of all that goes on", self.is_quiet)
+
     def settle(self):
         self.start()
         self.wait_settled()
+
+    def workers(self):
+        """The processes that gyr-worker runs in for this gyrd."""
+        found, ours = [], f"{self.state}/jobs/".encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                found += [path.parent.name] if ours in path.read_bytes() else []
+            except OSError:
+                pass  # it has ended
+        return found
+
+
+def follows_in(folder):
+    """What STATE_DIR/follows says, as facts."""
+    path = Path(folder) / "follows"
+    return follow_facts(json.loads(path.read_text())) if path.exists() else set()
+
+
+def follow_facts(follows):
+    """FOLLOWS is what that file holds, or what the call model.follows answers."""
+    facts = {f"follow {f['model']} {f['path']} {f['versions']} {f['promote']}" for f in follows}
+    for follow in follows:
+        pairs = [(row[0], row[3]) for row in follow["done"]] if "done" in follow else [(row["source"], row["version"]) for row in follow["followed"]]
+        facts |= {f"followed {follow['model']} {source} as {number}" for source, number in pairs}
+    return facts
 
 
 def lasting(facts):
@@ -82,53 +118,6 @@ def retired(lost, came):
     """Versions that are kept warm no longer since another was promoted: their facts before, and after."""
     before = {fact for fact in lost if fact.startswith("wanted") and fact[:-1] + "0" in came}
     return before, {fact[:-1] + "0" for fact in before}
-
-
-class Calls:
-    """Every call that changes the state, again and again, each with what it needs made before."""
-
-    NAMES = ("import", "promote", "label", "load", "unload", "set", "remove", "gc")
-
-    def __init__(self, gyrd):
-        self.gyrd, self.salt = gyrd, 0
-
-    def new_bundle(self):
-        self.salt += 1
-        return ["model", "import", "net", self.gyrd.bundle("new", salt=float(self.salt))]
-
-    def setup(self):
-        for words in (self.new_bundle(), self.new_bundle(), ["promote", "net", 1], ["model", "set", "net", "weight=1000"]):
-            self.gyrd.ctl(*words)
-
-    def versions(self):
-        """Those that no label points at: number -> whether it is loaded; and where "stable" points."""
-        [model] = self.gyrd.json("model", "list")
-        pointed = {label["label"]: label["version"] for label in model["labels"]}
-        return {v["version"]: v["state"] != "stored" for v in model["versions"] if v["version"] not in pointed.values()}, pointed
-
-    def some(self, loaded):
-        """A version that no label points at, and that is loaded or not."""
-        free, _ = self.versions()
-        number = next((number for number, is_loaded in free.items() if is_loaded == loaded), None)
-        if number is None:
-            number = self.some(False) if loaded else int(self.gyrd.ctl(*self.new_bundle()).stdout.split()[2])
-            if loaded:
-                self.gyrd.ctl("load", "net", number)
-        return number
-
-    def words(self, name):
-        """Brings about what NAME needs; the call's words."""
-        if name == "import":
-            return self.new_bundle()
-        if name == "set":
-            self.salt += 1
-            return ["model", "set", "net", f"weight={self.salt % 999 + 1}"]
-        if name == "gc":
-            (self.gyrd.state / "blobs" / "0").write_bytes(b"x" * 5000)
-            return ["gc", "--yes"]
-        if name in ("promote", "label"):
-            return ["promote", "net", self.some(self.salt % 2 == 1), "--label", "stable" if name == "promote" else "other"]
-        return {"load": ["load"], "unload": ["unload"], "remove": ["model", "remove"]}[name] + ["net", self.some(name == "unload")]
 
 
 # --- what a power cut leaves ---
