@@ -75,6 +75,7 @@ static const struct key {
 	{"dataplane.batch_max", KIND_POWER, AT(batch_max), 1, 64},
 	{"dataplane.queue_target_us", KIND_U32, AT(queue_target_us), 10, 1000000},
 	{"dataplane.queue_interval_us", KIND_U32, AT(queue_interval_us), 10, 1000000},
+	{"dataplane.client_us_per_s", KIND_U32, AT(client_us_per_s), 0, 1000000},
 	{"dataplane.large_mb", KIND_U32, AT(large_mb), 0, 65536},
 	{"dataplane.large_message_kb", KIND_U32, AT(large_message_kb), 16, 1048576},
 	{"dataplane.large_client_mb", KIND_U32, AT(large_client_mb), 1, 65536},

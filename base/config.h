@@ -70,6 +70,7 @@ struct gyr_config {
 	uint32_t batch_max;         /* 1 to 64 */
 	uint32_t queue_target_us;   /* how long requests may go on waiting for an engine lcore */
 	uint32_t queue_interval_us; /* how long they may wait in a burst; not below the target */
+	uint32_t client_us_per_s;   /* engine time that a client address may use, of each engine lcore; 0: no bound */
 	uint32_t large_mb;          /* memory for messages in pieces; 0: none are taken */
 	uint32_t large_message_kb;  /* the largest such message */
 	uint32_t large_client_mb;   /* of one client address */

@@ -18,6 +18,8 @@
 #define BATCHES 2u           /* so many efficient batches of requests may always wait: for a model whose batch takes longer than the target */
 #define COST_GROWTH 2u       /* a run that took longer than so many times the mean lost its CPU: it counts as that */
 
+#define ALLOWANCE_US 100000u /* a client may use at once what it earns in this time */
+
 struct gyr_backlog *gyr_backlog_create(const struct gyr_config *config, uint64_t tsc_per_us)
 {
 	struct gyr_backlog *backlog = calloc(1, sizeof *backlog);
@@ -26,6 +28,13 @@ struct gyr_backlog *gyr_backlog_create(const struct gyr_config *config, uint64_t
 	    gyr_share_init(&backlog->share, GYR_MODELS_MAX) != 0) {
 		gyr_backlog_destroy(backlog);
 		return NULL;
+	}
+	if (config->client_us_per_s > 0) {
+		backlog->allowances = gyr_allowances_create(config->client_us_per_s, ALLOWANCE_US * tsc_per_us, salt);
+		if (backlog->allowances == NULL) {
+			gyr_backlog_destroy(backlog);
+			return NULL;
+		}
 	}
 	backlog->limits = (struct gyr_codel_limits){.target = config->queue_target_us * tsc_per_us, .interval = config->queue_interval_us * tsc_per_us};
 	backlog->return_max_tsc = backlog->limits.interval * RETURN_INTERVALS;
@@ -38,12 +47,22 @@ void gyr_backlog_destroy(struct gyr_backlog *backlog)
 		return;
 	gyr_queues_fini(&backlog->queues);
 	gyr_share_fini(&backlog->share);
+	gyr_allowances_destroy(backlog->allowances);
 	free(backlog);
 }
 
 static struct gyr_request *request_of_item(struct gyr_queue_item *item)
 {
 	return (struct gyr_request *)(void *)((char *)item - offsetof(struct gyr_request, item));
+}
+
+/* Answers that MBUF is to come back AFTER_TSC from now. */
+static void answer_busy(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const struct gyr_route_model *about, uint64_t after_tsc, const char *why)
+{
+	uint64_t after_us = after_tsc / lcore->loop->tsc_per_us + 1;
+	lcore->backlog->refused++;
+	gyr_counter_add(&gyr_model_counters_of(lcore, about)->refused[GYR_WIRE_BUSY], 1);
+	gyr_answer_error(lcore, mbuf, gyr_request_of(mbuf)->message.id, GYR_WIRE_BUSY, why, (uint32_t)RTE_MIN(after_us, UINT32_MAX));
 }
 
 /* Turns MBUF away, whose model's requests take WAIT_TSC to serve. */
@@ -55,16 +74,13 @@ static void turn_away(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, const stru
 	uint32_t spread = (uint32_t)(gyr_request_of(mbuf)->message.id * UINT32_C(0x9e3779b1));
 	uint64_t after_tsc =
 		gyr_codel_refuse(&model->codel, now, wait_tsc, gyr_share_stretch(&backlog->share, slot, model->cost_tsc), backlog->return_max_tsc, spread);
-	uint64_t after_us = after_tsc / lcore->loop->tsc_per_us + 1;
-	backlog->refused++;
-	gyr_counter_add(&gyr_model_counters_of(lcore, about)->refused[GYR_WIRE_BUSY], 1);
-	gyr_answer_error(lcore, mbuf, gyr_request_of(mbuf)->message.id, GYR_WIRE_BUSY, why, (uint32_t)after_us);
+	answer_busy(lcore, mbuf, about, after_tsc, why);
 }
 
 /*
  * Whether one more request of CLIENT may wait. A client may have twice of what is still free, so one alone gets two thirds of the room, and room is left for
- * others however much it sends; several share it equally. Time is each client's own: the lines take turns, so before a client's next request come, of each line,
- * as many as it has itself, and no more. What the others have beyond that delays them, and is no reason to turn this one away.
+ * others however much it sends; several share it equally. Time is each client's own: the lines take turns, so before a client's next request come, of each
+ * line, as many as it has itself, and no more. What the others have beyond that delays them, and is no reason to turn this one away.
  */
 static bool may_wait(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t client, const struct gyr_route_model *about, uint64_t now)
 {
@@ -156,6 +172,12 @@ void gyr_backlog_take(struct gyr_lcore *lcore, const struct gyr_route *route, st
 	}
 	const struct gyr_net_endpoint source = gyr_net_source(mbuf);
 	uint64_t client = gyr_queue_client(&source.address);
+	uint64_t owed_tsc = backlog->allowances == NULL ? 0 : gyr_allowances_wait(backlog->allowances, client, now);
+	if (owed_tsc > 0) {
+		gyr_counter_add(&gyr_model_counters_of(lcore, model)->over_allowance, 1);
+		answer_busy(lcore, mbuf, model, owed_tsc, "your address has used its engine time");
+		return;
+	}
 	if (!may_wait(lcore, mbuf, client, model, now))
 		return;
 	request->item.client = client;
@@ -233,13 +255,24 @@ static uint64_t mean(uint64_t known, uint64_t measured)
 	return (known * (COST_WEIGHT - 1) + measured + COST_WEIGHT - 1) / COST_WEIGHT;
 }
 
+/* What a run took is used by the clients of its COUNT requests, by rows. */
+static void charge_clients(struct gyr_backlog *backlog, const uint64_t *clients, const uint32_t *rows, uint32_t count, uint64_t took_tsc)
+{
+	uint64_t now = rte_rdtsc(), all = 0;
+	for (uint32_t i = 0; i < count; i++)
+		all += rows[i];
+	for (uint32_t i = 0; i < count; i++)
+		gyr_allowances_charge(backlog->allowances, clients[i], took_tsc * rows[i] / all, now);
+}
+
 static void run_model(struct gyr_lcore *lcore, const struct gyr_route *route, uint32_t slot, uint64_t now)
 {
 	struct gyr_backlog *backlog = lcore->backlog;
 	struct gyr_backlog_model *model = &backlog->models[slot];
 	struct pick pick;
 	struct rte_mbuf *members[GYR_LOOP_BURST];
-	uint32_t count = 0;
+	uint64_t clients[GYR_LOOP_BURST];
+	uint32_t rows[GYR_LOOP_BURST], count = 0;
 	if (!pick_batch(lcore, route, slot, now, &pick))
 		return;
 	const struct gyr_version *version = gyr_request_of(pick.mbufs[0])->version;
@@ -254,11 +287,15 @@ static void run_model(struct gyr_lcore *lcore, const struct gyr_route *route, ui
 		if (!pick.member[i])
 			continue;
 		gyr_queue_charge(&backlog->queues, slot, request->item.client, request->rows);
+		clients[count] = request->item.client;
+		rows[count] = request->rows;
 		members[count++] = pick.mbufs[i];
 	}
 	gyr_codel_leave(&model->codel, &backlog->limits, now, gyr_tsc_since(gyr_request_of(members[0])->arrival_tsc, now));
 	gyr_compute(lcore, members, count, now);
-	uint64_t cost_tsc = (rte_rdtsc() - now) / count;
+	uint64_t took_tsc = rte_rdtsc() - now, cost_tsc = took_tsc / count;
+	if (backlog->allowances != NULL)
+		charge_clients(backlog, clients, rows, count, took_tsc);
 	model->cost_tsc = mean(model->cost_tsc, cost_tsc);
 	model->single_tsc = version->cost_tsc[0];
 	model->batch_efficient = version->batch_efficient;

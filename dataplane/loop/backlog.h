@@ -6,6 +6,7 @@
 #ifndef GYR_DATAPLANE_LOOP_BACKLOG_H
 #define GYR_DATAPLANE_LOOP_BACKLOG_H
 
+#include "dataplane/flow/allowance.h"
 #include "dataplane/flow/codel.h"
 #include "dataplane/flow/queue.h"
 #include "dataplane/flow/share.h"
@@ -27,10 +28,11 @@ struct gyr_backlog {
 	struct gyr_queues queues;
 	struct gyr_share share; /* models with requests that need not wait for more */
 	struct gyr_codel_limits limits;
-	uint64_t return_max_tsc; /* the longest time to come back after */
-	int64_t debt_tsc;        /* spent on turning away, less its part of the time spent on computing */
-	uint32_t refused;        /* in this turn, or answered without being computed */
-	uint32_t put_off;        /* turns in a row that left the computing for the next one, as the port had more */
+	struct gyr_allowances *allowances; /* NULL: clients may use what they get */
+	uint64_t return_max_tsc;           /* the longest time to come back after */
+	int64_t debt_tsc;                  /* spent on turning away, less its part of the time spent on computing */
+	uint32_t refused;                  /* in this turn, or answered without being computed */
+	uint32_t put_off;                  /* turns in a row that left the computing for the next one, as the port had more */
 	uint32_t delayed_count;
 	uint16_t delayed[GYR_MODELS_MAX]; /* slots of the models that wait for more rows */
 	struct gyr_backlog_model models[GYR_MODELS_MAX];

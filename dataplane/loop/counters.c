@@ -125,6 +125,9 @@ static void list_model(struct list *list)
 	ADD_HEAD(struct gyr_model_head, TEXT, model, "name of the model");
 	ADD_HEAD(struct gyr_model_head, NUMBER, handle, "the number that describe gives for the name");
 	list_refused(list, offsetof(struct gyr_model_counters, refused), "requests refused before a version was chosen, by reason");
+#define STRUCT struct gyr_model_counters
+	ADD_WORD(over_allowance, COUNTER, "over_allowance", "of those with busy: the client had used its engine time")
+#undef STRUCT
 }
 
 static void list_version(struct list *list)

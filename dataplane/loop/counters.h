@@ -147,6 +147,7 @@ struct gyr_house_counters {
 /* Writer: an engine lcore. Refusals that name the model, but before a version of it was chosen. */
 struct gyr_model_counters {
 	_Alignas(GYR_STATS_LANE_ALIGN) _Atomic uint64_t refused[GYR_WIRE_CODE_COUNT];
+	_Atomic uint64_t over_allowance; /* of those with BUSY */
 };
 
 #define GYR_COUNTERS_BATCHES 17u /* runs of up to 1, 2, 4, ... 65,536 rows */

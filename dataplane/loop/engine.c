@@ -3,7 +3,7 @@
  * Otherwise requests are queued by model (backlog.c), and each turn computes one batch, so that the port and the ring are looked at between any two. Each
  * request's version is chosen once, when it leaves the queue to be computed, from the route table as it is then, read after the request was taken from the
  * ring: who was answered by a version is not answered by the one before it any more, on whatever lcore. Nothing that came from a table is kept from one turn to
- * the next.
+ * the next. Where clients have allowances, every request goes through the queue, which knows them.
  *
  * Turning away takes time too. An lcore that spends more than its part on it leaves the port, and the ring, alone until it has computed enough: what then does
  * not fit into the port is lost there, at no cost. But whoever waits in the port waits behind everybody, so what was not spent is kept for a while: a burst, or
@@ -98,7 +98,7 @@ uint32_t gyr_engine_poll(struct gyr_lcore *lcore)
 			lcore->began_tsc = now;
 		const struct gyr_route *route = gyr_route_read(&loop->route);
 		uint32_t left = count;
-		if (waiting == 0 && !lcore->io_full && !gyr_route_delays(route))
+		if (waiting == 0 && !lcore->io_full && !gyr_route_delays(route) && lcore->backlog->allowances == NULL)
 			left = run_at_once(lcore, route, mbufs, count, now);
 		if (left > 0 || waiting > 0)
 			queue_and_run(lcore, route, mbufs, left, now);

@@ -22,6 +22,7 @@ class DiskGyrd(Gyrd):
 
     def __init__(self, build, log=False):
         super().__init__(build)
+        self.options = ["--set", "gyrd.follow_interval_s=1"]  # one folder a look: those that come after one that cannot be imported wait for the next
         path = self.folder / "control"
         path.write_bytes(bytes(24))
         with open(path, "r+b") as file:
