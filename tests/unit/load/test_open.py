@@ -196,8 +196,9 @@ def test_find_takes_the_majority():
     found = figures["found"]
     has(found, rate=2000, failed_rate=4000, trials=8)
     expect(f"the p99 is the mean of three: {found}", stall_s / 4 < found["p99_ns"] / 1e9 < stall_s / 2, True)
-    expect(f"asked in each trial: {begun}", all(abs(asked - 1.1 * rate * 0.5) < 5 for asked, rate in zip(begun, 5 * [4000] + 3 * [2000])), True)
-    expect("of which were measured", abs(figures["asked"] - 1000) < 5, True)
+    # A trial ends by the clock: what was due while the machine had taken the CPU away at its end is not asked.
+    expect(f"asked in each trial: {begun}", all(abs(asked / (1.1 * rate * 0.5) - 1) < 0.04 for asked, rate in zip(begun, 5 * [4000] + 3 * [2000])), True)
+    expect(f"of which were measured: {figures['asked']}", abs(figures["asked"] / 1000 - 1) < 0.04, True)
 
 
 def main():
