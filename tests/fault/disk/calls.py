@@ -14,6 +14,7 @@ CHANGELESS = {"model.export", "verify", "stop"}
 CHANGES = {"import": (0, 2), "folder": (0, 4), "train": (0, 2), "promote": (2, 2), "label": (2, 2), "rollback": (2, 2), "load": (1, 1), "unload": (1, 1), "cancel": (1, 1),
            "set": (1, 1), "follow": (1, 1), "unfollow": (1, 0), "remove": (2, 0), "gc": (0, 0)}
 LABELS = 4
+LATEST_MAX = 64  # that gyrd takes of "latest:N"
 
 
 def check_complete():
@@ -31,7 +32,7 @@ class Calls:
     LATER = ("cancel", "arrive")
 
     def __init__(self, gyrd):
-        self.gyrd, self.salt = gyrd, 0
+        self.gyrd, self.salt, self.latest = gyrd, 0, 0
         self.arriving = 0  # the number in its folder of the version that shall appear
         check_complete()
         (gyrd.folder / "data.csv").write_text("a,b\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(200)))
@@ -108,7 +109,8 @@ class Calls:
             assert gyrd.plane.load_begun.wait(20)
             return ["job", "cancel", job]
         if name == "follow":
-            return ["model", "follow", "broken", folder / "broken", "--versions", f"latest:{self.new_salt()}"]
+            self.latest = self.latest % LATEST_MAX + 1  # another than the last time
+            return ["model", "follow", "broken", folder / "broken", "--versions", f"latest:{self.latest}"]
         if name == "unfollow":
             gyrd.ctl(*self.words("follow"))
             return ["model", "unfollow", "broken"]
