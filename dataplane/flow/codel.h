@@ -2,8 +2,9 @@
  * Queue-delay control: how much work may wait. The idea is CoDel's (RFC 8289): a burst may wait, a queue that stands may not. Time in the queue is measured as
  * requests leave it; while it has stayed above TARGET for a whole INTERVAL the queue stands. Unlike a router, which must guess, we know about how long what
  * waits will take: a queue that does not stand may hold work for one interval, one that stands for the target, and what comes beyond that is turned away as it
- * comes, so the queue never runs empty for it. The queue stands until nothing had to be turned away for an interval. Units of time are the caller's. Pure; one
- * thread.
+ * comes, so the queue never runs empty for it. The queue stands until nothing had to be turned away for an interval, or until it was empty for longer than the
+ * target: what comes after such a gap is a burst again, and who sends in bursts (a client, or an io lcore that shares its CPU) would else leave the engine idle
+ * in between. Units of time are the caller's. Pure; one thread.
  */
 #ifndef GYR_DATAPLANE_FLOW_CODEL_H
 #define GYR_DATAPLANE_FLOW_CODEL_H
@@ -15,6 +16,7 @@ struct gyr_codel {
 	uint64_t above_since;  /* when time in the queue rose above the target; 0: it is not */
 	uint64_t refused_last; /* when something was last turned away */
 	uint64_t return_last;  /* the time to come back that was last given */
+	uint64_t empty_since;  /* when the queue last ran empty; means nothing while something is in it */
 	bool standing;
 };
 
@@ -24,6 +26,18 @@ struct gyr_codel_limits {
 
 /* Something left the queue at NOW, above 0, after WAITED in it. Hot path: a few ns. */
 void gyr_codel_leave(struct gyr_codel *codel, const struct gyr_codel_limits *limits, uint64_t now, uint64_t waited);
+
+/* What was in the queue is done at NOW, and nothing is in it. */
+static inline void gyr_codel_empty(struct gyr_codel *codel, uint64_t now)
+{
+	codel->empty_since = now;
+}
+
+/* Something comes at NOW into the queue, which is empty. */
+static inline void gyr_codel_begin(struct gyr_codel *codel, const struct gyr_codel_limits *limits, uint64_t now)
+{
+	codel->standing = codel->standing && now - codel->empty_since <= limits->target;
+}
 
 /* How long what waits may take, before more is turned away. */
 static inline uint64_t gyr_codel_allowed(const struct gyr_codel *codel, const struct gyr_codel_limits *limits)

@@ -87,10 +87,12 @@ static bool may_wait(struct gyr_lcore *lcore, struct rte_mbuf *mbuf, uint64_t cl
 	struct gyr_backlog *backlog = lcore->backlog;
 	const struct gyr_queues *queues = &backlog->queues;
 	uint32_t slot = about->slot, queue_limit = about->policy.queue_limit;
-	const struct gyr_backlog_model *model = &backlog->models[slot];
+	struct gyr_backlog_model *model = &backlog->models[slot];
 	uint64_t waiting = queues->queues[slot].count, free_room = queues->items_max - queues->count;
-	if (waiting == 0 && free_room > 0)
+	if (waiting == 0 && free_room > 0) {
+		gyr_codel_begin(&model->codel, &backlog->limits, now);
 		return true;
+	}
 	uint64_t held = gyr_queue_held(queues, slot, client), ahead = RTE_MIN(waiting, (held + 1) * queues->queues[slot].line_count);
 	uint64_t wait_tsc = ahead * gyr_share_stretch(&backlog->share, slot, model->cost_tsc);
 	if (held >= 2 * free_room || (queue_limit > 0 && held + 2 * waiting >= 2 * (uint64_t)queue_limit)) {
@@ -312,8 +314,11 @@ bool gyr_backlog_run(struct gyr_lcore *lcore, const struct gyr_route *route, uin
 	if (slot == GYR_SHARE_NONE)
 		return false;
 	run_model(lcore, route, slot, now);
-	gyr_share_charge(&backlog->share, slot, rte_rdtsc() - now);
-	if (backlog->queues.queues[slot].count == 0)
+	uint64_t end = rte_rdtsc();
+	gyr_share_charge(&backlog->share, slot, end - now);
+	if (backlog->queues.queues[slot].count == 0) {
 		gyr_share_sleep(&backlog->share, slot);
+		gyr_codel_empty(&backlog->models[slot].codel, end);
+	}
 	return true;
 }

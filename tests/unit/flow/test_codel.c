@@ -39,6 +39,8 @@ static uint64_t simulate(struct gyr_codel *codel, uint64_t now, uint64_t duratio
 				outcome->return_max = after > outcome->return_max ? after : outcome->return_max;
 				continue;
 			}
+			if (count == 0)
+				gyr_codel_begin(codel, &limits, next);
 			arrivals[(first + count++) % QUEUE_MAX] = next;
 		}
 		if (count == 0) {
@@ -54,6 +56,8 @@ static uint64_t simulate(struct gyr_codel *codel, uint64_t now, uint64_t duratio
 		outcome->wait_max = waited > outcome->wait_max ? waited : outcome->wait_max;
 		outcome->served++;
 		now += SERVICE;
+		if (count == 0)
+			gyr_codel_empty(codel, now);
 	}
 	return now;
 }
@@ -79,6 +83,24 @@ static void a_burst_may_wait(void **state)
 		now = simulate(&codel, now, 8 * MS, 1, &outcome);
 	}
 	assert_false(codel.standing);
+}
+
+/* Ten times what can be done, all within 1 ms of every 10: each burst fills an interval, so the server works for half of the time. */
+static void bursts_with_gaps_are_not_a_standing_queue(void **state)
+{
+	struct gyr_codel codel = {0};
+	struct outcome outcome;
+	uint64_t now = 1, served = 0;
+	for (int i = 0; i < 20; i++) {
+		uint64_t end = now + 10 * MS;
+		now = simulate(&codel, now, 1 * MS, 10000, &outcome);
+		assert_true(outcome.refused > 0);
+		served += outcome.served;
+		now = simulate(&codel, now, end - now, 1, &outcome);
+		assert_true(outcome.wait_max <= limits.interval + 2 * SERVICE);
+		served += outcome.served;
+	}
+	assert_true(served * SERVICE >= 20 * limits.interval);
 }
 
 /* At any overload: the server is never idle, what is accepted waits no longer than the target once the queue stands, and at most an interval before. */
@@ -130,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(below_capacity_nothing_is_refused),
 		cmocka_unit_test(a_burst_may_wait),
+		cmocka_unit_test(bursts_with_gaps_are_not_a_standing_queue),
 		cmocka_unit_test(overload_does_not_become_latency),
 		cmocka_unit_test(times_to_come_back_are_spread),
 	};
