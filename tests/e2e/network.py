@@ -306,7 +306,7 @@ def shared_memory():
             appliance.ctl("promote", "long", "1")
             with Counting(appliance) as seen:
                 for server, client in ((SERVER, CLIENT), (f"[{SERVER6}]", CLIENT6)):
-                    words = ["--model", "long", "--tensor-bytes", inputs * 4, "--mtu", mtu, "--count", 1000, "--in-flight", 4, "--check", "--json"]
+                    words = ["--model", "long", "--tensor-bytes", inputs * 4, "--mtu", mtu, "--count", 1000, "--in-flight", 4, "--check", "--tolerance", 1e-4, "--json"]
                     report = json.loads(run(GYR_LOAD, "--port", theirs, "--server", f"{server}:{PORT}", "--address", client, *words, timeout=60).stdout)
                     assert report["answered"] == 1000 and report["lost"] == 0, report
             assert seen.grown["answer.result"] == 2000, seen.grown
